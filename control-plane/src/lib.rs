@@ -1,0 +1,3 @@
+//! The control plane of Weft: reads what users write, tells the proxies, and issues their certificates.
+
+pub mod model;

@@ -1,0 +1,128 @@
+//! The mesh in our own words: what the sources produce and what `translate` reads.
+//!
+//! One [`Mesh`] is one consistent version of everything; it is built by `source`, never changed, and shared
+//! as `Arc<Mesh>`. This module and its children must never name a Kubernetes type, a protobuf type, a
+//! socket or a clock.
+//!
+//! References between objects are resolved by the source (`Route::parents`, `Backend`), so that a reader
+//! needs no look-up rules; what could not be resolved is kept as such, because it has a meaning on the wire
+//! (a backend that does not exist costs its share of the traffic).
+
+mod policy;
+mod route;
+mod workload;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use policy::{
+    Balancer, InboundPolicy, MtlsMode, OutlierDetection, RetryBudget, RetryOn, RetryPolicy,
+    TrafficPolicy,
+};
+pub use route::{
+    Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, QueryMatch, Redirect,
+    Route, RouteMatch, RouteRule, Timeouts, ValueMatch,
+};
+pub use weft_proto::origin::Origin;
+pub use workload::{AppProtocol, Service, ServicePort, TargetPort, Workload, WorkloadPort};
+
+/// Namespace and name, as in `shop/product`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: String,
+    /// Name within it.
+    pub name: String,
+}
+
+impl Key {
+    /// `shop`, `product` to `shop/product`.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One version of the whole mesh.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mesh {
+    /// Settings for all; the defaults where there is no `MeshConfig`.
+    pub config: MeshConfig,
+    /// Services by key.
+    pub services: BTreeMap<Key, Service>,
+    /// Workloads by key.
+    pub workloads: BTreeMap<Key, Workload>,
+    /// Valid routes, oldest first, then by key (Gateway API conflict order).
+    pub routes: Vec<Route>,
+    /// The one policy in force for a Service, or for one of its ports (the more specific wins).
+    pub traffic_policies: BTreeMap<(Key, Option<u16>), TrafficPolicy>,
+    /// Inbound policies in order of precedence, first match wins: workload selector before namespace,
+    /// then older, then key.
+    pub inbound_policies: Vec<InboundPolicy>,
+}
+
+impl Mesh {
+    /// The workloads that a Service selects, in key order.
+    pub fn endpoints_of<'a>(
+        &'a self,
+        service: &'a Service,
+    ) -> impl Iterator<Item = (&'a Key, &'a Workload)> {
+        self.workloads.iter().filter(move |(key, workload)| {
+            key.namespace == service.key.namespace && service.selects(&workload.labels)
+        })
+    }
+
+    /// The traffic policy for one port of a Service: the port's own, else the Service's.
+    #[must_use]
+    pub fn traffic_policy(&self, service: &Key, port: u16) -> Option<&TrafficPolicy> {
+        self.traffic_policies
+            .get(&(service.clone(), Some(port)))
+            .or_else(|| self.traffic_policies.get(&(service.clone(), None)))
+    }
+
+    /// The mTLS mode of one port of a workload.
+    #[must_use]
+    pub fn mtls_mode(
+        &self,
+        workload: &Key,
+        labels: &BTreeMap<String, String>,
+        port: u16,
+    ) -> MtlsMode {
+        self.inbound_policies
+            .iter()
+            .find(|policy| policy.applies_to(workload, labels, port))
+            .map_or(self.config.mtls, |policy| policy.mtls)
+    }
+}
+
+/// `MeshConfig`, the singleton `default` in `weft-system`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeshConfig {
+    /// SPIFFE trust domain.
+    pub trust_domain: String,
+    /// Mode of inbound ports that no `InboundPolicy` speaks of.
+    pub mtls: MtlsMode,
+    /// Life of a leaf certificate.
+    pub leaf_lifetime: Duration,
+    /// OTLP (gRPC) collector; `None` leaves it to the proxy's `OTEL_*` environment.
+    pub tracing_endpoint: Option<String>,
+    /// Share of traces started by the mesh that are sampled, 0 to 1.
+    pub tracing_sampling: f64,
+}
+
+impl Default for MeshConfig {
+    fn default() -> Self {
+        Self {
+            trust_domain: "cluster.local".to_owned(),
+            mtls: MtlsMode::Permissive,
+            leaf_lifetime: Duration::from_secs(24 * 3600),
+            tracing_endpoint: None,
+            tracing_sampling: 0.1,
+        }
+    }
+}

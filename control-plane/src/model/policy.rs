@@ -1,0 +1,138 @@
+//! Policies: what `TrafficPolicy` asks of the caller's sidecar and `InboundPolicy` of the receiver's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Key, Origin};
+
+/// In force for one Service or one of its ports. Unset means the proxy's default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrafficPolicy {
+    /// Where it was read.
+    pub origin: Origin,
+    /// How an endpoint is chosen.
+    pub balancer: Balancer,
+    /// Limit on opening a connection.
+    pub connect_timeout: Option<Duration>,
+    /// Ejection of failing endpoints; on with its defaults where a policy does not speak of it.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// Retries beyond those that are always safe.
+    pub retries: Option<RetryPolicy>,
+}
+
+/// Load balancing algorithm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balancer {
+    /// In turn.
+    RoundRobin,
+    /// Uniformly.
+    Random,
+    /// The less loaded of two, by requests in flight.
+    LeastRequest,
+    /// The cheaper of two, by peak EWMA latency times requests in flight.
+    #[default]
+    PeakEwma,
+}
+
+/// Ejection by consecutive failures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutlierDetection {
+    /// Failures in a row that eject; 0 switches ejection off.
+    pub consecutive_failures: u32,
+    /// First ejection; doubles with each further one.
+    pub base_ejection: Duration,
+    /// Share of the endpoints that may be out at once, 0 to 100.
+    pub max_ejected_percent: u32,
+}
+
+impl Default for OutlierDetection {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 5,
+            base_ejection: Duration::from_secs(30),
+            max_ejected_percent: 50,
+        }
+    }
+}
+
+/// Retries of requests that the application may have seen; idempotent methods only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// Retries after the first attempt.
+    pub attempts: u32,
+    /// What earns one.
+    pub on: Vec<RetryOn>,
+    /// Limit on one attempt.
+    pub per_try_timeout: Option<Duration>,
+    /// Bound on the share of retries.
+    pub budget: RetryBudget,
+}
+
+/// Condition of a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryOn {
+    /// The connection could not be made.
+    ConnectFailure,
+    /// HTTP/2 REFUSED_STREAM.
+    RefusedStream,
+    /// The connection broke before a response head.
+    Reset,
+    /// 502, 503, 504.
+    GatewayError,
+    /// Any 5xx, or no response at all.
+    ServerError,
+    /// One status.
+    Status(u16),
+}
+
+/// Retries may be at most `percent` of requests plus `min_per_second`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// Share of the requests of the last 10 s, 0 to 100.
+    pub percent: u32,
+    /// Floor that is always allowed.
+    pub min_per_second: u32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { percent: 20, min_per_second: 10 }
+    }
+}
+
+/// What a workload's inbound ports accept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboundPolicy {
+    /// Where it was read.
+    pub origin: Origin,
+    /// Namespace it applies to.
+    pub namespace: String,
+    /// Labels of the workloads; empty means all of the namespace.
+    pub selector: BTreeMap<String, String>,
+    /// Ports; empty means all.
+    pub ports: Vec<u16>,
+    /// The mode.
+    pub mtls: MtlsMode,
+}
+
+impl InboundPolicy {
+    /// Does it speak of this port of this workload?
+    #[must_use]
+    pub fn applies_to(&self, workload: &Key, labels: &BTreeMap<String, String>, port: u16) -> bool {
+        self.namespace == workload.namespace
+            && (self.ports.is_empty() || self.ports.contains(&port))
+            && self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
+/// Which connections an inbound port takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MtlsMode {
+    /// Mesh mTLS only.
+    Strict,
+    /// Mesh mTLS and plaintext.
+    #[default]
+    Permissive,
+    /// Plaintext only.
+    Disable,
+}

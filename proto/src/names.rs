@@ -1,0 +1,74 @@
+//! Names of xDS resources. The control plane makes them, the proxy subscribes to them; people read them in
+//! `weft proxy-config`, so they are the words that a user typed, not numbers.
+
+/// Listener, RouteConfiguration, Cluster and ClusterLoadAssignment of one port of a Service:
+/// `product.shop:8080`.
+#[must_use]
+pub fn service_port(service: &str, namespace: &str, port: u16) -> String {
+    format!("{service}.{namespace}:{port}")
+}
+
+/// Splits `product.shop:8080` into `("product", "shop", 8080)`; `None` if it is no such name.
+#[must_use]
+pub fn parse_service_port(name: &str) -> Option<(&str, &str, u16)> {
+    let (host, port) = name.rsplit_once(':')?;
+    let (service, namespace) = host.split_once('.')?;
+    let bad = service.is_empty() || namespace.is_empty() || namespace.contains('.');
+    if bad { None } else { Some((service, namespace, port.parse().ok()?)) }
+}
+
+/// Name of a workload as people and `Node.id` write it: `product-v1.shop`.
+#[must_use]
+pub fn workload(name: &str, namespace: &str) -> String {
+    format!("{name}.{namespace}")
+}
+
+/// Splits `product-v1.shop` into `("product-v1", "shop")`. Names of workloads may hold dots, namespaces not.
+#[must_use]
+pub fn parse_workload(id: &str) -> Option<(&str, &str)> {
+    id.rsplit_once('.').filter(|(name, namespace)| !name.is_empty() && !namespace.is_empty())
+}
+
+/// The one inbound Listener of a workload: `inbound/shop/product-v1`.
+#[must_use]
+pub fn inbound_listener(name: &str, namespace: &str) -> String {
+    format!("inbound/{namespace}/{name}")
+}
+
+/// Cluster that stands for the application behind an inbound port: `inbound:8080`.
+#[must_use]
+pub fn inbound_cluster(port: u16) -> String {
+    format!("inbound:{port}")
+}
+
+/// SDS name of the proxy's own leaf. Never sent: the proxy has it from `weft.identity.v1`.
+pub const LEAF_SECRET: &str = "weft:leaf";
+
+/// SDS name of the trust bundle.
+pub const TRUST_BUNDLE_SECRET: &str = "weft:trust-bundle";
+
+/// `Node.metadata` and resource metadata keys.
+pub mod metadata {
+    /// Origin object of a resource, see [`crate::origin`].
+    pub const SOURCE: &str = "weft.source";
+    /// On an endpoint: `workload` (`product-v1.shop`) and `identity` (SPIFFE id, empty outside the mesh).
+    pub const ENDPOINT: &str = "weft.endpoint";
+    /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
+    pub const TRACING: &str = "weft.tracing";
+    /// Envoy's own key by which an endpoint chooses a transport socket.
+    pub const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
+}
+
+/// xDS v3 type URLs, in the order in which additions are sent.
+pub mod type_url {
+    /// Cluster.
+    pub const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+    /// ClusterLoadAssignment.
+    pub const ENDPOINT: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+    /// Listener.
+    pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+    /// RouteConfiguration.
+    pub const ROUTE: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+    /// Secret.
+    pub const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+}
