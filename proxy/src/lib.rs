@@ -1,1 +1,4 @@
 //! The sidecar.
+
+pub mod error;
+pub mod model;

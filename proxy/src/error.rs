@@ -1,0 +1,114 @@
+//! The one error of the request path. It says whose fault a failure is, what the client is told, and whether
+//! the request may be tried again; `outbound` and `inbound` turn it into a response at their border, the
+//! only places that do.
+//!
+//! [`Token`] is the stable word for a failure: the same in `Proxy-Status`, access log, span and metric.
+//! Every `match` over it is exhaustive, so that a new failure has to choose its answers.
+
+mod token;
+
+use http::header::HeaderValue;
+use weft_proto::origin::Origin;
+
+pub use token::{Fault, Token};
+
+/// A request or connection that could not be served.
+#[derive(Debug)]
+pub struct Error(Box<Detail>);
+
+#[derive(Debug)]
+struct Detail {
+    token: Token,
+    /// Certain that the application never saw the request.
+    unprocessed: bool,
+    message: String,
+    origin: Option<Origin>,
+}
+
+/// May the request be sent again?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// The application never saw it: any method.
+    Safe,
+    /// The application may have seen it: idempotent methods only.
+    IfIdempotent,
+    /// Trying again would give the same answer, or nobody waits for one.
+    Never,
+}
+
+impl Error {
+    /// A failure after which the application may have seen the request.
+    pub fn new(token: Token, message: impl Into<String>) -> Self {
+        let detail = Detail { token, unprocessed: false, message: message.into(), origin: None };
+        Self(Box::new(detail))
+    }
+
+    /// A failure that surely happened before the application saw a byte of the request.
+    pub fn unprocessed(token: Token, message: impl Into<String>) -> Self {
+        let mut error = Self::new(token, message);
+        error.0.unprocessed = true;
+        error
+    }
+
+    /// Names the object that caused it, unless one is named already.
+    #[must_use]
+    pub fn caused_by(mut self, origin: &Origin) -> Self {
+        self.0.origin.get_or_insert_with(|| origin.clone());
+        self
+    }
+
+    /// The stable word.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.0.token
+    }
+
+    /// The object that caused it.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.0.origin.as_ref()
+    }
+
+    /// May the request be sent again?
+    #[must_use]
+    pub fn replay(&self) -> Replay {
+        match self.0.token.fault() {
+            Fault::Downstream => Replay::Never,
+            Fault::Local if !self.0.unprocessed => Replay::Never,
+            Fault::Local | Fault::Upstream if self.0.unprocessed => Replay::Safe,
+            Fault::Local | Fault::Upstream => Replay::IfIdempotent,
+        }
+    }
+
+    /// `Proxy-Status` (RFC 9209): `weft; error=connection_refused; details="…"`.
+    #[must_use]
+    pub fn proxy_status(&self) -> HeaderValue {
+        let mut details = String::new();
+        if let Some(origin) = &self.0.origin {
+            details = format!("{origin}: ");
+        }
+        details.push_str(&self.0.message);
+        // A quoted string of RFC 8941 holds printable ASCII; quotes and backslashes are escaped.
+        let mut quoted = String::with_capacity(details.len());
+        for c in details.chars().take(512) {
+            match c {
+                '"' | '\\' => quoted.extend(['\\', c]),
+                ' '..='~' => quoted.push(c),
+                _ => quoted.push('?'),
+            }
+        }
+        HeaderValue::try_from(format!("weft; error={}; details=\"{quoted}\"", self.0.token))
+            .unwrap_or_else(|_| HeaderValue::from_static("weft"))
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.0.token, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests;

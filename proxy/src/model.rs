@@ -1,0 +1,19 @@
+//! The configuration in the proxy's own words: small, resolved as far as one resource allows, and ready to
+//! be read by the request path.
+//!
+//! Made by `xds::decode` from Envoy's types and by nothing else; read by `state`, `router` and `cluster`.
+//! It holds no sockets, no counters and no protobuf type. Values that a request would otherwise compute
+//! (header names, regexes, lower-case hosts) are computed here once.
+
+mod cluster;
+mod listener;
+mod route;
+
+pub use cluster::{Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, OutlierSpec};
+pub use listener::{
+    AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, Tracing,
+};
+pub use route::{
+    Action, HeaderChange, HeaderMatch, HeaderOps, HostPattern, Matcher, PathMatch, QueryMatch,
+    Redirect, RetryOn, RetryPolicy, RouteTable, Rule, Split, ValueMatch, VirtualHost,
+};

@@ -1,0 +1,75 @@
+//! Listeners: what travels to a Service port, and what an inbound port accepts.
+
+use std::collections::BTreeMap;
+
+use weft_proto::origin::Origin;
+
+/// What a port carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppProtocol {
+    /// HTTP/1.1 or HTTP/2, told apart by the connection preface.
+    Http,
+    /// Opaque bytes.
+    Tcp,
+    /// HTTP if the first bytes say so, else opaque.
+    Detect,
+}
+
+/// One port of a Service, as a caller's sidecar sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboundListener {
+    /// `product.shop:8080`.
+    pub name: String,
+    /// The Service.
+    pub origin: Origin,
+    /// What travels.
+    pub protocol: AppProtocol,
+    /// RouteConfiguration, unless the port is opaque only.
+    pub routes: Option<String>,
+    /// Cluster of opaque connections, unless the port is HTTP only.
+    pub tcp_cluster: Option<String>,
+    /// How traces are started.
+    pub tracing: Tracing,
+}
+
+/// Settings of tracing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tracing {
+    /// Share of the traces started here that are sampled, 0 to 1.
+    pub sampling: f64,
+    /// OTLP (gRPC) collector, if the mesh names one.
+    pub endpoint: Option<String>,
+}
+
+/// What the sidecar accepts on behalf of its application.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboundListener {
+    /// `inbound/shop/product-v1`.
+    pub name: String,
+    /// The workload.
+    pub origin: Origin,
+    /// By port. A port that is not here is closed.
+    pub ports: BTreeMap<u16, InboundPort>,
+    /// How traces are started.
+    pub tracing: Tracing,
+}
+
+/// One inbound port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboundPort {
+    /// What it carries.
+    pub protocol: AppProtocol,
+    /// Which connections it takes.
+    pub mtls: MtlsMode,
+}
+
+/// Which connections an inbound port takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtlsMode {
+    /// Mesh mTLS only.
+    Strict,
+    /// Mesh mTLS and plaintext, told apart by the first bytes.
+    Permissive,
+    /// Plaintext only.
+    Disable,
+}

@@ -1,0 +1,197 @@
+//! Route tables. The order of hosts and rules is the control plane's: first match wins.
+
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use regex::Regex;
+use weft_proto::origin::Origin;
+
+/// RouteConfiguration of one Service port.
+#[derive(Debug)]
+pub struct RouteTable {
+    /// `product.shop:8080`.
+    pub name: String,
+    /// By host.
+    pub hosts: Vec<VirtualHost>,
+    /// Every cluster that a rule names, each once; [`Split::cluster`] is an index into it.
+    pub clusters: Vec<String>,
+}
+
+/// Rules for some hosts.
+#[derive(Debug)]
+pub struct VirtualHost {
+    /// Hosts that it speaks for.
+    pub hosts: Vec<HostPattern>,
+    /// First match wins.
+    pub rules: Vec<Rule>,
+}
+
+/// Pattern of a host without port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `*`.
+    Any,
+    /// Lower case.
+    Exact(String),
+    /// `*.example.com` as `.example.com`: at least one label before it.
+    Suffix(String),
+}
+
+/// One match with what follows from it.
+#[derive(Debug)]
+pub struct Rule {
+    /// The route object and its rule, or the Service if it has no route.
+    pub origin: Origin,
+    /// What must match.
+    pub matcher: Matcher,
+    /// Changes to the request.
+    pub request_headers: HeaderOps,
+    /// Changes to the response.
+    pub response_headers: HeaderOps,
+    /// What is done.
+    pub action: Action,
+    /// Limit on the request with all attempts, to the end of the response.
+    pub timeout: Option<Duration>,
+    /// Retries.
+    pub retry: RetryPolicy,
+}
+
+/// All parts must match.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    /// Path.
+    pub path: PathMatch,
+    /// Method.
+    pub method: Option<Method>,
+    /// Headers.
+    pub headers: Vec<HeaderMatch>,
+    /// Query parameters.
+    pub query: Vec<QueryMatch>,
+}
+
+/// Match on the path.
+#[derive(Debug, Default)]
+pub enum PathMatch {
+    /// Every path.
+    #[default]
+    Any,
+    /// The whole path.
+    Exact(String),
+    /// Whole path elements; no trailing slash.
+    Prefix(String),
+    /// Anchored at both ends.
+    Regex(Regex),
+}
+
+/// Match on one value.
+#[derive(Debug)]
+pub enum ValueMatch {
+    /// To the letter.
+    Exact(String),
+    /// Anchored at both ends.
+    Regex(Regex),
+    /// Any value.
+    Present,
+}
+
+/// Match on one header; several values are judged as one list joined by commas (RFC 9110 §5.3).
+#[derive(Debug)]
+pub struct HeaderMatch {
+    /// Name.
+    pub name: HeaderName,
+    /// Value.
+    pub value: ValueMatch,
+}
+
+/// Match on one query parameter; its first value counts.
+#[derive(Debug)]
+pub struct QueryMatch {
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: ValueMatch,
+}
+
+/// Header changes, applied in the order written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeaderOps {
+    /// In order.
+    pub changes: Vec<HeaderChange>,
+}
+
+/// One header change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HeaderChange {
+    /// Replace or create.
+    Set(HeaderName, HeaderValue),
+    /// Append.
+    Add(HeaderName, HeaderValue),
+    /// Remove every value.
+    Remove(HeaderName),
+}
+
+/// What a rule does.
+#[derive(Debug)]
+pub enum Action {
+    /// Send it to one of these, by weight. Never empty, and the weights never sum to zero.
+    Forward(Vec<Split>),
+    /// Answer with a redirect.
+    Redirect(Redirect),
+    /// Answer with this status and no body.
+    Respond(StatusCode),
+}
+
+/// One backend of a rule.
+#[derive(Debug)]
+pub struct Split {
+    /// Index into [`RouteTable::clusters`].
+    pub cluster: usize,
+    /// Share, relative to the sum.
+    pub weight: u32,
+    /// Changes to the request on its way to this backend.
+    pub request_headers: HeaderOps,
+    /// Changes to the response from this backend.
+    pub response_headers: HeaderOps,
+}
+
+/// A redirect; what is `None` stays as it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redirect {
+    /// `http` or `https`.
+    pub scheme: Option<String>,
+    /// Host.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// Whole path.
+    pub path: Option<String>,
+    /// Replacement of the matched prefix.
+    pub prefix: Option<String>,
+    /// Status.
+    pub status: StatusCode,
+}
+
+/// Retries of one rule. Whatever the application surely never saw is retried besides.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RetryPolicy {
+    /// Retries after the first attempt.
+    pub attempts: u32,
+    /// What earns one, idempotent methods only.
+    pub on: Vec<RetryOn>,
+    /// Limit on one attempt, to the response head.
+    pub per_try_timeout: Option<Duration>,
+}
+
+/// Condition of a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryOn {
+    /// The connection broke before a response head, or the attempt timed out.
+    Reset,
+    /// 502, 503, 504.
+    GatewayError,
+    /// Any 5xx, or no response at all.
+    ServerError,
+    /// One status.
+    Status(StatusCode),
+}
