@@ -1,0 +1,297 @@
+//! The CA of one trust domain: a root, an issuing certificate under it, and leaves under that.
+//!
+//! Owned by the control plane, which calls [`Authority::issue`] after it has established who the
+//! caller is. The root's key is needed only to make issuing certificates and is not kept in memory;
+//! the issuing key lies behind [`Signer`]. The CA never invents a name: a leaf carries the id that
+//! was proven, the keys and usages that `template` writes, and nothing else from the request.
+
+mod material;
+mod signer;
+mod store;
+mod template;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{Issuer, PublicKeyData};
+use rustls::pki_types::CertificateDer;
+
+pub use self::signer::{Signer, SignerError};
+pub use self::store::StoreError;
+
+use self::material::Material;
+use self::signer::RcgenSigner;
+use crate::bundle::{BundleError, TrustBundle};
+use crate::clock;
+use crate::csr::SigningRequest;
+use crate::key::{KeyError, PrivateKey};
+use crate::leaf::{Leaf, LeafError};
+use crate::spiffe::{SpiffeId, TrustDomain};
+use crate::x509::{Certificate, CertificateError};
+
+/// A certificate authority that can issue leaves for its trust domain.
+pub struct Authority {
+    trust_domain: TrustDomain,
+    bundle: TrustBundle,
+    issuing: CertificateDer<'static>,
+    /// Whole seconds since 1970: the last second of `issuing`.
+    issuing_end: i64,
+    issuer: Issuer<'static, RcgenSigner>,
+}
+
+/// How long the CA's own certificates live. Leaves have theirs given each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// The root's life; ten years by default.
+    pub root: Duration,
+    /// The issuing certificate's life, cut to the root's; a year by default.
+    pub issuing: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self { root: DAY * 3650, issuing: DAY * 365 }
+    }
+}
+
+/// A certificate that was issued.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The leaf, then the issuing certificate; the root is in the trust bundle.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The first second at which the leaf is valid, 60 s before it was issued.
+    pub not_before: SystemTime,
+    /// The last second at which the leaf is valid.
+    pub not_after: SystemTime,
+}
+
+/// Why there is no CA.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// A key could not be made or read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A certificate could not be read.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The root is no root.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The library could not write a certificate.
+    #[error("a CA certificate cannot be made: {0}")]
+    Make(#[from] rcgen::Error),
+    /// Another trust domain's CA.
+    #[error("the CA is for {found}, not for the trust domain {expected}")]
+    ForeignTrustDomain {
+        /// What the certificate names.
+        found: String,
+        /// What was asked for.
+        expected: TrustDomain,
+    },
+    /// Certificates and keys that do not belong together.
+    #[error("the CA's state does not fit together: {0}")]
+    Inconsistent(&'static str),
+    /// A life so long or a time so far off that no certificate can express it.
+    #[error("the CA's validity cannot be expressed in a certificate")]
+    Validity,
+    /// The root is over. Nothing under it would be believed.
+    #[error("the CA's root expired at {}; remove the CA's state to begin with a new one, which every workload must then join again", clock::show(*.0))]
+    RootExpired(SystemTime),
+    /// The files are missing, unreadable or readable by others.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why no certificate was issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The request asks for another name than the caller proved.
+    #[error("the CSR asks for {requested}, but the caller is {proven}")]
+    WrongIdentity {
+        /// What the request asks for.
+        requested: SpiffeId,
+        /// Who the caller is.
+        proven: SpiffeId,
+    },
+    /// A name that this CA does not vouch for.
+    #[error("{id} is not in the CA's trust domain {trust_domain}")]
+    ForeignTrustDomain {
+        /// The name.
+        id: SpiffeId,
+        /// What the CA vouches for.
+        trust_domain: TrustDomain,
+    },
+    /// A life of under a second, or one that cannot be expressed.
+    #[error("a leaf cannot live for {0:?}")]
+    Lifetime(Duration),
+    /// The issuing certificate is over; the CA must be loaded again, which renews it.
+    #[error("the CA's issuing certificate expired at {}", clock::show(*.0))]
+    IssuerExpired(SystemTime),
+    /// The key could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The signer or the library failed.
+    #[error("the certificate cannot be signed: {0}")]
+    Sign(#[from] rcgen::Error),
+    /// What was issued could not be read back; never expected.
+    #[error(transparent)]
+    Leaf(#[from] LeafError),
+}
+
+impl Authority {
+    /// A new CA in memory only. When it is dropped its keys are gone.
+    ///
+    /// # Errors
+    /// If the system gives no randomness, or a lifetime cannot be expressed.
+    pub fn create(
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+        lifetimes: Lifetimes,
+    ) -> Result<Self, AuthorityError> {
+        Material::create(trust_domain, now, lifetimes)?.into_authority(trust_domain)
+    }
+
+    /// The CA whose state lies in `dir` (made 0700 if missing), or a new one that is put there.
+    ///
+    /// Two processes that start at once end up with the same CA. An issuing certificate in the last
+    /// third of its life is replaced by a new one under the same root.
+    ///
+    /// # Errors
+    /// If the state is broken, belongs to another trust domain, is open to other users, or its root
+    /// is over. It is never overwritten in these cases.
+    pub fn load_or_create(
+        dir: &Path,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+    ) -> Result<Self, AuthorityError> {
+        store::load_or_create(dir, trust_domain, now)?.into_authority(trust_domain)
+    }
+
+    /// A CA whose issuing key lies elsewhere: `issuing` is its certificate, signed by a root in
+    /// `bundle`, and `signer` uses its key.
+    ///
+    /// # Errors
+    /// If `issuing` is no CA's certificate under the bundle, names another trust domain, or its key
+    /// is not the signer's.
+    pub fn with_signer(
+        trust_domain: &TrustDomain,
+        bundle: TrustBundle,
+        issuing: CertificateDer<'static>,
+        signer: Arc<dyn Signer>,
+    ) -> Result<Self, AuthorityError> {
+        let certificate = Certificate::parse(&issuing)?;
+        material::check_authority(&certificate, trust_domain)?;
+        let signer = RcgenSigner::new(signer);
+        if certificate.public_key_info() != signer.subject_public_key_info() {
+            return Err(AuthorityError::Inconsistent("the issuing certificate has another key"));
+        }
+        let mut signed = false;
+        for root in bundle.ders() {
+            signed = signed || certificate.is_signed_by(&Certificate::parse(root)?);
+        }
+        if !signed {
+            return Err(AuthorityError::Inconsistent("no root signed the issuing certificate"));
+        }
+        let issuing_end = certificate.validity().1;
+        let issuer = Issuer::from_ca_cert_der(&issuing, signer)?;
+        Ok(Self { trust_domain: trust_domain.clone(), bundle, issuing, issuing_end, issuer })
+    }
+
+    /// Signs a leaf for `request` if it asks for `proven`, the id that the caller has shown to be.
+    ///
+    /// The leaf lives for `lifetime` from `now`, but never longer than the issuing certificate.
+    ///
+    /// # Errors
+    /// If the request asks for another id, the id is not in this trust domain, the lifetime is under
+    /// a second, or the signer fails.
+    pub fn issue(
+        &self,
+        request: &SigningRequest,
+        proven: &SpiffeId,
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<Issued, IssueError> {
+        if request.id() != proven {
+            return Err(IssueError::WrongIdentity {
+                requested: request.id().clone(),
+                proven: proven.clone(),
+            });
+        }
+        self.sign(request.public_key(), proven, lifetime, now)
+    }
+
+    /// A leaf with a new key, for the process that runs the CA.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn leaf_for(
+        &self,
+        id: &SpiffeId,
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<Leaf, IssueError> {
+        let key = PrivateKey::generate()?;
+        let issued = self.sign(key.pair(), id, lifetime, now)?;
+        Ok(Leaf::new(issued.chain, key)?)
+    }
+
+    /// What whoever trusts this CA has to believe.
+    pub fn bundle(&self) -> &TrustBundle {
+        &self.bundle
+    }
+
+    /// What this CA vouches for.
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
+    }
+
+    /// The last second at which leaves of this CA can be valid. [`Authority::load_or_create`] moves
+    /// it on in the last third of the issuing certificate's life.
+    pub fn not_after(&self) -> SystemTime {
+        clock::system(self.issuing_end)
+    }
+
+    fn sign(
+        &self,
+        public_key: &impl PublicKeyData,
+        id: &SpiffeId,
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<Issued, IssueError> {
+        if id.trust_domain() != &self.trust_domain {
+            return Err(IssueError::ForeignTrustDomain {
+                id: id.clone(),
+                trust_domain: self.trust_domain.clone(),
+            });
+        }
+        let unix = clock::unix(now);
+        if unix > self.issuing_end {
+            return Err(IssueError::IssuerExpired(self.not_after()));
+        }
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        if seconds == 0 {
+            return Err(IssueError::Lifetime(lifetime));
+        }
+        let not_after = unix.saturating_add(seconds).min(self.issuing_end);
+        let not_before = unix.saturating_sub(template::BACKDATED);
+        let params =
+            template::leaf(id, not_before, not_after)?.ok_or(IssueError::Lifetime(lifetime))?;
+        let leaf = params.signed_by(public_key, &self.issuer)?;
+        Ok(Issued {
+            chain: vec![leaf.into(), self.issuing.clone()],
+            not_before: clock::system(not_before),
+            not_after: clock::system(not_after),
+        })
+    }
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority")
+            .field("trust_domain", &self.trust_domain)
+            .field("not_after", &clock::show(self.not_after()))
+            .finish_non_exhaustive()
+    }
+}

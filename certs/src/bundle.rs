@@ -1,0 +1,124 @@
+//! Trust bundles: the roots whose chains are believed.
+//!
+//! Made by the CA, pushed to proxies as PEM, kept in their state. A bundle is a set: order and
+//! repetition in the text do not matter for equality or fingerprint.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::SectionKind;
+
+use crate::pem::{self, PemError};
+use crate::x509::{Certificate, CertificateError};
+
+// Bound: a rotation needs two roots, a federation a handful.
+const MAX_ROOTS: usize = 100;
+
+/// A set of root certificates, at least one. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustBundle(Arc<[CertificateDer<'static>]>);
+
+/// Why there is no trust bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    /// The text is not PEM of certificates only.
+    #[error("the trust bundle cannot be read: {0}")]
+    Pem(#[from] PemError),
+    /// Nothing would be believed.
+    #[error("the trust bundle is empty")]
+    Empty,
+    /// More than 100 roots.
+    #[error("the trust bundle has {0} certificates, at most {MAX_ROOTS} are allowed")]
+    TooMany(usize),
+    /// One of them is no certificate.
+    #[error("certificate {index} of the trust bundle: {reason}")]
+    Certificate {
+        /// Which one, counted from 1.
+        index: usize,
+        /// What is wrong with it.
+        #[source]
+        reason: CertificateError,
+    },
+    /// One of them may not sign certificates, so it cannot be a root.
+    #[error("certificate {index} of the trust bundle is not a certificate authority's")]
+    NotAuthority {
+        /// Which one, counted from 1.
+        index: usize,
+    },
+}
+
+impl TrustBundle {
+    /// From DER certificates.
+    ///
+    /// # Errors
+    /// If there are none or too many, or one is not a CA's certificate.
+    pub fn from_der(
+        roots: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, BundleError> {
+        let mut roots: Vec<_> = roots.into_iter().collect();
+        if roots.is_empty() {
+            return Err(BundleError::Empty);
+        }
+        if roots.len() > MAX_ROOTS {
+            return Err(BundleError::TooMany(roots.len()));
+        }
+        for (root, index) in roots.iter().zip(1..) {
+            let authority = Certificate::parse(root)
+                .and_then(|root| root.is_authority())
+                .map_err(|reason| BundleError::Certificate { index, reason })?;
+            if !authority {
+                return Err(BundleError::NotAuthority { index });
+            }
+        }
+        roots.sort_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        roots.dedup();
+        Ok(Self(roots.into()))
+    }
+
+    /// From PEM that holds certificates only.
+    ///
+    /// # Errors
+    /// As [`TrustBundle::from_der`], and if anything else is in the text, such as a private key.
+    pub fn from_pem(text: &str) -> Result<Self, BundleError> {
+        let sections = pem::sections(text)?;
+        if sections.iter().any(|(kind, _)| *kind != SectionKind::Certificate) {
+            return Err(pem::unexpected("certificates only", &sections).into());
+        }
+        Self::from_der(sections.into_iter().map(|(_, der)| CertificateDer::from(der)))
+    }
+
+    /// All roots as PEM, in the bundle's own order.
+    pub fn to_pem(&self) -> String {
+        self.0.iter().map(|root| pem::certificate(root)).collect()
+    }
+
+    /// All roots, sorted by their bytes.
+    pub fn ders(&self) -> &[CertificateDer<'static>] {
+        &self.0
+    }
+
+    /// SHA-256 over the roots: the same for equal bundles, whatever their order was. Names a trust
+    /// epoch.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for root in self.0.iter() {
+            // Each length goes in front, so that no two sets run together to the same bytes.
+            context.update(&(root.len() as u64).to_be_bytes());
+            context.update(root);
+        }
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(context.finish().as_ref());
+        fingerprint
+    }
+
+    /// For rustls.
+    pub(crate) fn to_store(&self) -> Result<RootCertStore, rustls::Error> {
+        let mut store = RootCertStore::empty();
+        for root in self.0.iter() {
+            store.add(root.clone())?;
+        }
+        Ok(store)
+    }
+}

@@ -1,0 +1,127 @@
+//! rustls configurations for the mesh: TLS 1.3, both sides by certificate, our roots only.
+//!
+//! Built by the control plane (its port, and its clients') and by the proxy, once per leaf and trust
+//! bundle, then shared by all connections. A new bundle or leaf means a new configuration, and with
+//! it new tickets and an empty session store: nothing of an old trust epoch is resumed.
+//!
+//! What the handshake checks: the chain up to a root of the bundle, its validity, and that the leaf
+//! is a workload's; on the client's side also that it is the workload that was called (through
+//! [`server_name`]). What the caller still has to do after **every** handshake:
+//! [`crate::verify::peer`] or [`crate::verify::expected_peer`], because a resumed handshake checks
+//! none of this.
+
+mod verifier;
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::pki_types::{DnsName, ServerName};
+use rustls::server::VerifierBuilderError;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ServerConfig};
+
+use self::verifier::{ClientVerifier, ServerVerifier};
+use crate::bundle::TrustBundle;
+use crate::leaf::Leaf;
+use crate::spiffe::SpiffeId;
+
+// Bound: tickets held by one client configuration; rustls keeps 8 for each of 32 identities.
+const CLIENT_SESSIONS: usize = 256;
+
+/// What a server asks of its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// A valid certificate. For everything between workloads.
+    Required,
+    /// A valid certificate or none.
+    Optional,
+    /// A certificate or none, and one that expired up to [`crate::verify::RENEWAL_GRACE`] ago is let
+    /// through. Only for the port of the identity service, which must look at the peer with
+    /// [`crate::verify::peer_allow_expired`].
+    OptionalAllowExpired,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// rustls refused the leaf, the roots or the provider.
+    #[error("TLS cannot be set up: {0}")]
+    Rustls(#[from] rustls::Error),
+    /// rustls refused the roots.
+    #[error("TLS cannot be set up: {0}")]
+    Verifier(#[from] VerifierBuilderError),
+}
+
+/// A server that shows `leaf` and believes `bundle`. `alpn` in the order of preference; empty means
+/// that none is negotiated.
+///
+/// # Errors
+/// If rustls refuses a part of it.
+pub fn server_config(
+    leaf: &Leaf,
+    bundle: &TrustBundle,
+    clients: ClientAuth,
+    alpn: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
+    let provider = crypto();
+    let verifier = ClientVerifier::new(bundle, clients, &provider)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_single_cert(leaf.chain().to_vec(), leaf.key().to_rustls())?;
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    // Stateless: a session costs the server no memory. The keys are this configuration's own.
+    config.ticketer = provider::Ticketer::new()?;
+    Ok(config)
+}
+
+/// A client that believes `bundle` and shows `leaf`, if it has one yet. Connect with
+/// [`server_name`]; any other name is refused in the handshake.
+///
+/// # Errors
+/// If rustls refuses a part of it.
+pub fn client_config(
+    leaf: Option<&Leaf>,
+    bundle: &TrustBundle,
+    alpn: &[&[u8]],
+) -> Result<ClientConfig, TlsError> {
+    let provider = crypto();
+    let verifier = ServerVerifier::new(bundle, &provider)?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match leaf {
+        Some(leaf) => {
+            builder.with_client_auth_cert(leaf.chain().to_vec(), leaf.key().to_rustls())?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    config.resumption = Resumption::in_memory_sessions(CLIENT_SESSIONS);
+    // The name is a digest that means nothing to the server, and would tell a listener who is called.
+    config.enable_sni = false;
+    Ok(config)
+}
+
+/// The name to connect with in order to reach `expected`: a digest of the id in the form of a DNS
+/// name. rustls keeps sessions by this name, so those of different identities never mix, and the
+/// client's verifier compares it with the certificate.
+pub fn server_name(expected: &SpiffeId) -> ServerName<'static> {
+    let digest = digest::digest(&digest::SHA256, expected.as_str().as_bytes());
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (left, right) = hex.split_at(32);
+    let name = DnsName::try_from(format!("{left}.{right}.weft"))
+        .expect("two labels of 32 hexadecimal digits and one word are a DNS name");
+    ServerName::DnsName(name)
+}
+
+fn crypto() -> Arc<CryptoProvider> {
+    Arc::new(provider::default_provider())
+}
+
+#[cfg(test)]
+mod tests;
