@@ -1,3 +1,5 @@
 //! The control plane of Weft: reads what users write, tells the proxies, and issues their certificates.
 
+pub mod finding;
 pub mod model;
+pub mod source;
