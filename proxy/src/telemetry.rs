@@ -1,0 +1,98 @@
+//! What the proxy says about its traffic. Read in this order:
+//!
+//! 1. [`metrics`]: counters of one edge (who, route, backend), resolved when a route is built; every name
+//!    and label of the Prometheus side.
+//! 2. [`trace`]: trace context in and out of headers, spans of sampled requests, OTLP export.
+//! 3. [`access_log`]: one JSON line a request.
+//! 4. [`report`]: the golden metrics to the control plane, each second.
+//!
+//! The request path calls [`crate::telemetry::trace::Tracing::begin`] when a request's headers are there and
+//! [`Telemetry::finish_request`] when its last byte has gone. Neither may block, fail, or wait for anybody:
+//! a reader that is slow or away costs lines and spans, which are counted, and never a request.
+
+pub mod metrics;
+pub mod trace;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::error::Token;
+
+use self::metrics::{Direction, Edge, Metrics, Observation};
+use self::trace::{RequestTrace, Tracing};
+
+/// Everything that a request or connection reports to. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Counters.
+    pub metrics: Metrics,
+    /// Spans.
+    pub tracing: Tracing,
+}
+
+/// What is known of a request, or of one attempt of it, at its end. Borrowed: nothing is copied unless it is
+/// sampled or logged.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestEnd<'a> {
+    /// Which sidecar of the two speaks.
+    pub direction: Direction,
+    /// Method.
+    pub method: &'a http::Method,
+    /// Path without query.
+    pub path: &'a str,
+    /// Host as the client sent it.
+    pub host: &'a str,
+    /// Version of HTTP.
+    pub version: http::Version,
+    /// Status of the response; 0 if there was none.
+    pub status: u16,
+    /// `grpc-status`, if the response had one.
+    pub grpc_status: Option<u16>,
+    /// Why this proxy failed it, if it did.
+    pub error: Option<Token>,
+    /// From the request's head to the last byte of the response.
+    pub duration: Duration,
+    /// Attempts made; 0 if it was never sent.
+    pub attempts: u32,
+    /// Path pattern of the rule that matched (`/products`), never the path itself.
+    pub http_route: Option<&'a str>,
+    /// The route object as `Kind/namespace/name#rule`; empty if none.
+    pub route: &'a str,
+    /// Service port that was asked for (`product.shop:8080`); inbound, the workload's own.
+    pub service: &'a str,
+    /// SPIFFE id of the other side; empty in plaintext.
+    pub peer_identity: &'a str,
+    /// Address of the other side: outbound the endpoint, inbound the client.
+    pub peer_address: Option<SocketAddr>,
+    /// Did it travel over mutual TLS?
+    pub mtls: bool,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// Bytes of the response's body.
+    pub response_bytes: u64,
+    /// `x-request-id`; empty if none.
+    pub request_id: &'a str,
+}
+
+impl RequestEnd<'_> {
+    /// What the counters take of it.
+    #[must_use]
+    pub fn observation(&self) -> Observation {
+        Observation {
+            status: self.status,
+            grpc_status: self.grpc_status,
+            duration: self.duration,
+            retries: self.attempts.saturating_sub(1),
+            mtls: self.mtls,
+            error: self.error,
+        }
+    }
+}
+
+impl Telemetry {
+    /// Closes a request's record: counters, span and log line. Never blocks.
+    pub fn finish_request(&self, end: &RequestEnd<'_>, edge: &Edge, trace: RequestTrace) {
+        edge.observe(&end.observation());
+        trace.finish(end);
+    }
+}
