@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-type SpiffeId = String;
+use weft_certs::SpiffeId;
 use weft_proto::origin::Origin;
 
 /// One port of a Service as a destination.
