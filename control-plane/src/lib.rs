@@ -2,4 +2,7 @@
 
 pub mod finding;
 pub mod model;
+pub mod peer;
 pub mod source;
+pub mod translate;
+pub mod xds;

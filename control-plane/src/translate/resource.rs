@@ -1,0 +1,208 @@
+//! One xDS resource as every stream shares it: encoded once, named, versioned, with an audience.
+//!
+//! Made by the builders of [`super`], kept by `xds::Cache`, sent by `xds` without another copy.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use prost::encoding::{WireType, encode_key, encode_varint, key_len, string};
+use weft_proto::names::type_url;
+
+use crate::model::Key;
+
+/// The kinds of resources, in the order in which additions are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ResourceType {
+    /// Cluster (CDS).
+    Cluster,
+    /// ClusterLoadAssignment (EDS).
+    Endpoint,
+    /// Listener (LDS).
+    Listener,
+    /// RouteConfiguration (RDS).
+    Route,
+    /// Secret (SDS): trust bundles, never keys.
+    Secret,
+}
+
+impl ResourceType {
+    /// Every kind, in the order in which additions are sent.
+    pub const ALL: [Self; 5] =
+        [Self::Cluster, Self::Endpoint, Self::Listener, Self::Route, Self::Secret];
+
+    /// As the protocol names it.
+    #[must_use]
+    pub fn type_url(self) -> &'static str {
+        match self {
+            Self::Cluster => type_url::CLUSTER,
+            Self::Endpoint => type_url::ENDPOINT,
+            Self::Listener => type_url::LISTENER,
+            Self::Route => type_url::ROUTE,
+            Self::Secret => type_url::SECRET,
+        }
+    }
+
+    /// The kind that a type URL means; `None` of one that Weft does not serve.
+    #[must_use]
+    pub fn from_type_url(type_url: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
+    }
+
+    /// As people and the admin endpoint write it: `clusters`, `endpoints`, `listeners`, `routes`,
+    /// `secrets`.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Cluster => "clusters",
+            Self::Endpoint => "endpoints",
+            Self::Listener => "listeners",
+            Self::Route => "routes",
+            Self::Secret => "secrets",
+        }
+    }
+}
+
+/// Version of a resource: a hash of its content, so that equal content has an equal version in every
+/// process and a reconnecting proxy is sent nothing again. 16 hexadecimal digits on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Version(pub(crate) u64);
+
+impl Version {
+    /// Reads what [`Display`](fmt::Display) wrote; `None` of anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if digits { u64::from_str_radix(text, 16).ok().map(Self) } else { None }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Who may see a resource. It follows from the name and never changes while the name exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Every proxy of the mesh.
+    All,
+    /// The proxy of one workload.
+    Workload(Key),
+}
+
+impl Visibility {
+    /// May the proxy of this workload see it?
+    #[must_use]
+    pub fn includes(&self, workload: &Key) -> bool {
+        match self {
+            Self::All => true,
+            Self::Workload(owner) => owner == workload,
+        }
+    }
+}
+
+/// A name that a resource mentions and that must be in the same set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// Kind of what is mentioned.
+    pub kind: ResourceType,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// One encoded resource.
+pub struct Resource {
+    /// Kind.
+    pub kind: ResourceType,
+    /// Name, unique within its kind.
+    pub name: Arc<str>,
+    /// Hash of the content.
+    pub version: Version,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// What it needs to be of use.
+    pub references: Vec<Reference>,
+    /// Field 2 of a DeltaDiscoveryResponse, key and length included: it goes on the wire as it is.
+    entry: Bytes,
+    /// The encoded message itself inside `entry`.
+    body: Range<usize>,
+}
+
+/// Field numbers of `DeltaDiscoveryResponse.resources`, `Resource` and `Any`.
+mod field {
+    pub(super) const RESOURCES: u32 = 2;
+    pub(super) const RESOURCE_VERSION: u32 = 1;
+    pub(super) const RESOURCE_ANY: u32 = 2;
+    pub(super) const RESOURCE_NAME: u32 = 3;
+    pub(super) const ANY_TYPE_URL: u32 = 1;
+    pub(super) const ANY_VALUE: u32 = 2;
+}
+
+impl Resource {
+    /// Wraps an encoded message.
+    #[must_use]
+    pub fn new(kind: ResourceType, name: &str, version: Version, body: &[u8]) -> Self {
+        let (version_text, type_url) = (version.to_string(), kind.type_url().to_owned());
+        let name_text = name.to_owned();
+        let any = string::encoded_len(field::ANY_TYPE_URL, &type_url)
+            + nested_len(field::ANY_VALUE, body.len());
+        let resource = string::encoded_len(field::RESOURCE_VERSION, &version_text)
+            + nested_len(field::RESOURCE_ANY, any)
+            + string::encoded_len(field::RESOURCE_NAME, &name_text);
+
+        let mut entry = BytesMut::with_capacity(nested_len(field::RESOURCES, resource));
+        open(field::RESOURCES, resource, &mut entry);
+        string::encode(field::RESOURCE_VERSION, &version_text, &mut entry);
+        string::encode(field::RESOURCE_NAME, &name_text, &mut entry);
+        open(field::RESOURCE_ANY, any, &mut entry);
+        string::encode(field::ANY_TYPE_URL, &type_url, &mut entry);
+        open(field::ANY_VALUE, body.len(), &mut entry);
+        entry.put_slice(body);
+
+        let body = entry.len() - body.len()..entry.len();
+        Self {
+            kind,
+            name: name.into(),
+            version,
+            visibility: Visibility::All,
+            references: Vec::new(),
+            entry: entry.freeze(),
+            body,
+        }
+    }
+
+    /// The encoded message: what stands in `Any.value`.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        self.entry.slice(self.body.clone())
+    }
+
+    /// The resource as one field of a DeltaDiscoveryResponse.
+    #[must_use]
+    pub fn entry(&self) -> Bytes {
+        self.entry.clone()
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}@{} ({} bytes)", self.kind, self.name, self.version, self.body.len())
+    }
+}
+
+/// Length of a length-delimited field that holds `len` bytes.
+fn nested_len(tag: u32, len: usize) -> usize {
+    key_len(tag) + prost::length_delimiter_len(len) + len
+}
+
+/// Starts a length-delimited field that holds `len` bytes.
+fn open(tag: u32, len: usize, buffer: &mut BytesMut) {
+    encode_key(tag, WireType::LengthDelimited, buffer);
+    encode_varint(len as u64, buffer);
+}
+
+#[cfg(test)]
+mod tests;
