@@ -1,0 +1,140 @@
+//! A client at the inbound proxy's door: with the right certificate, a forged one, none, or without TLS. It
+//! reads after the handshake, because in TLS 1.3 a client learns only then that its certificate was refused.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::version::TLS13;
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::peer::{HOST, Peer};
+use crate::pki::{self, Identity};
+
+/// What the door said.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The application's response came back.
+    Served,
+    /// The connection ended, or an error came back.
+    Refused(String),
+    /// Nothing, for long: neither accepted nor refused.
+    Silent,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Served => f.write_str("served"),
+            Self::Refused(how) => write!(f, "refused: {how}"),
+            Self::Silent => f.write_str("no answer"),
+        }
+    }
+}
+
+/// Sends a request to the inbound proxy: in plaintext, or in TLS with or without a certificate.
+pub(super) async fn knock(peer: &Peer, tls: Option<Option<&Identity>>) -> Result<Answer> {
+    let connector = match tls {
+        Some(identity) => Some(connector(identity, peer.alpn)?),
+        None => None,
+    };
+    let talk = async {
+        let stream = TcpStream::connect(peer.inbound_address).await?;
+        match connector {
+            None => request(stream).await,
+            Some(connector) => {
+                let name = ServerName::try_from(HOST).map_err(std::io::Error::other)?;
+                request(connector.connect(name, stream).await?).await
+            }
+        }
+    };
+    Ok(match timeout(Duration::from_secs(5), talk).await {
+        Err(_) => Answer::Silent,
+        Ok(Err(error)) => Answer::Refused(error.to_string()),
+        Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 200") => Answer::Served,
+        Ok(Ok(answer)) if answer.is_empty() => Answer::Refused("closed".to_owned()),
+        Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 ") => {
+            let text = String::from_utf8_lossy(&answer);
+            Answer::Refused(text.lines().next().unwrap_or_default().to_owned())
+        }
+        Ok(Ok(_)) => Answer::Refused("not answered in HTTP".to_owned()),
+    })
+}
+
+async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io::Result<Vec<u8>> {
+    let path = crate::pattern::PATH;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let mut answer = vec![0; 1024];
+    let length = stream.read(&mut answer).await?;
+    answer.truncate(length);
+    Ok(answer)
+}
+
+fn connector(identity: Option<&Identity>, alpn: &[&[u8]]) -> Result<TlsConnector> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let anybody = Arc::new(Anybody(provider.signature_verification_algorithms));
+    let config = builder(provider)?.dangerous().with_custom_certificate_verifier(anybody);
+    let mut config = match identity {
+        None => config.with_no_client_auth(),
+        Some(identity) => config
+            .with_client_auth_cert(pki::chain(&identity.certificate)?, pki::key(&identity.key)?)?,
+    };
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn builder(
+    provider: Arc<CryptoProvider>,
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
+    Ok(ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13])?)
+}
+
+/// Accepts every server: here only the server's judgement of the client counts.
+#[derive(Debug)]
+struct Anybody(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not offered".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

@@ -1,0 +1,132 @@
+//! The parts of an Envoy configuration, as JSON.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::peer::{CLIENT, HOST, SERVER, decoy_hosts};
+use crate::pki::Identity;
+use crate::site::Site;
+
+const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions";
+
+/// One side of an mTLS connection.
+pub(super) struct Tls<'a> {
+    site: &'a Site,
+    identity: &'a Identity,
+    /// The SPIFFE id that the other side must have.
+    peer: &'static str,
+    alpn: &'static str,
+    context: &'static str,
+}
+
+impl<'a> Tls<'a> {
+    /// Of the outbound proxy.
+    pub(super) fn client(site: &'a Site, alpn: &'static str) -> Self {
+        let identity = &site.credentials.client;
+        Self { site, identity, peer: SERVER.spiffe_id, alpn, context: "UpstreamTlsContext" }
+    }
+
+    /// Of the inbound proxy.
+    pub(super) fn server(site: &'a Site, alpn: &'static str) -> Self {
+        let identity = &site.credentials.server;
+        Self { site, identity, peer: CLIENT.spiffe_id, alpn, context: "DownstreamTlsContext" }
+    }
+
+    fn transport_socket(&self) -> Value {
+        let common = json!({
+            "tls_params": {
+                "tls_minimum_protocol_version": "TLSv1_3",
+                "tls_maximum_protocol_version": "TLSv1_3",
+            },
+            "alpn_protocols": [self.alpn],
+            "tls_certificates": [{
+                "certificate_chain": {"filename": self.identity.certificate},
+                "private_key": {"filename": self.identity.key},
+            }],
+            "validation_context": {
+                "trusted_ca": {"filename": self.site.ca},
+                "match_typed_subject_alt_names":
+                    [{"san_type": "URI", "matcher": {"exact": self.peer}}],
+            },
+        });
+        let mut config = json!({
+            "@type": format!("{EXTENSIONS}.transport_sockets.tls.v3.{}", self.context),
+            "common_tls_context": common,
+        });
+        if self.context == "UpstreamTlsContext" {
+            config["sni"] = HOST.into();
+        } else {
+            config["require_client_certificate"] = true.into();
+        }
+        json!({"name": "tls", "typed_config": config})
+    }
+}
+
+/// An HTTP listener that routes [`HOST`] to the cluster of its own name.
+pub(super) fn listener(name: &str, address: SocketAddr, tls: Option<Tls<'_>>) -> Value {
+    let decoys = decoy_hosts().enumerate().map(|(n, host)| {
+        let route = json!({"match": {"prefix": "/"}, "route": {"cluster": name}});
+        json!({"name": format!("svc{n}"), "domains": [host], "routes": [route]})
+    });
+    let route = json!({"match": {"prefix": "/"}, "route": {
+        "cluster": name,
+        "timeout": "15s",
+        "retry_policy": {"num_retries": 2, "retriable_status_codes": [503], "retry_on":
+            "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"},
+    }});
+    let domains = json!([HOST, format!("{HOST}:*")]);
+    let served = json!({"name": "server", "domains": domains, "routes": [route]});
+    let hosts: Vec<Value> = decoys.chain([served]).collect();
+    let manager = json!({
+        "@type": format!(
+            "{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+        ),
+        "stat_prefix": name,
+        "route_config": {"name": name, "virtual_hosts": hosts},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config":
+            {"@type": format!("{EXTENSIONS}.filters.http.router.v3.Router")}}],
+    });
+    let filter =
+        json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": manager});
+    let mut chain = json!({"filters": [filter]});
+    if let Some(tls) = tls {
+        chain["transport_socket"] = tls.transport_socket();
+    }
+    json!({"name": name, "address": socket(address), "filter_chains": [chain]})
+}
+
+/// A cluster of one endpoint that speaks the protocol of its name, `http1` or `http2`.
+pub(super) fn cluster(name: &str, endpoint: SocketAddr, tls: Option<Tls<'_>>) -> Value {
+    let protocol = if name == "http2" { "http2_protocol_options" } else { "http_protocol_options" };
+    let limit = 100_000;
+    let mut cluster = json!({
+        "name": name,
+        "type": "STATIC",
+        "lb_policy": "LEAST_REQUEST",
+        "connect_timeout": "5s",
+        "circuit_breakers": {"thresholds": [{
+            "max_connections": limit,
+            "max_pending_requests": limit,
+            "max_requests": limit,
+            "max_retries": 1000,
+        }]},
+        "load_assignment": {"cluster_name": name, "endpoints":
+            [{"lb_endpoints": [{"endpoint": {"address": socket(endpoint)}}]}]},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": format!("{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"),
+                "explicit_http_config": {protocol: {}},
+            },
+        },
+    });
+    if let Some(tls) = tls {
+        cluster["transport_socket"] = tls.transport_socket();
+    }
+    cluster
+}
+
+fn socket(address: SocketAddr) -> Value {
+    let ip = address.ip().to_string();
+    json!({"socket_address": {"address": ip, "port_value": address.port()}})
+}

@@ -1,0 +1,83 @@
+//! nginx, as installed: one worker. It has no HTTP/2 upstream, so its h2c cells are HTTP/1.1 behind the outbound
+//! proxy; `proxy_ssl_name` checks the DNS name where a mesh checks the SPIFFE id.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{Entries, HOST, Kind, Peer, version};
+use crate::process::Process;
+use crate::site::Site;
+
+const PROGRAM: &str = "nginx";
+
+const HTTP: &str = "\
+ access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; sendfile off; tcp_nodelay on;
+ proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header Host $host;
+ proxy_max_temp_file_size 0; proxy_buffers 16 16k; proxy_buffer_size 16k;
+";
+
+/// Starts both processes.
+pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
+    let entries = Entries { http1: site.ports.take()?, http2: site.ports.take()? };
+    let inbound_address = site.ports.take()?;
+    let (ca, credentials) = (site.ca.display(), &site.credentials);
+    let (client, server) = (&credentials.client, &credentials.server);
+    let dial = format!(
+        "proxy_ssl_certificate {}; proxy_ssl_certificate_key {}; \
+         proxy_ssl_trusted_certificate {ca}; proxy_ssl_verify on; proxy_ssl_verify_depth 2; \
+         proxy_ssl_name {HOST}; proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.3;",
+        client.certificate.display(),
+        client.key.display()
+    );
+    let accept = format!(
+        "ssl_certificate {}; ssl_certificate_key {}; ssl_client_certificate {ca}; \
+         ssl_verify_client on; ssl_protocols TLSv1.3; ssl_session_cache shared:S:10m;",
+        server.certificate.display(),
+        server.key.display()
+    );
+    let outbound = format!(
+        " upstream u {{ server {inbound_address}; {KEEP} }}\n server {{ listen {}; listen {} http2; \
+         server_name {HOST};\n location / {{ proxy_pass https://u; {dial} \
+         proxy_next_upstream error timeout http_503; proxy_next_upstream_tries 3; }} }}",
+        entries.http1, entries.http2
+    );
+    let inbound = format!(
+        " upstream u {{ server {}; {KEEP} }}\n server {{ listen {inbound_address} ssl; \
+         server_name {HOST}; {accept}\n location / {{ proxy_pass http://u; }} }}",
+        site.app_address
+    );
+    Ok(Peer {
+        kind: Kind::Nginx,
+        version: version(Path::new(PROGRAM), "-v"),
+        entries,
+        inbound_address,
+        alpn: &[b"http/1.1"],
+        inbound: proxy("inbound", &inbound, dir)?,
+        outbound: proxy("outbound", &outbound, dir)?,
+        credentials: credentials.clone(),
+        support: None,
+    })
+}
+
+/// Idle connections to the next hop: more than the load has.
+const KEEP: &str = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 3600s;";
+
+fn proxy(name: &str, config: &str, dir: &Path) -> Result<Process> {
+    let root = dir.join(name);
+    std::fs::create_dir_all(&root)?;
+    let at = |leaf: &str| root.join(leaf).display().to_string();
+    let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!(" {kind}_temp_path {};\n", at(kind)))
+        .concat();
+    let text = format!(
+        "daemon off; worker_processes 1; pid {}; error_log stderr error; \
+         worker_rlimit_nofile 8192;\nevents {{ worker_connections 4096; }}\n\
+         http {{\n{HTTP}{paths}{config}\n}}\n",
+        at("pid")
+    );
+    let file = root.join("nginx.conf");
+    std::fs::write(&file, text)?;
+    Process::start(name, Command::new(PROGRAM).arg("-c").arg(&file).args(["-e", "stderr"]), dir)
+}

@@ -1,0 +1,62 @@
+//! What a user would write for this mesh: a Service, the workload behind it, a caller, a route by host name,
+//! and mTLS required.
+
+use std::net::SocketAddr;
+
+use crate::peer::HOST;
+
+/// The caller.
+pub(super) const CLIENT: &str = "client.bench";
+/// The workload behind the Service.
+pub(super) const SERVER: &str = "server.bench";
+/// What the caller's sidecar is asked to reach.
+pub(super) const SERVICE: &str = "server.bench:8080";
+
+/// All objects as one YAML stream; `inbound` is where the server's sidecar listens.
+pub(super) fn mesh(inbound: SocketAddr) -> String {
+    let (address, port) = (inbound.ip(), inbound.port());
+    format!(
+        "\
+apiVersion: weft.dev/v1alpha1
+kind: MeshConfig
+metadata: {{name: default, namespace: weft-system}}
+spec: {{trustDomain: bench.local}}
+---
+apiVersion: weft.dev/v1alpha1
+kind: InboundPolicy
+metadata: {{name: strict, namespace: bench}}
+spec: {{mtls: STRICT}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: server, namespace: bench}}
+spec:
+  selector: {{app: server}}
+  ports: [{{name: http, port: 8080, targetPort: http, appProtocol: http}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: server, namespace: bench}}
+spec:
+  parentRefs: [{{group: \"\", kind: Service, name: server, port: 8080}}]
+  hostnames: [{HOST}]
+  rules:
+  - matches: [{{path: {{type: PathPrefix, value: /}}}}]
+    backendRefs: [{{name: server, port: 8080}}]
+---
+apiVersion: weft.dev/v1alpha1
+kind: MeshWorkload
+metadata: {{name: server, namespace: bench, labels: {{app: server}}}}
+spec:
+  address: {address}
+  serviceAccount: server
+  meshed: true
+  ports: [{{name: http, port: {port}, appProtocol: http}}]
+---
+apiVersion: weft.dev/v1alpha1
+kind: MeshWorkload
+metadata: {{name: client, namespace: bench, labels: {{app: client}}}}
+spec: {{address: {address}, serviceAccount: client, meshed: true, ports: []}}
+"
+    )
+}

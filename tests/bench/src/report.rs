@@ -1,0 +1,154 @@
+//! From measurements to figures. Ratios are made within a round, between pairs that ran next to each other, and
+//! the median over the rounds is reported: a machine that is slower for a while then slows both sides of a
+//! ratio.
+
+mod memory;
+mod summary;
+mod table;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::load::Outcome;
+use crate::mtls::Finding;
+use crate::peer::Kind;
+pub(crate) use memory::Memory;
+use summary::Row;
+
+/// Errors of a measurement that are quoted.
+const QUOTED: usize = 3;
+
+/// One pair in one cell of one round. Times are in microseconds.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Measurement {
+    round: usize,
+    cell: &'static str,
+    peer: &'static str,
+    /// Responses that were right, to the last byte.
+    requests: usize,
+    errors: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    first_errors: Vec<String>,
+    requests_per_second: f64,
+    /// CPU time of the two proxies per request, and of both together.
+    cpu_us: f64,
+    outbound_us: f64,
+    inbound_us: f64,
+    /// CPU time of the load generator per request, which is in none of the others.
+    load_us: f64,
+    p50_us: f64,
+    p99_us: f64,
+}
+
+impl Measurement {
+    /// What one run of a load amounts to.
+    pub(crate) fn new(round: usize, cell: &'static str, kind: Kind, mut outcome: Outcome) -> Self {
+        let [p50_us, p99_us] = outcome.tally.quantiles([0.5, 0.99]).unwrap_or_default();
+        let requests = outcome.tally.latencies.len();
+        let errors = outcome.tally.errors;
+        let per_request = |time: Duration| time.as_secs_f64() * 1e6 / requests.max(1) as f64;
+        let outbound_us = per_request(outcome.cpu.outbound);
+        let inbound_us = per_request(outcome.cpu.inbound);
+        Self {
+            round,
+            cell,
+            peer: kind.name(),
+            requests,
+            // A load that answers nothing has failed, even if nothing was reported.
+            errors: errors.len().max(usize::from(requests == 0)),
+            first_errors: errors.into_iter().take(QUOTED).collect(),
+            requests_per_second: requests as f64 / outcome.elapsed.as_secs_f64(),
+            cpu_us: outbound_us + inbound_us,
+            outbound_us,
+            inbound_us,
+            load_us: per_request(outcome.cpu.load),
+            p50_us,
+            p99_us,
+        }
+    }
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "round {} {:<11} {:<9} {:>7.1} µs {:>7.0}/s p50 {:>6.0} p99 {:>6.0} errors {}",
+            self.round + 1,
+            self.cell,
+            self.peer,
+            self.cpu_us,
+            self.requests_per_second,
+            self.p50_us,
+            self.p99_us,
+            self.errors
+        )?;
+        for error in &self.first_errors {
+            write!(f, "\n    {error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How the run was made.
+#[derive(Debug, Serialize)]
+pub(crate) struct Settings {
+    /// When it ended, in seconds since 1970.
+    ended: u64,
+    rounds: usize,
+    seconds: f64,
+    cores: usize,
+}
+
+impl Settings {
+    /// Of a run that ends now.
+    pub(crate) fn new(rounds: usize, duration: Duration) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            ended: now.map_or(0, |since| since.as_secs()),
+            rounds,
+            seconds: duration.as_secs_f64(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+        }
+    }
+}
+
+/// What is known of a pair beside its measurements.
+#[derive(Debug, Serialize)]
+pub(crate) struct PeerReport {
+    pub(crate) peer: &'static str,
+    pub(crate) version: String,
+    pub(crate) mtls: Vec<Finding>,
+    /// Before any load.
+    pub(crate) idle: Memory,
+    /// After all cells; `None` while they run.
+    pub(crate) after: Option<Memory>,
+}
+
+/// Everything; the JSON file is this.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    schema_version: u32,
+    settings: Settings,
+    peers: Vec<PeerReport>,
+    summary: Vec<Row>,
+    measurements: Vec<Measurement>,
+}
+
+impl Report {
+    /// Sums up.
+    pub(crate) fn new(
+        settings: Settings,
+        peers: Vec<PeerReport>,
+        measurements: Vec<Measurement>,
+    ) -> Self {
+        let summary = summary::rows(&measurements);
+        Self { schema_version: 1, settings, peers, summary, measurements }
+    }
+
+    /// All errors of all loads.
+    pub(crate) fn errors(&self) -> usize {
+        self.measurements.iter().map(|measurement| measurement.errors).sum()
+    }
+}

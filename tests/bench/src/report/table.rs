@@ -1,0 +1,101 @@
+//! The report as tables for people; Markdown, so that they can be pasted.
+
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{Report, Settings, summary::Row};
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { rounds, seconds, .. } = self.settings;
+        writeln!(f, "CPU time of both proxies per request; medians over {rounds} × {seconds} s\n")?;
+        writeln!(f, "{}\n", self.costs())?;
+        writeln!(f, "Resident memory, MB (10⁶ bytes), idle → after all cells\n")?;
+        writeln!(f, "{}\n", self.memory())?;
+        writeln!(f, "mTLS, TLS 1.3: shown of every pair before it was measured\n")?;
+        for peer in &self.peers {
+            writeln!(f, "{}: {}", peer.peer, peer.version)?;
+            for finding in &peer.mtls {
+                writeln!(f, "  {}: {}", finding.rule, finding.seen)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn costs(&self) -> Table {
+        let header = [
+            "cell",
+            "pair",
+            "CPU µs",
+            "min–max",
+            "× hyper",
+            "× envoy",
+            "out",
+            "in",
+            "req/s",
+            "p50 µs",
+            "p99 µs",
+            "p50 × hyper",
+            "p99 × hyper",
+            "errors",
+        ];
+        let mut table = table(&header);
+        for row in &self.summary {
+            table.add_row(cost(row));
+        }
+        align(table, 2)
+    }
+
+    fn memory(&self) -> Table {
+        let mut table = table(&["pair", "outbound", "inbound"]);
+        for peer in &self.peers {
+            let after = peer.after.unwrap_or(peer.idle);
+            let change = |idle: u64, after: u64| {
+                format!("{:.1} → {:.1}", idle as f64 / 1e6, after as f64 / 1e6)
+            };
+            table.add_row([
+                peer.peer.to_owned(),
+                change(peer.idle.outbound, after.outbound),
+                change(peer.idle.inbound, after.inbound),
+            ]);
+        }
+        align(table, 1)
+    }
+}
+
+fn cost(row: &Row) -> Vec<String> {
+    let ratio = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+    vec![
+        row.cell.to_owned(),
+        row.peer.to_owned(),
+        format!("{:.1}", row.cpu_us),
+        format!("{:.1}–{:.1}", row.cpu_us_min, row.cpu_us_max),
+        ratio(row.cpu_by_hyper),
+        ratio(row.cpu_by_envoy),
+        format!("{:.1}", row.outbound_us),
+        format!("{:.1}", row.inbound_us),
+        format!("{:.0}", row.requests_per_second),
+        format!("{:.0}", row.p50_us),
+        format!("{:.0}", row.p99_us),
+        ratio(row.p50_by_hyper),
+        ratio(row.p99_by_hyper),
+        row.errors.to_string(),
+    ]
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN).set_header(header);
+    table
+}
+
+/// Figures to the right, behind the first `names` columns.
+fn align(mut table: Table, names: usize) -> Table {
+    for column in table.column_iter_mut().skip(names) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
