@@ -5,6 +5,7 @@
 //! the issuing key lies behind [`Signer`]. The CA never invents a name: a leaf carries the id that
 //! was proven, the keys and usages that `template` writes, and nothing else from the request.
 
+mod error;
 mod material;
 mod signer;
 mod store;
@@ -17,18 +18,19 @@ use std::time::{Duration, SystemTime};
 use rcgen::{Issuer, PublicKeyData};
 use rustls::pki_types::CertificateDer;
 
+pub use self::error::{AuthorityError, IssueError};
 pub use self::signer::{Signer, SignerError};
 pub use self::store::StoreError;
 
 use self::material::Material;
 use self::signer::RcgenSigner;
-use crate::bundle::{BundleError, TrustBundle};
+use crate::bundle::TrustBundle;
 use crate::clock;
 use crate::csr::SigningRequest;
-use crate::key::{KeyError, PrivateKey};
-use crate::leaf::{Leaf, LeafError};
+use crate::key::PrivateKey;
+use crate::leaf::Leaf;
 use crate::spiffe::{SpiffeId, TrustDomain};
-use crate::x509::{Certificate, CertificateError};
+use crate::x509::Certificate;
 
 /// A certificate authority that can issue leaves for its trust domain.
 pub struct Authority {
@@ -67,79 +69,6 @@ pub struct Issued {
     pub not_after: SystemTime,
 }
 
-/// Why there is no CA.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthorityError {
-    /// A key could not be made or read.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// A certificate could not be read.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// The root is no root.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// The library could not write a certificate.
-    #[error("a CA certificate cannot be made: {0}")]
-    Make(#[from] rcgen::Error),
-    /// Another trust domain's CA.
-    #[error("the CA is for {found}, not for the trust domain {expected}")]
-    ForeignTrustDomain {
-        /// What the certificate names.
-        found: String,
-        /// What was asked for.
-        expected: TrustDomain,
-    },
-    /// Certificates and keys that do not belong together.
-    #[error("the CA's state does not fit together: {0}")]
-    Inconsistent(&'static str),
-    /// A life so long or a time so far off that no certificate can express it.
-    #[error("the CA's validity cannot be expressed in a certificate")]
-    Validity,
-    /// The root is over. Nothing under it would be believed.
-    #[error("the CA's root expired at {}; remove the CA's state to begin with a new one, which every workload must then join again", clock::show(*.0))]
-    RootExpired(SystemTime),
-    /// The files are missing, unreadable or readable by others.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why no certificate was issued.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// The request asks for another name than the caller proved.
-    #[error("the CSR asks for {requested}, but the caller is {proven}")]
-    WrongIdentity {
-        /// What the request asks for.
-        requested: SpiffeId,
-        /// Who the caller is.
-        proven: SpiffeId,
-    },
-    /// A name that this CA does not vouch for.
-    #[error("{id} is not in the CA's trust domain {trust_domain}")]
-    ForeignTrustDomain {
-        /// The name.
-        id: SpiffeId,
-        /// What the CA vouches for.
-        trust_domain: TrustDomain,
-    },
-    /// A life of under a second, or one that cannot be expressed.
-    #[error("a leaf cannot live for {0:?}")]
-    Lifetime(Duration),
-    /// The issuing certificate is over; the CA must be loaded again, which renews it.
-    #[error("the CA's issuing certificate expired at {}", clock::show(*.0))]
-    IssuerExpired(SystemTime),
-    /// The key could not be made.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The signer or the library failed.
-    #[error("the certificate cannot be signed: {0}")]
-    Sign(#[from] rcgen::Error),
-    /// What was issued could not be read back; never expected.
-    #[error(transparent)]
-    Leaf(#[from] LeafError),
-}
-
 impl Authority {
     /// A new CA in memory only. When it is dropped its keys are gone.
     ///
@@ -150,7 +79,7 @@ impl Authority {
         now: SystemTime,
         lifetimes: Lifetimes,
     ) -> Result<Self, AuthorityError> {
-        Material::create(trust_domain, now, lifetimes)?.into_authority(trust_domain)
+        Material::create(trust_domain, now, lifetimes)?.authority(trust_domain)
     }
 
     /// The CA whose state lies in `dir` (made 0700 if missing), or a new one that is put there.
@@ -166,7 +95,7 @@ impl Authority {
         trust_domain: &TrustDomain,
         now: SystemTime,
     ) -> Result<Self, AuthorityError> {
-        store::load_or_create(dir, trust_domain, now)?.into_authority(trust_domain)
+        store::load_or_create(dir, trust_domain, now)
     }
 
     /// A CA whose issuing key lies elsewhere: `issuing` is its certificate, signed by a root in
@@ -295,3 +224,6 @@ impl std::fmt::Debug for Authority {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

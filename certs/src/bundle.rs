@@ -3,6 +3,7 @@
 //! Made by the CA, pushed to proxies as PEM, kept in their state. A bundle is a set: order and
 //! repetition in the text do not matter for equality or fingerprint.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -17,7 +18,7 @@ use crate::x509::{Certificate, CertificateError};
 const MAX_ROOTS: usize = 100;
 
 /// A set of root certificates, at least one. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TrustBundle(Arc<[CertificateDer<'static>]>);
 
 /// Why there is no trust bundle.
@@ -66,7 +67,7 @@ impl TrustBundle {
         }
         for (root, index) in roots.iter().zip(1..) {
             let authority = Certificate::parse(root)
-                .and_then(|root| root.is_authority())
+                .and_then(|root| root.is_ca())
                 .map_err(|reason| BundleError::Certificate { index, reason })?;
             if !authority {
                 return Err(BundleError::NotAuthority { index });
@@ -122,3 +123,13 @@ impl TrustBundle {
         Ok(store)
     }
 }
+
+impl fmt::Debug for TrustBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fingerprint = self.fingerprint().map(|byte| format!("{byte:02x}")).concat();
+        write!(f, "TrustBundle({} roots, {fingerprint})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;

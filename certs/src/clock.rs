@@ -44,3 +44,6 @@ pub(crate) fn show(time: SystemTime) -> String {
         .and_then(|date| date.format(&Rfc3339).ok())
         .unwrap_or_else(|| format!("{unix} seconds since 1970"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,6 +108,11 @@ pub fn verify(der: &[u8]) -> Result<SigningRequest, CsrError> {
     {
         return Err(CsrError::NotP256);
     }
+    // A compressed point would be copied into the certificate, and TLS knows none.
+    if !matches!(info.subject_pki.subject_public_key.data[..], [0x04, ref point @ ..] if point.len() == 64)
+    {
+        return Err(CsrError::NotP256);
+    }
     request.verify_signature().map_err(|_| CsrError::Signature)?;
     let id = requested_id(&request)?;
     let public_key =
@@ -172,3 +177,6 @@ fn check_extension<'a>(extension: &'a X509Extension<'_>) -> Result<Vec<&'a str>,
 fn malformed(reason: &impl ToString) -> CsrError {
     CsrError::Malformed(reason.to_string())
 }
+
+#[cfg(test)]
+mod tests;

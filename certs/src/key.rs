@@ -88,3 +88,6 @@ impl fmt::Debug for PrivateKey {
         f.write_str("PrivateKey(P-256, redacted)")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,3 +146,6 @@ impl fmt::Debug for Leaf {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ mod key;
 mod leaf;
 mod pem;
 mod spiffe;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod verify;
 mod x509;

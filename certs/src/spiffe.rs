@@ -203,3 +203,6 @@ impl fmt::Debug for SpiffeId {
         write!(f, "SpiffeId({})", self.uri)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use aws_lc_rs::digest;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
-use rustls::pki_types::{DnsName, ServerName};
+use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, ServerName};
 use rustls::server::VerifierBuilderError;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ServerConfig};
@@ -66,16 +66,7 @@ pub fn server_config(
     clients: ClientAuth,
     alpn: &[&[u8]],
 ) -> Result<ServerConfig, TlsError> {
-    let provider = crypto();
-    let verifier = ClientVerifier::new(bundle, clients, &provider)?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(leaf.chain().to_vec(), leaf.key().to_rustls())?;
-    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-    // Stateless: a session costs the server no memory. The keys are this configuration's own.
-    config.ticketer = provider::Ticketer::new()?;
-    Ok(config)
+    server((leaf.chain().to_vec(), leaf.key().to_rustls()), bundle, clients, alpn)
 }
 
 /// A client that believes `bundle` and shows `leaf`, if it has one yet. Connect with
@@ -88,16 +79,43 @@ pub fn client_config(
     bundle: &TrustBundle,
     alpn: &[&[u8]],
 ) -> Result<ClientConfig, TlsError> {
+    client(leaf.map(|leaf| (leaf.chain().to_vec(), leaf.key().to_rustls())), bundle, alpn)
+}
+
+/// What one side shows.
+type Credentials = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn server(
+    (chain, key): Credentials,
+    bundle: &TrustBundle,
+    clients: ClientAuth,
+    alpn: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
+    let provider = crypto();
+    let verifier = ClientVerifier::new(bundle, clients, &provider)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    // Stateless: a session costs the server no memory. The keys are this configuration's own.
+    config.ticketer = provider::Ticketer::new()?;
+    Ok(config)
+}
+
+fn client(
+    credentials: Option<Credentials>,
+    bundle: &TrustBundle,
+    alpn: &[&[u8]],
+) -> Result<ClientConfig, TlsError> {
     let provider = crypto();
     let verifier = ServerVerifier::new(bundle, &provider)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match leaf {
-        Some(leaf) => {
-            builder.with_client_auth_cert(leaf.chain().to_vec(), leaf.key().to_rustls())?
-        }
+    let mut config = match credentials {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();

@@ -197,3 +197,6 @@ fn standing(
         Standing::Expired(ExpiredPeer { id, not_after })
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ impl<'a> Certificate<'a> {
 
     /// The workload's id, if this is a workload's certificate.
     pub(crate) fn workload(&self) -> Result<SpiffeId, CertificateError> {
-        if self.is_authority()? {
+        if self.is_ca()? || self.may_sign()? {
             return Err(CertificateError::Authority);
         }
         let uris = self.uris()?;
@@ -85,12 +85,16 @@ impl<'a> Certificate<'a> {
         Ok(uris)
     }
 
-    /// Whether it claims to be a CA, or may sign certificates or CRLs (X.509-SVID §4.3).
-    pub(crate) fn is_authority(&self) -> Result<bool, CertificateError> {
+    /// Whether its basic constraints make it a CA's.
+    pub(crate) fn is_ca(&self) -> Result<bool, CertificateError> {
         let constraints = self.0.basic_constraints().map_err(|e| malformed(&e))?;
+        Ok(constraints.is_some_and(|constraints| constraints.value.ca))
+    }
+
+    /// Whether its key may sign certificates or CRLs, which X.509-SVID §4.3 forbids a workload.
+    fn may_sign(&self) -> Result<bool, CertificateError> {
         let usage = self.0.key_usage().map_err(|e| malformed(&e))?;
-        Ok(constraints.is_some_and(|constraints| constraints.value.ca)
-            || usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
+        Ok(usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
     }
 
     /// Whole seconds since 1970: the first and the last at which it is valid.

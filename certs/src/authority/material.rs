@@ -69,18 +69,15 @@ impl Material {
         Ok(true)
     }
 
-    pub(super) fn into_authority(
-        self,
+    /// The CA that this is, after checking that all of it fits together.
+    pub(super) fn authority(
+        &self,
         trust_domain: &TrustDomain,
     ) -> Result<Authority, AuthorityError> {
-        let root = Certificate::parse(&self.root.certificate)?;
-        check_authority(&root, trust_domain)?;
-        if root.public_key_info() != self.root.key.public_key_info() {
-            return Err(AuthorityError::Inconsistent("the root certificate has another key"));
-        }
+        self.root.check_root(trust_domain)?;
         let bundle = TrustBundle::from_der([self.root.certificate.clone()])?;
-        let signer = Arc::new(self.issuing.key);
-        Authority::with_signer(trust_domain, bundle, self.issuing.certificate, signer)
+        let signer = Arc::new(self.issuing.key.clone());
+        Authority::with_signer(trust_domain, bundle, self.issuing.certificate.clone(), signer)
     }
 
     /// Root certificate, root key, issuing certificate, issuing key.
@@ -90,10 +87,10 @@ impl Material {
             .concat()
     }
 
-    /// Reads what [`Material::to_pem`] wrote.
-    pub(super) fn from_pem(text: &str) -> Result<Self, KeyError> {
+    /// Reads what [`Material::to_pem`] wrote; [`Material::authority`] checks it.
+    pub(super) fn from_pem(text: &str) -> Result<Self, AuthorityError> {
         use SectionKind::{Certificate, PrivateKey};
-        let sections = pem::sections(text)?;
+        let sections = pem::sections(text).map_err(AuthorityError::Pem)?;
         match &sections[..] {
             [
                 (Certificate, root),
@@ -101,8 +98,22 @@ impl Material {
                 (Certificate, leaf),
                 (PrivateKey, key),
             ] => Ok(Self { root: signing(root, root_key)?, issuing: signing(leaf, key)? }),
-            other => Err(unexpected(other).into()),
+            other => Err(AuthorityError::Pem(unexpected(other))),
         }
+    }
+}
+
+impl Signing {
+    fn check_root(&self, trust_domain: &TrustDomain) -> Result<(), AuthorityError> {
+        let root = Certificate::parse(&self.certificate)?;
+        check_authority(&root, trust_domain)?;
+        if !root.is_signed_by(&root) {
+            return Err(AuthorityError::Inconsistent("the root certificate is not its own issuer"));
+        }
+        if root.public_key_info() != self.key.public_key_info() {
+            return Err(AuthorityError::Inconsistent("the root certificate has another key"));
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +122,7 @@ pub(super) fn check_authority(
     certificate: &Certificate<'_>,
     trust_domain: &TrustDomain,
 ) -> Result<(), AuthorityError> {
-    if !certificate.is_authority()? {
+    if !certificate.is_ca()? {
         return Err(AuthorityError::Inconsistent("a CA certificate may not sign certificates"));
     }
     let expected = format!("spiffe://{trust_domain}");

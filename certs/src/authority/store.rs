@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::material::Material;
-use super::{AuthorityError, Lifetimes};
-use crate::key::KeyError;
+use super::{Authority, AuthorityError, Lifetimes};
 use crate::spiffe::TrustDomain;
 
 const STATE: &str = "authority.pem";
@@ -57,14 +56,14 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file does not hold a CA.
-    #[error("{} is damaged: {reason}", .path.display())]
-    Damaged {
+    /// The file does not hold a CA, or not this one.
+    #[error("{} cannot be used: {reason}", .path.display())]
+    State {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        reason: KeyError,
+        reason: Box<AuthorityError>,
     },
 }
 
@@ -72,20 +71,25 @@ pub(super) fn load_or_create(
     dir: &Path,
     trust_domain: &TrustDomain,
     now: SystemTime,
-) -> Result<Material, AuthorityError> {
+) -> Result<Authority, AuthorityError> {
     open_dir(dir)?;
     // Race: two processes that start at once must not make two CAs, nor renew one twice. The lock
     // ends with the process at the latest, so a crash leaves nothing to clean up.
     let _lock = lock(&dir.join(LOCK))?;
-    let Some(mut material) = load(&dir.join(STATE))? else {
+    let path = dir.join(STATE);
+    let Some(text) = read(&path)? else {
         let material = Material::create(trust_domain, now, Lifetimes::default())?;
         save(dir, &material)?;
-        return Ok(material);
+        return material.authority(trust_domain);
     };
-    if material.renew(trust_domain, now)? {
+    let unusable = |reason| StoreError::State { path: path.clone(), reason: Box::new(reason) };
+    let mut material = Material::from_pem(&text).map_err(unusable)?;
+    // Order: checked before it is renewed, so that a renewal never writes over what is damaged.
+    material.authority(trust_domain).map_err(unusable)?;
+    if material.renew(trust_domain, now).map_err(unusable)? {
         save(dir, &material)?;
     }
-    Ok(material)
+    Ok(material.authority(trust_domain).map_err(unusable)?)
 }
 
 fn open_dir(dir: &Path) -> Result<(), StoreError> {
@@ -112,7 +116,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 /// `None` if there is no state yet.
-fn load(path: &Path) -> Result<Option<Material>, StoreError> {
+fn read(path: &Path) -> Result<Option<String>, StoreError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -127,9 +131,7 @@ fn load(path: &Path) -> Result<Option<Material>, StoreError> {
     file.take(MAX_STATE)
         .read_to_string(&mut text)
         .map_err(|source| failed("read", path, source))?;
-    Material::from_pem(&text)
-        .map(Some)
-        .map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })
+    Ok(Some(text))
 }
 
 /// Order: write beside, flush, rename, flush the directory. At every moment there is either the old
@@ -153,3 +155,6 @@ fn save(dir: &Path, material: &Material) -> Result<(), StoreError> {
 fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { action, path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;

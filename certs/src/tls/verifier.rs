@@ -3,6 +3,7 @@
 //! Called by rustls only. A refusal here is told to the other side by an alert; the same questions
 //! are asked again after the handshake by `verify`, which resumed connections pass as well.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,7 +25,7 @@ use crate::bundle::TrustBundle;
 use crate::clock;
 use crate::spiffe::SpiffeId;
 use crate::verify::within_grace;
-use crate::x509::{Certificate, CertificateError};
+use crate::x509::Certificate;
 
 /// The client's check of a server.
 #[derive(Debug)]
@@ -124,7 +125,7 @@ impl ClientVerifier {
 
     /// Whether all is well but for the leaf, which ended within the grace: the chain must have been
     /// good in the leaf's last second, and the rest of it still be valid now.
-    fn verify_expired(
+    fn verify_but_for_expiry(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -168,7 +169,7 @@ impl ClientCertVerifier for ClientVerifier {
         let verified = match self.webpki.verify_client_cert(end_entity, intermediates, now) {
             Err(Error::InvalidCertificate(
                 TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. },
-            )) if self.allow_expired => self.verify_expired(end_entity, intermediates, now),
+            )) if self.allow_expired => self.verify_but_for_expiry(end_entity, intermediates, now),
             other => other,
         }?;
         workload(end_entity)?;
@@ -203,9 +204,21 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<Certificate<'a>, Err
 }
 
 fn workload(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Error> {
-    parse(leaf)?.workload().map_err(refuse::<CertificateError>)
+    parse(leaf)?.workload().map_err(refuse)
 }
 
-fn refuse<E: std::error::Error + Send + Sync + 'static>(reason: E) -> Error {
-    Error::InvalidCertificate(TlsCertificateError::Other(OtherError(Arc::new(reason))))
+/// A reason as rustls carries it. rustls prints such a one by `Debug`, so that has to be readable.
+#[derive(thiserror::Error)]
+#[error(transparent)]
+struct Refusal(Box<dyn std::error::Error + Send + Sync>);
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+fn refuse(reason: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let refusal = Refusal(Box::new(reason));
+    Error::InvalidCertificate(TlsCertificateError::Other(OtherError(Arc::new(refusal))))
 }
