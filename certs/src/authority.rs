@@ -23,7 +23,7 @@ pub use self::signer::{Signer, SignerError};
 pub use self::store::StoreError;
 
 use self::material::Material;
-use self::signer::RcgenSigner;
+use self::signer::Attempt;
 use crate::bundle::TrustBundle;
 use crate::clock;
 use crate::csr::SigningRequest;
@@ -39,7 +39,7 @@ pub struct Authority {
     issuing: CertificateDer<'static>,
     /// Whole seconds since 1970: the last second of `issuing`.
     issuing_end: i64,
-    issuer: Issuer<'static, RcgenSigner>,
+    signer: Arc<dyn Signer>,
 }
 
 /// How long the CA's own certificates live. Leaves have theirs given each time.
@@ -112,8 +112,7 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let certificate = Certificate::parse(&issuing)?;
         material::check_authority(&certificate, trust_domain)?;
-        let signer = RcgenSigner::new(signer);
-        if certificate.public_key_info() != signer.subject_public_key_info() {
+        if certificate.public_key_info() != Attempt::new(&*signer).subject_public_key_info() {
             return Err(AuthorityError::Inconsistent("the issuing certificate has another key"));
         }
         let mut signed = false;
@@ -124,8 +123,7 @@ impl Authority {
             return Err(AuthorityError::Inconsistent("no root signed the issuing certificate"));
         }
         let issuing_end = certificate.validity().1;
-        let issuer = Issuer::from_ca_cert_der(&issuing, signer)?;
-        Ok(Self { trust_domain: trust_domain.clone(), bundle, issuing, issuing_end, issuer })
+        Ok(Self { trust_domain: trust_domain.clone(), bundle, issuing, issuing_end, signer })
     }
 
     /// Signs a leaf for `request` if it asks for `proven`, the id that the caller has shown to be.
@@ -207,7 +205,12 @@ impl Authority {
         let not_before = unix.saturating_sub(template::BACKDATED);
         let params =
             template::leaf(id, not_before, not_after)?.ok_or(IssueError::Lifetime(lifetime))?;
-        let leaf = params.signed_by(public_key, &self.issuer)?;
+        let attempt = Attempt::new(&*self.signer);
+        let issuer = Issuer::from_ca_cert_der(&self.issuing, &attempt)?;
+        let leaf = match params.signed_by(public_key, &issuer) {
+            Ok(leaf) => leaf,
+            Err(e) => return Err(attempt.into_failure().map_or(e.into(), IssueError::from)),
+        };
         Ok(Issued {
             chain: vec![leaf.into(), self.issuing.clone()],
             not_before: clock::system(not_before),

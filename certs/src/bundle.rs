@@ -105,8 +105,7 @@ impl TrustBundle {
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut context = digest::Context::new(&digest::SHA256);
         for root in self.0.iter() {
-            // Each length goes in front, so that no two sets run together to the same bytes.
-            context.update(&(root.len() as u64).to_be_bytes());
+            // DER says its own length, so no two sets run together to the same bytes.
             context.update(root);
         }
         let mut fingerprint = [0; 32];

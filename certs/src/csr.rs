@@ -94,9 +94,9 @@ pub fn verify(der: &[u8]) -> Result<SigningRequest, CsrError> {
     if der.len() > MAX_LEN {
         return Err(CsrError::TooLong(der.len()));
     }
-    let (rest, request) = X509CertificationRequest::from_der(der).map_err(|e| malformed(&e))?;
+    let (_, request) = X509CertificationRequest::from_der(der).map_err(|e| malformed(&e))?;
     // The signature is the last part: bytes behind it, inside or outside, belong to nothing.
-    if !rest.is_empty() || !der.ends_with(&request.signature_value.data) {
+    if end(&request.signature_value.data) != end(der) {
         return Err(malformed(&"bytes behind its end"));
     }
     let info = &request.certification_request_info;
@@ -108,9 +108,8 @@ pub fn verify(der: &[u8]) -> Result<SigningRequest, CsrError> {
     {
         return Err(CsrError::NotP256);
     }
-    // A compressed point would be copied into the certificate, and TLS knows none.
-    if !matches!(info.subject_pki.subject_public_key.data[..], [0x04, ref point @ ..] if point.len() == 64)
-    {
+    // A compressed point would be copied into the certificate, and TLS 1.3 knows none.
+    if info.subject_pki.subject_public_key.data.first() != Some(&0x04) {
         return Err(CsrError::NotP256);
     }
     request.verify_signature().map_err(|_| CsrError::Signature)?;
@@ -172,6 +171,11 @@ fn check_extension<'a>(extension: &'a X509Extension<'_>) -> Result<Vec<&'a str>,
         | ParsedExtension::ExtendedKeyUsage(_) => Ok(Vec::new()),
         _ => Err(CsrError::Extension(extension.oid.to_id_string())),
     }
+}
+
+/// Where in memory `bytes` end.
+fn end(bytes: &[u8]) -> *const u8 {
+    bytes.as_ptr_range().end
 }
 
 fn malformed(reason: &impl ToString) -> CsrError {

@@ -50,6 +50,12 @@ impl Ca {
         Self::under(self.bundle().ders()[0].clone(), self.root_key.clone(), now)
     }
 
+    /// The root's key under another name.
+    pub(crate) fn renamed_root(&self, now: SystemTime) -> TrustBundle {
+        let root = Self::params("other", now).self_signed(self.root_key.pair()).unwrap();
+        TrustBundle::from_der([root.into()]).unwrap()
+    }
+
     fn under(root: CertificateDer<'static>, root_key: PrivateKey, now: SystemTime) -> Self {
         let key = PrivateKey::generate().unwrap();
         let issuer = Issuer::from_ca_cert_der(&root, root_key.pair()).unwrap();

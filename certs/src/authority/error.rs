@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::StoreError;
+use super::{SignerError, StoreError};
 use crate::bundle::BundleError;
 use crate::clock;
 use crate::key::KeyError;
@@ -82,9 +82,12 @@ pub enum IssueError {
     /// The key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The signer or the library failed.
-    #[error("the certificate cannot be signed: {0}")]
-    Sign(#[from] rcgen::Error),
+    /// The issuing key cannot be used.
+    #[error("the CA's signer failed: {0}")]
+    Signer(#[from] SignerError),
+    /// The library could not write the certificate.
+    #[error("the certificate cannot be made: {0}")]
+    Make(#[from] rcgen::Error),
     /// What was issued could not be read back; never expected.
     #[error(transparent)]
     Leaf(#[from] LeafError),

@@ -3,7 +3,7 @@
 //! Used by [`super::Authority`]. The trait is the seam for keys that must not be in the control
 //! plane's memory; it signs synchronously, so a remote signer needs its own bounded waiting.
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
 
@@ -36,18 +36,26 @@ impl Signer for PrivateKey {
     }
 }
 
-/// A [`Signer`] as rcgen wants it.
-pub(super) struct RcgenSigner(Arc<dyn Signer>);
+/// One use of a [`Signer`] by rcgen, whose own error for this has no room for the reason.
+pub(super) struct Attempt<'a> {
+    signer: &'a dyn Signer,
+    failure: RefCell<Option<SignerError>>,
+}
 
-impl RcgenSigner {
-    pub(super) fn new(signer: Arc<dyn Signer>) -> Self {
-        Self(signer)
+impl<'a> Attempt<'a> {
+    pub(super) fn new(signer: &'a dyn Signer) -> Self {
+        Self { signer, failure: RefCell::new(None) }
+    }
+
+    /// Why the signer failed, if that is why rcgen did.
+    pub(super) fn into_failure(self) -> Option<SignerError> {
+        self.failure.into_inner()
     }
 }
 
-impl PublicKeyData for RcgenSigner {
+impl PublicKeyData for Attempt<'_> {
     fn der_bytes(&self) -> &[u8] {
-        self.0.public_key()
+        self.signer.public_key()
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
@@ -55,9 +63,11 @@ impl PublicKeyData for RcgenSigner {
     }
 }
 
-impl SigningKey for RcgenSigner {
+impl SigningKey for Attempt<'_> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        // rcgen has no variant for a foreign signer's reason that keeps the text but this one.
-        self.0.sign(message).map_err(|e| rcgen::Error::PemError(e.to_string()))
+        self.signer.sign(message).map_err(|failure| {
+            self.failure.replace(Some(failure));
+            rcgen::Error::RemoteKeyError
+        })
     }
 }

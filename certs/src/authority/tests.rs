@@ -171,6 +171,9 @@ fn a_signer_elsewhere_must_fit_the_issuing_certificate() {
     assert!(key.contains("has another key"), "{key}");
     let root = reason(with(issuing.clone(), Ca::new(noon()).bundle().clone(), own.clone()));
     assert!(root.contains("no root signed"), "{root}");
+    let renamed = ca.renamed_root(noon());
+    let root = reason(with(issuing.clone(), renamed, own.clone()));
+    assert!(root.contains("no root signed"), "{root}");
     let leaf = reason(with(ca.leaf("a", noon()).chain()[0].clone(), ca.bundle().clone(), own));
     assert!(leaf.contains("may not sign"), "{leaf}");
 

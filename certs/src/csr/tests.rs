@@ -141,15 +141,18 @@ fn the_signature_must_be_the_keys() {
 #[test]
 fn bytes_behind_the_end_are_refused_outside_and_inside() {
     let der = request(|_| ());
-    let outside = [&der[..], b"\0"].concat();
-    assert!(matches!(verify(&outside), Err(CsrError::Malformed(_))));
-
-    // The same garbage, but within the outermost SEQUENCE, whose length says so.
     assert_eq!(der[..2], [0x30, 0x82], "two bytes of length");
-    let length = u16::from_be_bytes([der[2], der[3]]) + 2;
-    let mut inside = [&der[..], &[0x05, 0x00]].concat();
-    inside[2..4].copy_from_slice(&length.to_be_bytes());
-    assert!(matches!(verify(&inside), Err(CsrError::Malformed(_))));
+    // A NULL, and the end of the request itself once more.
+    for garbage in [&[0x05, 0x00], &der[der.len() - 80..]] {
+        let outside = [&der[..], garbage].concat();
+        assert!(matches!(verify(&outside), Err(CsrError::Malformed(_))));
+
+        // The same, but within the outermost SEQUENCE, whose length says so.
+        let length = u16::try_from(outside.len() - 4).unwrap();
+        let mut inside = outside;
+        inside[2..4].copy_from_slice(&length.to_be_bytes());
+        assert!(matches!(verify(&inside), Err(CsrError::Malformed(_))));
+    }
 }
 
 #[test]

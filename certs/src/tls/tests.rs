@@ -117,6 +117,7 @@ async fn protocols_without_overlap_are_refused() {
 #[tokio::test]
 async fn a_resumed_session_still_shows_the_peer_and_its_expiry() {
     let pair = Pair::new();
+    assert!(pair.server.ticketer.enabled(), "the server keeps no sessions");
     pair.meet().await;
     let (client, server) = pair.meet().await;
     assert_eq!((client.kind, server.kind), (HandshakeKind::Resumed, HandshakeKind::Resumed));

@@ -86,6 +86,7 @@ fn requests_by_openssl_are_taken_if_they_ask_for_one_id_with_p256() {
     let named = make(p256, &format!("{id},DNS:product"));
     assert!(matches!(named, Err(CsrError::OtherName(_))));
     for key in [
+        &format!("{p256} -sha384"),
         "-newkey rsa:2048 -keyout key.pem",
         "-newkey ec -pkeyopt ec_paramgen_curve:P-384 -keyout key.pem",
         "-newkey ed25519 -keyout key.pem",
