@@ -82,13 +82,16 @@ pub enum IssueError {
     /// The key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The issuing key cannot be used.
-    #[error("the CA's signer failed: {0}")]
-    Signer(#[from] SignerError),
-    /// The library could not write the certificate.
-    #[error("the certificate cannot be made: {0}")]
-    Make(#[from] rcgen::Error),
+    /// The issuing key cannot be used, or the library could not write the certificate.
+    #[error("the certificate cannot be signed: {0}")]
+    Sign(#[from] SignerError),
     /// What was issued could not be read back; never expected.
     #[error(transparent)]
     Leaf(#[from] LeafError),
+}
+
+impl From<rcgen::Error> for IssueError {
+    fn from(error: rcgen::Error) -> Self {
+        Self::Sign(SignerError(error.to_string()))
+    }
 }
