@@ -1,9 +1,30 @@
 //! The sidecar.
 
+pub mod body;
 pub mod bootstrap;
+pub mod canonical;
+pub mod cluster;
+pub mod config;
 pub mod control_channel;
+pub mod drain;
 pub mod error;
+pub mod headers;
 pub mod identity;
+pub mod inbound;
+pub mod io;
+pub mod listener;
 pub mod model;
+pub mod outbound;
+pub mod random;
+pub mod record;
+pub mod relay;
+pub mod response;
+pub mod retry;
+pub mod router;
+pub mod state;
 pub mod telemetry;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tls;
+pub mod upstream;
 pub mod xds;

@@ -75,6 +75,8 @@ tokens! {
     ConnectionRefused = "connection_refused", 503, Upstream;
     /// The connection was not open within the connect timeout.
     ConnectionTimeout = "connection_timeout", 503, Upstream;
+    /// The bound on connections to the endpoint is reached.
+    ConnectionLimitReached = "connection_limit_reached", 503, Upstream;
     /// The endpoint's certificate is not the one expected for it.
     TlsCertificateError = "tls_certificate_error", 503, Upstream;
     /// The TLS handshake with the endpoint failed.

@@ -1,0 +1,103 @@
+//! Choice of an endpoint. Called by `Cluster::pick`, which says which endpoints are usable.
+//!
+//! Weights are spent by repetition: every algorithm chooses among places of an order in which an endpoint
+//! stands as often as its weight (reduced by the common divisor) says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::time::Instant;
+
+use super::{Cluster, Endpoint};
+use crate::model::Balancer;
+use crate::random::Random;
+
+/// Bound: places in the order; larger weights are scaled down to fit.
+const MAX_PLACES: u64 = 4096;
+
+/// Interleaved, so that round robin does not send bursts to a heavy endpoint.
+pub(super) fn weighted_order(endpoints: &[Arc<Endpoint>]) -> Vec<usize> {
+    let weights: Vec<u64> = endpoints.iter().map(|e| u64::from(e.spec.weight.max(1))).collect();
+    let divisor = weights.iter().copied().fold(0, gcd).max(1);
+    let total: u64 = weights.iter().sum::<u64>() / divisor;
+    let scale = total.div_ceil(MAX_PLACES).max(1);
+    let mut places: Vec<(f64, usize)> = Vec::new();
+    for (index, weight) in weights.iter().enumerate() {
+        let count = (weight / divisor / scale).max(1);
+        #[allow(clippy::cast_precision_loss, reason = "both are at most MAX_PLACES or so")]
+        places.extend((0..count).map(|i| ((i as f64 + 0.5) / count as f64, index)));
+    }
+    places.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    places.into_iter().map(|(_, index)| index).collect()
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+pub(super) fn pick<'c>(
+    cluster: &'c Cluster,
+    cursor: &AtomicUsize,
+    random: &Random,
+    now: Instant,
+    usable: &dyn Fn(&Arc<Endpoint>) -> bool,
+) -> Option<&'c Arc<Endpoint>> {
+    let places = Places { cluster, usable };
+    match cluster.spec.balancer {
+        Balancer::RoundRobin => places.first_from(cursor.fetch_add(1, Relaxed)),
+        Balancer::Random => places.uniform(random),
+        Balancer::LeastRequest => {
+            places.cheaper_of_two(random, |endpoint| f64::from(endpoint.in_flight()) + 1.0)
+        }
+        Balancer::PeakEwma { decay, default_rtt } => places.cheaper_of_two(random, |endpoint| {
+            let latency = endpoint.latency.read(now, decay, default_rtt);
+            latency * (f64::from(endpoint.in_flight()) + 1.0)
+        }),
+    }
+}
+
+struct Places<'c, 'u> {
+    cluster: &'c Cluster,
+    usable: &'u dyn Fn(&Arc<Endpoint>) -> bool,
+}
+
+impl<'c> Places<'c, '_> {
+    fn at(&self, place: usize) -> Option<&'c Arc<Endpoint>> {
+        let order = &self.cluster.order;
+        self.cluster.endpoints.get(*order.get(place % order.len().max(1))?)
+    }
+
+    /// The first usable place at or after this one.
+    fn first_from(&self, start: usize) -> Option<&'c Arc<Endpoint>> {
+        let count = self.cluster.order.len();
+        (0..count).filter_map(|i| self.at(start.wrapping_add(i))).find(|e| (self.usable)(e))
+    }
+
+    /// Uniform over the usable places: a few blind draws, then an exact one.
+    fn uniform(&self, random: &Random) -> Option<&'c Arc<Endpoint>> {
+        let count = self.cluster.order.len();
+        let blind = (0..3).filter_map(|_| self.at(random.below(count))).find(|e| (self.usable)(e));
+        blind.or_else(|| {
+            let usable: Vec<_> =
+                (0..count).filter_map(|i| self.at(i)).filter(|e| (self.usable)(e)).collect();
+            usable.get(random.below(usable.len())).copied()
+        })
+    }
+
+    /// Power of two choices (Mitzenmacher 2001): two different endpoints at random, the cheaper one.
+    fn cheaper_of_two(
+        &self,
+        random: &Random,
+        cost: impl Fn(&Endpoint) -> f64,
+    ) -> Option<&'c Arc<Endpoint>> {
+        let first = self.uniform(random)?;
+        if self.cluster.endpoints.len() == 1 {
+            return Some(first);
+        }
+        let other =
+            |endpoint: &Arc<Endpoint>| (self.usable)(endpoint) && !Arc::ptr_eq(endpoint, first);
+        let rest = Places { cluster: self.cluster, usable: &other };
+        let Some(second) = rest.uniform(random) else { return Some(first) };
+        if cost(second) < cost(first) { Some(second) } else { Some(first) }
+    }
+}

@@ -1,0 +1,78 @@
+//! One endpoint: what is known of it and its idle connections. Shared by every version of its cluster and by
+//! the requests in flight on it; when the last of them lets go, its connections close.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use rustls::pki_types::ServerName;
+
+use super::ewma::Latency;
+use super::outlier::Outlier;
+use crate::model::EndpointSpec;
+use crate::upstream::Pool;
+
+/// A destination of connections.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// What the control plane said.
+    pub spec: EndpointSpec,
+    /// Name under which TLS sessions are kept: a digest of the expected identity. `None`: plaintext.
+    pub server_name: Option<ServerName<'static>>,
+    /// Moving average of the latency.
+    pub latency: Latency,
+    /// Ejection.
+    pub outlier: Outlier,
+    /// Connections, one pool for each worker.
+    pub pools: Vec<Pool>,
+    /// Connections open, over all workers.
+    pub connections: AtomicU32,
+    in_flight: AtomicU32,
+}
+
+impl Endpoint {
+    /// A new endpoint without connections.
+    #[must_use]
+    pub fn new(spec: EndpointSpec, workers: usize) -> Self {
+        let server_name = spec.identity.as_ref().map(weft_certs::tls::server_name);
+        Self {
+            spec,
+            server_name,
+            latency: Latency::new(),
+            outlier: Outlier::new(),
+            pools: (0..workers).map(|_| Pool::default()).collect(),
+            connections: AtomicU32::new(0),
+            in_flight: AtomicU32::new(0),
+        }
+    }
+
+    /// Requests in flight, over all workers.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Counts a request for as long as the guard lives.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+}
+
+/// A request in flight on an endpoint.
+#[derive(Debug)]
+pub struct InFlight(Arc<Endpoint>);
+
+impl InFlight {
+    /// The endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,108 @@
+//! Which endpoint is chosen, for each balancer, with weights, ejection and avoidance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use weft_proto::origin::Origin;
+
+use super::Cluster;
+use crate::model::{Balancer, BudgetSpec, ClusterSpec, EndpointSpec, OutlierSpec};
+use crate::random::Random;
+
+const EWMA: Balancer =
+    Balancer::PeakEwma { decay: Duration::from_secs(10), default_rtt: Duration::from_millis(30) };
+
+fn cluster(balancer: Balancer, weights: &[u32]) -> Cluster {
+    let spec = ClusterSpec {
+        name: "c".into(),
+        origin: Origin::default(),
+        connect_timeout: Duration::from_secs(1),
+        balancer,
+        outlier: OutlierSpec {
+            consecutive_failures: 1,
+            base_ejection: Duration::from_secs(30),
+            max_ejected_percent: 100,
+        },
+        budget: BudgetSpec { percent: 20, min_per_second: 10 },
+    };
+    let endpoints: Vec<_> = weights
+        .iter()
+        .zip(1..)
+        .map(|(weight, port)| EndpointSpec {
+            address: ([127, 0, 0, 1], port).into(),
+            workload: format!("w{port}"),
+            identity: None,
+            weight: *weight,
+        })
+        .collect();
+    Cluster::next(None, Arc::new(spec), &endpoints, 1)
+}
+
+fn spread(cluster: &Cluster, picks: usize) -> Vec<usize> {
+    let (random, now) = (Random::seeded(3), Instant::now());
+    let mut counts = vec![0; cluster.endpoints.len()];
+    for _ in 0..picks {
+        let port = cluster.pick(&random, now, None).unwrap().spec.address.port();
+        counts[usize::from(port) - 1] += 1;
+    }
+    counts
+}
+
+#[test]
+fn round_robin_takes_turns_by_weight() {
+    assert_eq!(spread(&cluster(Balancer::RoundRobin, &[1, 1, 1]), 300), [100, 100, 100]);
+    assert_eq!(spread(&cluster(Balancer::RoundRobin, &[2, 4, 6]), 600), [100, 200, 300]);
+}
+
+#[test]
+fn random_and_two_choices_spread_evenly_over_equals() {
+    for balancer in [Balancer::Random, Balancer::LeastRequest, EWMA] {
+        for count in spread(&cluster(balancer, &[1; 4]), 4000) {
+            // Five standard deviations of a binomial with p = 1/4 are 137.
+            assert!(count.abs_diff(1000) < 137, "{balancer:?}: {count}");
+        }
+    }
+}
+
+#[test]
+fn two_choices_avoid_the_loaded_and_the_slow() {
+    let loaded = cluster(Balancer::LeastRequest, &[1, 1]);
+    let _in_flight = loaded.endpoints[0].begin();
+    assert_eq!(spread(&loaded, 100), [0, 100]);
+    let slow = cluster(EWMA, &[1, 1]);
+    let now = Instant::now();
+    let (decay, default) = (Duration::from_secs(10), Duration::from_millis(30));
+    slow.endpoints[0].latency.note(Duration::from_millis(500), false, now, decay, default);
+    slow.endpoints[1].latency.note(Duration::from_millis(5), false, now, decay, default);
+    assert_eq!(spread(&slow, 100), [0, 100]);
+}
+
+#[test]
+fn ejected_endpoints_are_left_out_until_all_are() {
+    for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
+        let cluster = cluster(balancer, &[1; 3]);
+        cluster.note(&cluster.endpoints[1], true, Instant::now());
+        let counts = spread(&cluster, 300);
+        assert_eq!(counts[1], 0, "{balancer:?}");
+        assert!(counts[0] > 80 && counts[2] > 80, "{balancer:?}: {counts:?}");
+        cluster.note(&cluster.endpoints[0], true, Instant::now());
+        cluster.note(&cluster.endpoints[2], true, Instant::now());
+        assert!(spread(&cluster, 300).iter().all(|count| *count > 60), "{balancer:?}");
+    }
+}
+
+#[test]
+fn the_one_that_failed_is_taken_only_if_no_other_is_left() {
+    let (random, now) = (Random::seeded(3), Instant::now());
+    for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
+        let two = cluster(balancer, &[1, 1]);
+        for _ in 0..50 {
+            let picked = two.pick(&random, now, Some(&two.endpoints[0])).unwrap();
+            assert!(Arc::ptr_eq(picked, &two.endpoints[1]));
+        }
+        let one = cluster(balancer, &[1]);
+        assert!(one.pick(&random, now, Some(&one.endpoints[0])).is_some());
+        assert!(cluster(balancer, &[]).pick(&random, now, None).is_none());
+    }
+}

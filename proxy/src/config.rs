@@ -1,0 +1,196 @@
+//! What a person or an injector may set: flags and environment, resolved once into [`Config`]. Nobody else
+//! reads either.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Everything that is settled before the sidecar starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who we are and where the control plane is.
+    pub bootstrap: PathBuf,
+    /// Where key, certificate and last good configuration lie.
+    pub state_dir: PathBuf,
+    /// Ports of the workload.
+    pub inbound: Vec<InboundFlag>,
+    /// Service ports that the application calls.
+    pub upstream: Vec<UpstreamFlag>,
+    /// `/ready`, `/live`, `/metrics`; `None` serves them on the admin socket only.
+    pub health: Option<SocketAddr>,
+    /// Threads of the data path, at least 1.
+    pub workers: usize,
+    /// Which requests are logged.
+    pub access_log: AccessLogMode,
+    /// How long a drain waits for what is under way.
+    pub drain_grace: Duration,
+    /// `OTEL_*`, by name.
+    pub otel: BTreeMap<String, String>,
+}
+
+/// Which requests the access log takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum AccessLogMode {
+    /// None.
+    #[default]
+    Off,
+    /// Those that failed.
+    Errors,
+    /// All.
+    All,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Run the sidecar.
+    Run(Config),
+    /// Ask a running sidecar to take no more calls.
+    Drain {
+        /// Its state directory.
+        state_dir: PathBuf,
+    },
+}
+
+/// The Weft sidecar: carries a workload's traffic over mutual TLS.
+#[derive(Debug, Parser)]
+#[command(name = "weft-proxy", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    run: Option<RunArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Take no more calls: readiness off, connections of callers end in order; the application's own calls go
+    /// on. Returns when the callers are gone or the grace is over.
+    Drain {
+        /// State directory of the sidecar.
+        #[arg(long, env = "WEFT_STATE_DIR")]
+        state_dir: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// Bootstrap file (JSON) that the control plane made for this workload.
+    #[arg(long, env = "WEFT_BOOTSTRAP", value_name = "FILE")]
+    bootstrap: PathBuf,
+    /// Directory for key, certificate and last good configuration, best in memory; created with mode 0700.
+    #[arg(long, env = "WEFT_STATE_DIR", value_name = "DIR")]
+    state_dir: PathBuf,
+    /// Port of the workload and the application behind it: 127.66.0.4:8080=127.0.0.1:18080.
+    #[arg(long, value_name = "LISTEN=APP")]
+    inbound: Vec<InboundFlag>,
+    /// Where the application finds a Service: 127.0.0.1:15101=product.shop:8080.
+    #[arg(long, value_name = "LISTEN=SERVICE.NAMESPACE:PORT")]
+    upstream: Vec<UpstreamFlag>,
+    /// Serve /ready, /live and /metrics on this address.
+    #[arg(long, env = "WEFT_HEALTH", value_name = "ADDRESS")]
+    health: Option<SocketAddr>,
+    /// Threads of the data path [default: the processors, at most 2].
+    #[arg(long, env = "WEFT_WORKERS", value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: Option<u16>,
+    /// Which requests are logged, as JSON lines on standard output.
+    #[arg(long, env = "WEFT_ACCESS_LOG", default_value = "off")]
+    access_log: AccessLogMode,
+    /// How long a drain waits for what is under way: 5s, 500ms.
+    #[arg(long, env = "WEFT_DRAIN_GRACE", default_value = "5s", value_parser = duration)]
+    drain_grace: Duration,
+}
+
+/// `--inbound`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboundFlag {
+    /// Where peers connect; its port is the workload's port.
+    pub listen: SocketAddr,
+    /// The application.
+    pub app: SocketAddr,
+}
+
+/// `--upstream`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamFlag {
+    /// Where the application connects.
+    pub listen: SocketAddr,
+    /// `product.shop:8080`.
+    pub service: String,
+}
+
+impl FromStr for InboundFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (listen, app) = text.split_once('=').ok_or("expected LISTEN=APP")?;
+        Ok(Self { listen: address(listen)?, app: address(app)? })
+    }
+}
+
+impl FromStr for UpstreamFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (listen, service) = text.split_once('=').ok_or("expected LISTEN=SERVICE")?;
+        if weft_proto::names::parse_service_port(service).is_none() {
+            return Err(format!("`{service}` is no SERVICE.NAMESPACE:PORT, as product.shop:8080"));
+        }
+        Ok(Self { listen: address(listen)?, service: service.to_owned() })
+    }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// clap's, which also carry `--help` and `--version`.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Command, clap::Error> {
+    let cli = Cli::try_parse_from(args)?;
+    if let Some(Verb::Drain { state_dir }) = cli.verb {
+        return Ok(Command::Drain { state_dir });
+    }
+    let Some(run) = cli.run else {
+        let kind = clap::error::ErrorKind::MissingRequiredArgument;
+        return Err(clap::Error::raw(kind, "--bootstrap and --state-dir are needed\n"));
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(Command::Run(Config {
+        bootstrap: run.bootstrap,
+        state_dir: run.state_dir,
+        inbound: run.inbound,
+        upstream: run.upstream,
+        health: run.health,
+        workers: run.workers.map_or(processors.min(2), usize::from),
+        access_log: run.access_log,
+        drain_grace: run.drain_grace,
+        otel: environment.into_iter().filter(|(name, _)| name.starts_with("OTEL_")).collect(),
+    }))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is no ADDRESS:PORT"))
+}
+
+/// `5s`, `500ms`, `1m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("`{text}` is no duration, as 5s"))?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(format!("`{text}` has no unit: ms, s or m")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Graceful stop: one [`Trigger`], many [`Watch`]es, one for each connection.
+//!
+//! `app` holds the triggers (inbound and outbound apart, because a pod that is being deleted stops taking
+//! calls long before its application has stopped making them); every connection holds a watch for as long as
+//! it lives. The handshake: [`Trigger::start`] asks, connections finish what they have and drop their watch,
+//! [`Trigger::finished`] returns when the last is gone, [`Trigger::abort`] ends the wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, watch};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Running,
+    Draining,
+    Aborted,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    open: AtomicUsize,
+    closed: Notify,
+}
+
+/// Starts and awaits the drain.
+#[derive(Debug)]
+pub struct Trigger {
+    phase: watch::Sender<Phase>,
+    connections: Arc<Connections>,
+}
+
+/// Hands out watches. Held by listeners; does not keep a drain waiting.
+#[derive(Clone, Debug)]
+pub struct Source {
+    phase: watch::Receiver<Phase>,
+    connections: Arc<Connections>,
+}
+
+/// One connection's part in the handshake. Not `Clone`: one connection, one watch.
+#[derive(Debug)]
+pub struct Watch {
+    phase: watch::Receiver<Phase>,
+    connections: Arc<Connections>,
+}
+
+/// A new pair.
+#[must_use]
+pub fn channel() -> (Trigger, Source) {
+    let (phase, receiver) = watch::channel(Phase::Running);
+    let connections = Arc::new(Connections::default());
+    let source = Source { phase: receiver, connections: Arc::clone(&connections) };
+    (Trigger { phase, connections }, source)
+}
+
+impl Trigger {
+    /// Asks every connection, present and future, to finish. May be called again.
+    pub fn start(&self) {
+        self.phase.send_if_modified(|phase| {
+            let changed = *phase < Phase::Draining;
+            *phase = (*phase).max(Phase::Draining);
+            changed
+        });
+    }
+
+    /// Asks every connection to end now.
+    pub fn abort(&self) {
+        self.phase.send_replace(Phase::Aborted);
+    }
+
+    /// Has [`Self::start`] been called?
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.connections.open.load(Ordering::Acquire)
+    }
+
+    /// Returns when no connection is open.
+    pub async fn finished(&self) {
+        loop {
+            // Race: the permit is requested before the count is read, so a close in between wakes us.
+            let closed = self.connections.closed.notified();
+            if self.open() == 0 {
+                return;
+            }
+            closed.await;
+        }
+    }
+}
+
+impl Source {
+    /// A watch for a connection that has just been accepted.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.connections.open.fetch_add(1, Ordering::AcqRel);
+        Watch { phase: self.phase.clone(), connections: Arc::clone(&self.connections) }
+    }
+
+    /// Returns when connections are asked to end now.
+    pub async fn aborted(&self) {
+        reached(self.phase.clone(), Phase::Aborted).await;
+    }
+}
+
+impl Watch {
+    /// Returns when the connection is asked to finish.
+    pub async fn draining(&self) {
+        reached(self.phase.clone(), Phase::Draining).await;
+    }
+
+    /// Returns when the connection is asked to end now.
+    pub async fn aborted(&self) {
+        reached(self.phase.clone(), Phase::Aborted).await;
+    }
+
+    /// Connections open on this side, this one included.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.connections.open.load(Ordering::Acquire)
+    }
+
+    /// Is the connection asked to finish?
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.connections.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.connections.closed.notify_waiters();
+        }
+    }
+}
+
+async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
+    // A trigger that is gone asks for nothing any more.
+    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

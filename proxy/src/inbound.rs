@@ -1,0 +1,189 @@
+//! From the mesh to the application: one `Inbound` per port of the workload and per worker.
+//!
+//! The life of a request: [`Inbound::handle_connection`] lets in what the port's mode allows
+//! ([`door`] does the handshake), `handle_request` opens the record and turns failures into responses,
+//! `forward` hands the request to the application. Who the peer is comes from its certificate, checked after
+//! every handshake, and from nothing that it says.
+
+mod door;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use tokio::net::TcpStream;
+
+use crate::body::Body;
+use crate::cluster::Endpoint;
+use crate::error::{Error, Replay, Token};
+use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
+use crate::listener::{Carried, serve};
+use crate::record::{Answer, Peer, Record};
+use crate::relay::relay;
+use crate::state::State;
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::{Direction, EdgeKey};
+use crate::upstream::{Protocol, Upstream};
+use crate::{canonical, drain, response};
+
+pub use door::Caller;
+
+/// The application is on this machine: it answers at once or is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The receiving side of one port, on one worker.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The workload's port, as its peers know it.
+    pub port: u16,
+    /// `product-v1.shop`, shared with every record.
+    pub workload: Arc<str>,
+    /// The application behind the port.
+    pub app: Arc<Endpoint>,
+    /// The configuration in force.
+    pub state: Arc<State>,
+    /// Our certificate, and connections to the application.
+    pub upstream: Upstream,
+    /// Where records go.
+    pub telemetry: Arc<Telemetry>,
+}
+
+impl Inbound {
+    /// Serves one connection to its end, or refuses it.
+    pub async fn handle_connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        client: SocketAddr,
+        watch: drain::Watch,
+    ) {
+        let admitted = tokio::select! {
+            admitted = self.admit(stream, client) => admitted,
+            () = watch.aborted() => return,
+        };
+        match admitted {
+            Ok(caller) if caller.carried == Carried::Opaque => self.proxy_tcp(caller, &watch).await,
+            Ok(caller) => self.serve_http(caller, &watch).await,
+            Err(error) => {
+                tracing::info!(%client, port = self.port, %error, "inbound connection refused");
+                self.count_refusal(error.token());
+            }
+        }
+    }
+
+    fn count_refusal(&self, token: Token) {
+        let edge = self.telemetry.metrics.edge(EdgeKey {
+            direction: Direction::Inbound,
+            peer: String::new(),
+            route: String::new(),
+            backend: String::new(),
+        });
+        edge.connection_opened(false);
+        edge.connection_closed(0, 0, Some(token));
+    }
+
+    async fn serve_http(self: Arc<Self>, caller: Caller, watch: &drain::Watch) {
+        let Caller { io, who, until, carried } = caller;
+        let Carried::Http(version) = carried else { return };
+        let who = Arc::new(who);
+        let service = service_fn(|request| {
+            let (this, who) = (Arc::clone(&self), Arc::clone(&who));
+            async move { this.handle_request(request, &who).await }
+        });
+        if let Err(error) = serve(io, version, service, watch, until).await {
+            tracing::debug!(client = %who.address, port = self.port, %error, "inbound connection");
+        }
+    }
+
+    /// Answers one request; never fails.
+    async fn handle_request(
+        &self,
+        mut request: Request<Incoming>,
+        who: &door::Who,
+    ) -> Result<Response<Body>, Infallible> {
+        let grpc = response::is_grpc(request.headers());
+        let mut record =
+            Record::begin(&self.telemetry, Direction::Inbound, &self.workload, &who.edge, &request);
+        record.peer(Peer { identity: who.identity.clone(), address: Some(who.address) });
+        let sampling = self.state.inbound().map_or(0.0, |listener| listener.tracing.sampling);
+        record.trace(request.headers_mut(), sampling);
+        Ok(match self.forward(request, who, &mut record).await {
+            Ok(answer) => record.carry(answer, None),
+            Err(error) => {
+                let mut response = response::failed(&error, grpc);
+                if let (Some(mark), Some(_)) = (mark(&error), &who.identity) {
+                    response.headers_mut().insert(FAILURE, mark.to_value());
+                }
+                record.answer(&response, Some(&error));
+                response
+            }
+        })
+    }
+
+    /// Order: what the mesh vouches for is written after everything that the caller says of it is gone.
+    async fn forward(
+        &self,
+        mut request: Request<Incoming>,
+        who: &door::Who,
+        record: &mut Record,
+    ) -> Result<Answer, Error> {
+        canonical::canonicalise(&mut request)?;
+        let version = who.version;
+        let map = request.headers_mut();
+        headers::remove_hop_by_hop(map);
+        headers::remove_trusted(map);
+        if let Some(certificate) = &who.forwarded {
+            map.insert(FORWARDED_CLIENT_CERT, certificate.clone());
+        }
+        let in_flight = self.app.begin();
+        record.attempt();
+        let request = request.map(Body::received);
+        let sent = self.upstream.send(&self.app, version, CONNECT_TIMEOUT, request).await;
+        let (mut response, lease) = sent.map_err(|failure| self.unreachable(&failure.error))?;
+        headers::take_mark(&mut response);
+        headers::remove_hop_by_hop(response.headers_mut());
+        Ok(Answer { response, lease, in_flight })
+    }
+
+    fn unreachable(&self, error: &Error) -> Error {
+        match error.replay() {
+            Replay::Safe => Error::unprocessed(
+                Token::ApplicationUnreachable,
+                format!("application of {}: {error}", self.workload),
+            ),
+            Replay::IfIdempotent | Replay::Never => {
+                Error::new(error.token(), format!("application of {}: {error}", self.workload))
+            }
+        }
+    }
+
+    async fn proxy_tcp(&self, caller: Caller, watch: &drain::Watch) {
+        let Caller { mut io, who, .. } = caller;
+        who.edge.connection_opened(who.identity.is_some());
+        match self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await {
+            Ok(mut app) => {
+                let relayed = relay(&mut io, &mut app.io, watch).await;
+                who.edge.connection_closed(relayed.sent, relayed.received, relayed.error);
+            }
+            Err(error) => {
+                tracing::warn!(client = %who.address, port = self.port, %error, "opaque connection");
+                who.edge.connection_closed(0, 0, Some(Token::ApplicationUnreachable));
+            }
+        }
+    }
+}
+
+/// What the calling sidecar is told of a failure between us and the application.
+fn mark(error: &Error) -> Option<Mark> {
+    match (error.token(), error.replay()) {
+        (Token::ApplicationUnreachable, _) => Some(Mark::Unprocessed),
+        (Token::ConnectionTerminated | Token::RequestRefused, Replay::Safe) => {
+            Some(Mark::Unprocessed)
+        }
+        (Token::ConnectionTerminated | Token::RequestRefused, _) => Some(Mark::Broken),
+        _ => None,
+    }
+}

@@ -1,0 +1,87 @@
+//! Accepts connections and gives each a task. Every listener of the data path runs here, on every worker; what
+//! a connection means is decided by the handler that `app` passes in.
+
+mod detect;
+mod http;
+mod linger;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::drain;
+
+pub use detect::{Carried, First, carried, detect, patience};
+pub(crate) use http::serve;
+
+/// Bound: open connections of one side (inbound or outbound). One more is closed at once.
+const MAX_CONNECTIONS: usize = 10_000;
+/// Pause after an error that accepting again would only repeat (no file descriptors left).
+const PAUSE: Duration = Duration::from_millis(50);
+const BACKLOG: i32 = 1024;
+
+/// Binds `address`. The workers share the socket: each gets a clone of it.
+///
+/// # Errors
+/// As the system says, with the address in front.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let open = || -> io::Result<std::net::TcpListener> {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
+}
+
+/// Accepts until `stop` says so or its sender is gone. The handler must not block: it spawns.
+///
+/// # Errors
+/// Only if the socket cannot be registered with this runtime.
+pub async fn run(
+    socket: std::net::TcpListener,
+    drain: drain::Source,
+    mut stop: watch::Receiver<bool>,
+    handle: impl Fn(TcpStream, SocketAddr, drain::Watch),
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(socket)?;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let watch = drain.watch();
+                if watch.open() > MAX_CONNECTIONS {
+                    continue;
+                }
+                // A latency matter only.
+                let _ = stream.set_nodelay(true);
+                handle(stream, peer, watch);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}

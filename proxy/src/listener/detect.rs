@@ -1,0 +1,130 @@
+//! What a connection carries, from its first bytes. They are looked at, not taken.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::model::AppProtocol;
+use crate::upstream::Version;
+
+/// First bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// A request line of HTTP/1.
+    Http1,
+    /// The connection preface of HTTP/2.
+    Http2,
+    /// A TLS handshake record.
+    Tls,
+    /// Something else, or the client left.
+    Other,
+    /// Nothing within the time given.
+    Silent,
+}
+
+const SILENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// Longest method that is looked for, with its space.
+const MAX_METHOD: usize = 24;
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+/// Pause before looking again at a beginning that is still open.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// Waits for the first bytes and judges them; `patience` bounds the wait.
+///
+/// # Errors
+/// If the connection fails.
+pub async fn detect(stream: &TcpStream, patience: Duration) -> io::Result<First> {
+    let deadline = Instant::now() + patience;
+    let mut bytes = [0; MAX_METHOD];
+    let mut seen = 0;
+    loop {
+        let Ok(peeked) = timeout_at(deadline, stream.peek(&mut bytes)).await else {
+            return Ok(if seen == 0 { First::Silent } else { First::Other });
+        };
+        let count = peeked?;
+        match judge(&bytes[..count]) {
+            Some(first) => return Ok(first),
+            // The peer has sent all it will, or has gone on sending nothing.
+            None if count == 0 => return Ok(First::Other),
+            None => {
+                seen = count;
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+        if Instant::now() >= deadline {
+            return Ok(First::Other);
+        }
+    }
+}
+
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// Requests.
+    Http(Version),
+    /// Bytes that nobody here understands.
+    Opaque,
+}
+
+/// How long a client is waited for: on a port that is declared as HTTP it speaks first and may take its time,
+/// elsewhere it may have to hear the server before it says a word.
+#[must_use]
+pub fn patience(declared: Option<AppProtocol>) -> Duration {
+    match declared {
+        Some(AppProtocol::Tcp | AppProtocol::Detect) => SILENCE,
+        Some(AppProtocol::Http) | None => PATIENCE,
+    }
+}
+
+/// Tells what a plaintext connection carries. Without a declaration HTTP is assumed: its clients can be told
+/// what is wrong.
+///
+/// # Errors
+/// If the connection fails.
+pub async fn carried(stream: &TcpStream, declared: Option<AppProtocol>) -> io::Result<Carried> {
+    if declared == Some(AppProtocol::Tcp) {
+        return Ok(Carried::Opaque);
+    }
+    let detecting = declared == Some(AppProtocol::Detect);
+    Ok(match detect(stream, patience(declared)).await? {
+        First::Http2 => Carried::Http(Version::Http2),
+        First::Http1 => Carried::Http(Version::Http1),
+        _ if detecting => Carried::Opaque,
+        // Declared as HTTP: hyper answers what is none with 400.
+        _ => Carried::Http(Version::Http1),
+    })
+}
+
+/// `None`: more bytes are needed. Bytes are only ever added, so an answer is final.
+fn judge(bytes: &[u8]) -> Option<First> {
+    if bytes.is_empty() {
+        return None;
+    }
+    // RFC 8446 §5.1: a record of type handshake (22), legacy version 3.x.
+    if bytes[0] == 22 {
+        return (bytes.len() >= 2).then(|| if bytes[1] == 3 { First::Tls } else { First::Other });
+    }
+    if bytes.starts_with(PREFACE) {
+        return Some(First::Http2);
+    }
+    if PREFACE.starts_with(bytes) {
+        return None;
+    }
+    // RFC 9110 §9.1: methods are upper case by convention; anything else is left opaque.
+    match bytes.iter().position(|byte| !(byte.is_ascii_uppercase() || *byte == b'-')) {
+        Some(end) if end >= 3 && bytes[end] == b' ' => match bytes.get(end + 1) {
+            // origin-form, absolute-form, asterisk-form.
+            Some(b'/' | b'h' | b'H' | b'*') => Some(First::Http1),
+            Some(_) => Some(First::Other),
+            None => None,
+        },
+        Some(_) => Some(First::Other),
+        None => (bytes.len() >= MAX_METHOD - 2).then_some(First::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Serves HTTP on one connection, until it ends, is drained, or its time is over.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
+use ::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::Instant;
+
+use super::linger::Lingering;
+use crate::body::Body;
+use crate::drain;
+use crate::io::Io;
+use crate::upstream::Version;
+
+/// Bound of a request head, and of what is read ahead of the upstream.
+const BUFFER: usize = 64 * 1024;
+/// Receive window of a stream; a connection's is four times that.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const MAX_STREAMS: u32 = 200;
+const HEADER_LIST: u32 = 64 * 1024;
+
+/// `until`: when the connection must end although nobody asks for it (the peer's certificate expires). Ends
+/// are orderly: HTTP/1.1 finishes the request that it has, HTTP/2 says GOAWAY.
+///
+/// # Errors
+/// What hyper says of the connection; for logs at debug level, the requests have had their answers.
+pub(crate) async fn serve<S>(
+    io: Io,
+    version: Version,
+    service: S,
+    watch: &drain::Watch,
+    until: Option<Instant>,
+) -> hyper::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    let io = TokioIo::new(Lingering::new(io));
+    let mut ending = pin!(ending(watch, until));
+    macro_rules! drive {
+        ($connection:expr) => {{
+            let mut connection = pin!($connection);
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => return result,
+                () = watch.aborted() => return Ok(()),
+                () = ending.as_mut() => connection.as_mut().graceful_shutdown(),
+            }
+            tokio::select! {
+                result = connection => result,
+                () = watch.aborted() => Ok(()),
+            }
+        }};
+    }
+    match version {
+        Version::Http1 => drive!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(None)
+                .max_buf_size(BUFFER)
+                .serve_connection(io, service)
+        ),
+        Version::Http2 => drive!(
+            http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(4 * STREAM_WINDOW)
+                .max_concurrent_streams(MAX_STREAMS)
+                .max_header_list_size(HEADER_LIST)
+                .max_send_buf_size(BUFFER)
+                .keep_alive_interval(Duration::from_secs(10))
+                .keep_alive_timeout(Duration::from_secs(5))
+                .serve_connection(io, service)
+        ),
+    }
+}
+
+async fn ending(watch: &drain::Watch, until: Option<Instant>) {
+    match until {
+        Some(until) => {
+            tokio::select! {
+                () = watch.draining() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+        None => watch.draining().await,
+    }
+}

@@ -1,0 +1,239 @@
+//! From the application into the mesh: one `Outbound` per Service port that it calls and per worker.
+//!
+//! The life of a request, top down: [`Outbound::handle_connection`] tells HTTP from opaque bytes,
+//! [`Outbound::handle_request`] opens the request's record and turns every failure into a response,
+//! `route_and_send` loads ONE snapshot and decides, [`crate::retry::send`] repeats what may be repeated,
+//! [`Outbound::attempt`] chooses an endpoint and sends. Nothing here knows how a connection is made
+//! (`upstream`) or where the configuration comes from (`xds`).
+
+mod attempt;
+mod tcp;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::body::Body;
+use crate::cluster::Cluster;
+use crate::error::{Error, Token};
+use crate::io::Io;
+use crate::listener::{Carried, carried, serve};
+use crate::model::{Action, RetryPolicy, Rule, Split};
+use crate::random::Random;
+use crate::record::{Answer, Record};
+use crate::router::RequestView;
+use crate::state::{Target, TargetConfig};
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Direction;
+use crate::upstream::{Upstream, Version};
+use crate::{canonical, drain, headers, response, retry, router};
+
+pub use attempt::Attempt;
+
+/// The calling side of one Service port, on one worker.
+#[derive(Debug)]
+pub struct Outbound {
+    /// The Service port.
+    pub target: Arc<Target>,
+    /// Its name, shared with every record.
+    pub service: Arc<str>,
+    /// The way to endpoints.
+    pub upstream: Upstream,
+    /// Where records go.
+    pub telemetry: Arc<Telemetry>,
+    /// The worker's randomness.
+    pub random: Arc<Random>,
+}
+
+/// What a request has become once routed: where it goes and under which rules.
+#[derive(Debug)]
+pub struct Hop<'c> {
+    /// Destination.
+    pub cluster: &'c Arc<Cluster>,
+    /// Retries.
+    pub retry: &'c RetryPolicy,
+    /// Version, kept between the sidecars.
+    pub version: Version,
+}
+
+/// A routed request's answer.
+enum Reply {
+    /// From the other side.
+    Proxied(Answer, Option<Instant>),
+    /// Made here, because the route says so.
+    Local(Response<Body>),
+}
+
+impl Outbound {
+    /// Serves one connection of the application to its end.
+    pub async fn handle_connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        client: SocketAddr,
+        watch: drain::Watch,
+    ) {
+        let declared = self.target.load().map(|config| config.listener.protocol);
+        let carried = tokio::select! {
+            carried = carried(&stream, declared) => carried,
+            () = watch.draining() => return,
+        };
+        match carried {
+            Ok(Carried::Http(version)) => self.serve_http(stream, client, version, &watch).await,
+            Ok(Carried::Opaque) => self.proxy_tcp(stream, client, &watch).await,
+            Err(error) => tracing::debug!(%client, %error, "outbound connection"),
+        }
+    }
+
+    async fn serve_http(
+        self: Arc<Self>,
+        stream: TcpStream,
+        client: SocketAddr,
+        version: Version,
+        watch: &drain::Watch,
+    ) {
+        let service = service_fn(|request| {
+            let this = Arc::clone(&self);
+            async move { this.handle_request(request, version).await }
+        });
+        if let Err(error) = serve(Io::Plain(stream), version, service, watch, None).await {
+            tracing::debug!(%client, %error, service = %self.service, "outbound connection");
+        }
+    }
+
+    /// Answers one request; never fails.
+    ///
+    /// # Errors
+    /// None: a failure becomes a response.
+    pub async fn handle_request(
+        &self,
+        mut request: Request<Incoming>,
+        version: Version,
+    ) -> Result<Response<Body>, Infallible> {
+        let grpc = response::is_grpc(request.headers());
+        // The one snapshot of this request.
+        let config = self.target.load();
+        let Some(config) = config.as_deref() else {
+            let message = format!("nothing is known of {} yet", self.service);
+            let error = Error::new(Token::ConfigurationMissing, message);
+            return Ok(response::failed(&error, grpc));
+        };
+        let mut record = Record::begin(
+            &self.telemetry,
+            Direction::Outbound,
+            &self.service,
+            &config.unrouted,
+            &request,
+        );
+        headers::remove_trusted(request.headers_mut());
+        record.trace(request.headers_mut(), config.listener.tracing.sampling);
+        Ok(match self.route_and_send(config, request, version, &mut record).await {
+            Ok(Reply::Proxied(answer, deadline)) => record.carry(answer, deadline),
+            Ok(Reply::Local(response)) => {
+                record.answer(&response, None);
+                response
+            }
+            Err(error) => {
+                let response = response::failed(&error, grpc);
+                record.answer(&response, Some(&error));
+                response
+            }
+        })
+    }
+
+    async fn route_and_send(
+        &self,
+        config: &TargetConfig,
+        mut request: Request<Incoming>,
+        version: Version,
+        record: &mut Record,
+    ) -> Result<Reply, Error> {
+        canonical::canonicalise(&mut request)?;
+        let table = config.routes.as_deref().ok_or_else(|| {
+            Error::new(Token::RouteNotFound, "this port is declared as opaque TCP")
+        })?;
+        let matched = router::route(table, &view(&request, &canonical::host(&request)))
+            .ok_or_else(|| {
+                Error::new(Token::RouteNotFound, "no rule of the routes on this port matches")
+                    .caused_by(&config.listener.origin)
+            })?;
+        let handles = config.rule(matched.at);
+        record.matched(handles);
+        let (index, split) = match &matched.rule.action {
+            Action::Respond(status) => return Ok(Reply::Local(response::bare(*status))),
+            Action::Redirect(redirect) => {
+                let location = location(redirect, matched.rule, &request);
+                return Ok(Reply::Local(response::redirect(redirect.status, &location)?));
+            }
+            action @ Action::Forward(_) => router::split(action, &self.random)
+                .ok_or_else(|| invalid(matched.rule, "all weights are zero"))?,
+        };
+        record.backend(&handles.splits[index]);
+        let cluster = config.clusters[split.cluster].as_ref().ok_or_else(|| {
+            invalid(matched.rule, &format!("backend {}", table.clusters[split.cluster]))
+        })?;
+        let hop = Hop { cluster, retry: &matched.rule.retry, version };
+        let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
+        prepare(&mut request, matched.rule, split);
+        let sent = retry::send(self, &hop, request, record);
+        let mut answer = match deadline {
+            None => sent.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, sent)
+                .await
+                .unwrap_or_else(|_| Err(too_late(matched.rule))),
+        }
+        .map_err(|error| error.caused_by(&cluster.spec.origin))?;
+        finish(&mut answer.response, matched.rule, split);
+        Ok(Reply::Proxied(answer, deadline))
+    }
+}
+
+fn view<'a>(request: &'a Request<Incoming>, host: &'a str) -> RequestView<'a> {
+    RequestView {
+        host,
+        path: request.uri().path(),
+        query: request.uri().query(),
+        method: request.method(),
+        headers: request.headers(),
+    }
+}
+
+/// Order: what concerns this connection goes first, so that no rule can be tricked into keeping it.
+fn prepare(request: &mut Request<Incoming>, rule: &Rule, split: &Split) {
+    let map = request.headers_mut();
+    headers::remove_hop_by_hop(map);
+    router::apply_headers(&rule.request_headers, map);
+    router::apply_headers(&split.request_headers, map);
+}
+
+fn finish(response: &mut Response<Incoming>, rule: &Rule, split: &Split) {
+    let map = response.headers_mut();
+    headers::remove_hop_by_hop(map);
+    router::apply_headers(&split.response_headers, map);
+    router::apply_headers(&rule.response_headers, map);
+}
+
+fn location(redirect: &crate::model::Redirect, rule: &Rule, request: &Request<Incoming>) -> String {
+    let uri = request.uri();
+    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let authority = uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
+    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    router::location(redirect, &rule.matcher.path, "http", authority, path)
+}
+
+fn invalid(rule: &Rule, message: &str) -> Error {
+    Error::new(Token::BackendInvalid, message).caused_by(&rule.origin)
+}
+
+fn too_late(rule: &Rule) -> Error {
+    let message = format!("no response within {:?}", rule.timeout.unwrap_or_default());
+    Error::new(Token::ResponseTimeout, message).caused_by(&rule.origin)
+}
+
+#[cfg(test)]
+mod tests;

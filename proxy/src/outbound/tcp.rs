@@ -1,0 +1,70 @@
+//! Opaque bytes from the application to an endpoint, inside mesh mTLS. Half-close is kept: each side may stop
+//! speaking while the other goes on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::Outbound;
+use crate::cluster::Endpoint;
+use crate::drain;
+use crate::error::{Error, Token};
+use crate::io::Io;
+use crate::relay::relay;
+use crate::state::TcpHandles;
+use crate::upstream::{Opened, Protocol};
+
+/// Bound: endpoints that are tried before the client is told.
+const ATTEMPTS: usize = 3;
+
+impl Outbound {
+    /// Carries one connection to its end, or closes it if no endpoint can be reached.
+    pub(super) async fn proxy_tcp(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        watch: &drain::Watch,
+    ) {
+        let config = self.target.load();
+        let Some(tcp) = config.as_deref().and_then(|config| config.tcp.as_ref()) else {
+            tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
+            return;
+        };
+        let (endpoint, mut opened) = match self.connect(tcp).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                tracing::warn!(%client, service = %self.service, %error, "opaque connection");
+                tcp.edge.connection_opened(false);
+                tcp.edge.connection_closed(0, 0, Some(error.token()));
+                return;
+            }
+        };
+        let _in_flight = endpoint.begin();
+        tcp.edge.connection_opened(endpoint.spec.identity.is_some());
+        let mut stream = Io::Plain(stream);
+        let relayed = relay(&mut stream, &mut opened.io, watch).await;
+        tcp.edge.connection_closed(relayed.sent, relayed.received, relayed.error);
+    }
+
+    async fn connect(&self, tcp: &TcpHandles) -> Result<(Arc<Endpoint>, Opened), Error> {
+        let cluster = &tcp.cluster;
+        let mut failed: Option<(Arc<Endpoint>, Error)> = None;
+        for _ in 0..ATTEMPTS {
+            let avoid = failed.as_ref().map(|(endpoint, _)| endpoint);
+            let Some(endpoint) = cluster.pick(&self.random, Instant::now(), avoid) else { break };
+            let timeout = cluster.spec.connect_timeout;
+            let opened = self.upstream.open(endpoint, Protocol::Tcp, timeout).await;
+            cluster.note(endpoint, opened.is_err(), Instant::now());
+            match opened {
+                Ok(opened) => return Ok((Arc::clone(endpoint), opened)),
+                Err(error) => failed = Some((Arc::clone(endpoint), error)),
+            }
+        }
+        Err(failed.map_or_else(
+            || Error::new(Token::DestinationUnavailable, "no endpoint"),
+            |(_, error)| error,
+        ))
+    }
+}

@@ -1,0 +1,194 @@
+//! The configuration in force: one writer (`xds`, through [`State::apply`]), any number of readers that each
+//! load ONE snapshot per request.
+//!
+//! A snapshot ([`TargetConfig`]) is the whole truth about one Service port: its routes, the clusters they
+//! name, resolved, and the metric handles of every rule. A change builds new snapshots for the targets that
+//! it concerns and swaps them in; requests in flight keep theirs.
+
+mod target;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+
+use crate::cluster::Cluster;
+use crate::model::{ClusterSpec, EndpointSpec, InboundListener, OutboundListener, RouteTable};
+use crate::telemetry::metrics::Metrics;
+use crate::xds::{Change, Kind};
+
+pub use target::{RuleHandles, Target, TargetConfig, TcpHandles};
+
+/// Everything the data path reads.
+#[derive(Debug)]
+pub struct State {
+    /// Number of pools of a new endpoint.
+    workers: usize,
+    metrics: Metrics,
+    /// By name; fixed at start.
+    targets: BTreeMap<String, Arc<Target>>,
+    inbound: ArcSwapOption<InboundListener>,
+    /// Lock: taken by the writer and by `admin`, never by a request.
+    known: Mutex<Known>,
+}
+
+/// What xDS said, by name.
+#[derive(Debug, Default)]
+struct Known {
+    listeners: HashMap<String, Arc<OutboundListener>>,
+    routes: HashMap<String, Arc<RouteTable>>,
+    specs: HashMap<String, Arc<ClusterSpec>>,
+    endpoints: HashMap<String, Vec<EndpointSpec>>,
+    clusters: HashMap<String, Arc<Cluster>>,
+}
+
+impl State {
+    /// Nothing is known yet. `targets` are the Service ports that the application calls.
+    pub fn new(
+        targets: impl IntoIterator<Item = String>,
+        workers: usize,
+        metrics: Metrics,
+    ) -> Self {
+        let targets = targets.into_iter().map(|name| (name.clone(), Arc::new(Target::new(name))));
+        Self {
+            workers,
+            metrics,
+            targets: targets.collect(),
+            inbound: ArcSwapOption::empty(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// The Service port of that name.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<Arc<Target>> {
+        self.targets.get(name).map(Arc::clone)
+    }
+
+    /// Every Service port.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.values()
+    }
+
+    /// What the workload's own ports accept.
+    #[must_use]
+    pub fn inbound(&self) -> Option<Arc<InboundListener>> {
+        self.inbound.load_full()
+    }
+
+    /// Every cluster in force, by name.
+    #[must_use]
+    pub fn clusters(&self) -> BTreeMap<String, Arc<Cluster>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect()
+    }
+
+    /// Puts changes in force, all at once for each target.
+    pub fn apply(&self, changes: Vec<Change>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = BTreeSet::new();
+        for change in changes {
+            if let Change::Inbound(listener) = change {
+                self.inbound.store(Some(Arc::new(listener)));
+            } else {
+                touched.insert(known.note(change));
+            }
+        }
+        known.rebuild_clusters(&touched, self.workers);
+        for target in self.targets.values() {
+            if known.concerns(target, &touched) {
+                let previous = target.load();
+                target.store(known.snapshot(&target.name, previous.as_deref(), &self.metrics));
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Notes one change; returns the name that it is about.
+    fn note(&mut self, change: Change) -> String {
+        match change {
+            Change::Outbound(listener) => {
+                let name = listener.name.clone();
+                self.listeners.insert(name.clone(), Arc::new(listener));
+                name
+            }
+            Change::Routes(table) => {
+                let name = table.name.clone();
+                self.routes.insert(name.clone(), Arc::new(table));
+                name
+            }
+            Change::Cluster(spec) => {
+                let name = spec.name.clone();
+                self.specs.insert(name.clone(), Arc::new(spec));
+                name
+            }
+            Change::Endpoints(spec) => {
+                self.endpoints.insert(spec.cluster.clone(), spec.endpoints);
+                spec.cluster
+            }
+            Change::Inbound(listener) => listener.name,
+            Change::Removed(kind, name) => {
+                self.remove(kind, &name);
+                name
+            }
+        }
+    }
+
+    fn remove(&mut self, kind: Kind, name: &str) {
+        match kind {
+            Kind::Listener => drop(self.listeners.remove(name)),
+            Kind::Routes => drop(self.routes.remove(name)),
+            Kind::Cluster => drop(self.specs.remove(name)),
+            Kind::Endpoints => drop(self.endpoints.remove(name)),
+            Kind::Secret => {}
+        }
+    }
+
+    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, workers: usize) {
+        for name in touched {
+            match self.specs.get(name) {
+                Some(spec) => {
+                    let endpoints = self.endpoints.get(name).map_or(&[][..], Vec::as_slice);
+                    let previous = self.clusters.get(name).map(Arc::as_ref);
+                    let next = Cluster::next(previous, Arc::clone(spec), endpoints, workers);
+                    self.clusters.insert(name.clone(), Arc::new(next));
+                }
+                None => drop(self.clusters.remove(name)),
+            }
+        }
+    }
+
+    fn concerns(&self, target: &Target, touched: &BTreeSet<String>) -> bool {
+        let Some(listener) = self.listeners.get(&target.name) else {
+            return touched.contains(&target.name);
+        };
+        let table = listener.routes.as_ref().and_then(|name| self.routes.get(name));
+        touched.contains(&target.name)
+            || listener.routes.as_ref().is_some_and(|name| touched.contains(name))
+            || listener.tcp_cluster.as_ref().is_some_and(|name| touched.contains(name))
+            || table.is_some_and(|table| table.clusters.iter().any(|name| touched.contains(name)))
+    }
+
+    fn snapshot(
+        &self,
+        name: &str,
+        previous: Option<&TargetConfig>,
+        metrics: &Metrics,
+    ) -> Option<TargetConfig> {
+        let listener = Arc::clone(self.listeners.get(name)?);
+        let routes = match &listener.routes {
+            // A listener without its routes stays closed: it would answer 404 to everything.
+            Some(table) => Some(Arc::clone(self.routes.get(table)?)),
+            None => None,
+        };
+        let named = routes.as_ref().map_or(&[][..], |table| &table.clusters);
+        let clusters = named.iter().map(|name| self.clusters.get(name).map(Arc::clone)).collect();
+        let tcp = listener.tcp_cluster.as_ref().and_then(|name| self.clusters.get(name));
+        let tcp = tcp.map(Arc::clone);
+        Some(TargetConfig::new(listener, routes, clusters, tcp, previous, metrics))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! One Service port that the application calls, and the snapshot of everything about it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::cluster::Cluster;
+use crate::model::{Action, OutboundListener, PathMatch, RouteTable};
+use crate::telemetry::metrics::{Direction, Edge, EdgeKey, Metrics};
+
+/// A Service port, by name, with the snapshot in force.
+#[derive(Debug)]
+pub struct Target {
+    /// `product.shop:8080`.
+    pub name: String,
+    current: ArcSwapOption<TargetConfig>,
+}
+
+/// One consistent version; a request loads it once and keeps it.
+#[derive(Debug)]
+pub struct TargetConfig {
+    /// What travels.
+    pub listener: Arc<OutboundListener>,
+    /// `None` on an opaque port.
+    pub routes: Option<Arc<RouteTable>>,
+    /// As [`RouteTable::clusters`], resolved; `None` for one that does not exist.
+    pub clusters: Vec<Option<Arc<Cluster>>>,
+    /// Where opaque connections go.
+    pub tcp: Option<TcpHandles>,
+    /// Counters of requests that met no rule.
+    pub unrouted: Arc<Edge>,
+    rules: Arc<Vec<Vec<Arc<RuleHandles>>>>,
+}
+
+/// What is resolved for one rule.
+#[derive(Debug)]
+pub struct RuleHandles {
+    /// The rule's origin, written out.
+    pub origin: Arc<str>,
+    /// The rule's path pattern, for the span's name; `None` if it takes every path.
+    pub http_route: Option<String>,
+    /// Counters of each backend, in the order of the rule.
+    pub splits: Vec<Arc<Edge>>,
+    /// Counters of requests that the rule sends nowhere.
+    pub no_backend: Arc<Edge>,
+}
+
+/// What is resolved for opaque connections.
+#[derive(Debug)]
+pub struct TcpHandles {
+    /// Destination.
+    pub cluster: Arc<Cluster>,
+    /// Counters.
+    pub edge: Arc<Edge>,
+}
+
+impl Target {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, current: ArcSwapOption::empty() }
+    }
+
+    /// The snapshot in force; `None` before the first one.
+    #[must_use]
+    pub fn load(&self) -> Option<Arc<TargetConfig>> {
+        self.current.load_full()
+    }
+
+    pub(super) fn store(&self, config: Option<TargetConfig>) {
+        self.current.store(config.map(Arc::new));
+    }
+}
+
+impl TargetConfig {
+    pub(super) fn new(
+        listener: Arc<OutboundListener>,
+        routes: Option<Arc<RouteTable>>,
+        clusters: Vec<Option<Arc<Cluster>>>,
+        tcp: Option<Arc<Cluster>>,
+        previous: Option<&Self>,
+        metrics: &Metrics,
+    ) -> Self {
+        let edge = |route: &str, backend: &str| {
+            metrics.edge(EdgeKey {
+                direction: Direction::Outbound,
+                peer: listener.name.clone(),
+                route: route.to_owned(),
+                backend: backend.to_owned(),
+            })
+        };
+        let same_routes = previous.filter(|previous| {
+            matches!((&previous.routes, &routes), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
+        });
+        let rules = same_routes.map_or_else(
+            || Arc::new(routes.as_deref().map_or_else(Vec::new, |table| handles(table, &edge))),
+            |previous| Arc::clone(&previous.rules),
+        );
+        let tcp = tcp.map(|cluster| TcpHandles { edge: edge("", &cluster.spec.name), cluster });
+        Self { unrouted: edge("", ""), routes, clusters, tcp, rules, listener }
+    }
+
+    /// What is resolved for the rule at that place ([`crate::router::Matched::at`]).
+    #[must_use]
+    pub fn rule(&self, at: (usize, usize)) -> &Arc<RuleHandles> {
+        &self.rules[at.0][at.1]
+    }
+}
+
+fn handles(
+    table: &RouteTable,
+    edge: &dyn Fn(&str, &str) -> Arc<Edge>,
+) -> Vec<Vec<Arc<RuleHandles>>> {
+    let of_rule = |rule: &crate::model::Rule| {
+        let origin: Arc<str> = rule.origin.to_string().into();
+        let backends = match &rule.action {
+            Action::Forward(splits) => splits.as_slice(),
+            Action::Redirect(_) | Action::Respond(_) => &[],
+        };
+        let splits = backends.iter().map(|split| edge(&origin, &table.clusters[split.cluster]));
+        Arc::new(RuleHandles {
+            splits: splits.collect(),
+            no_backend: edge(&origin, ""),
+            http_route: path_pattern(&rule.matcher.path),
+            origin,
+        })
+    };
+    table.hosts.iter().map(|host| host.rules.iter().map(of_rule).collect()).collect()
+}
+
+fn path_pattern(path: &PathMatch) -> Option<String> {
+    match path {
+        PathMatch::Any => None,
+        PathMatch::Exact(path) => Some(path.clone()),
+        PathMatch::Prefix(prefix) => Some(format!("{prefix}/*")),
+        PathMatch::Regex(regex) => Some(regex.as_str().to_owned()),
+    }
+}

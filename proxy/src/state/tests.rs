@@ -1,0 +1,98 @@
+//! What a change does to the snapshot, and what survives it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weft_proto::origin::Origin;
+
+use super::State;
+use crate::model::{
+    AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, HostPattern,
+    OutboundListener, OutlierSpec, RouteTable, Tracing, VirtualHost,
+};
+use crate::telemetry::metrics::Metrics;
+use crate::xds::{Change, Kind};
+
+const NAME: &str = "product.shop:8080";
+
+fn listener() -> Change {
+    Change::Outbound(OutboundListener {
+        name: NAME.into(),
+        origin: Origin::default(),
+        protocol: AppProtocol::Http,
+        routes: Some(NAME.into()),
+        tcp_cluster: None,
+        tracing: Tracing::default(),
+    })
+}
+
+fn routes() -> Change {
+    let hosts = vec![VirtualHost { hosts: vec![HostPattern::Any], rules: Vec::new() }];
+    Change::Routes(RouteTable { name: NAME.into(), hosts, clusters: vec![NAME.into()] })
+}
+
+fn cluster() -> Change {
+    Change::Cluster(ClusterSpec {
+        name: NAME.into(),
+        origin: Origin::default(),
+        connect_timeout: Duration::from_secs(1),
+        balancer: Balancer::RoundRobin,
+        outlier: OutlierSpec {
+            consecutive_failures: 5,
+            base_ejection: Duration::from_secs(30),
+            max_ejected_percent: 50,
+        },
+        budget: BudgetSpec { percent: 20, min_per_second: 10 },
+    })
+}
+
+fn endpoints(ports: &[u16]) -> Change {
+    let endpoints = ports.iter().map(|port| EndpointSpec {
+        address: ([127, 0, 0, 1], *port).into(),
+        workload: "product.shop".into(),
+        identity: None,
+        weight: 1,
+    });
+    Change::Endpoints(EndpointsSpec { cluster: NAME.into(), endpoints: endpoints.collect() })
+}
+
+fn state() -> State {
+    State::new([NAME.to_owned()], 1, Metrics::new())
+}
+
+#[test]
+fn a_target_opens_when_listener_and_routes_are_there() {
+    let state = state();
+    let target = state.target(NAME).unwrap();
+    state.apply(vec![listener()]);
+    assert!(target.load().is_none());
+    state.apply(vec![endpoints(&[1]), cluster(), routes()]);
+    let config = target.load().unwrap();
+    assert_eq!(config.clusters[0].as_ref().unwrap().endpoints.len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_stays_keeps_its_history_and_an_old_snapshot_stays_whole() {
+    let state = state();
+    let target = state.target(NAME).unwrap();
+    state.apply(vec![endpoints(&[1, 2]), cluster(), routes(), listener()]);
+    let before = target.load().unwrap();
+    state.apply(vec![endpoints(&[2, 3])]);
+    let after = target.load().unwrap();
+    let [old, new] = [&before, &after].map(|config| config.clusters[0].clone().unwrap());
+    assert_eq!(old.endpoints.len(), 2);
+    assert!(Arc::ptr_eq(&old.endpoints[1], &new.endpoints[0]));
+    assert!(Arc::ptr_eq(&old.shared, &new.shared));
+    assert_eq!(new.endpoints[1].spec.address.port(), 3);
+}
+
+#[test]
+fn a_cluster_that_goes_leaves_a_hole_not_a_panic() {
+    let state = state();
+    let target = state.target(NAME).unwrap();
+    state.apply(vec![endpoints(&[1]), cluster(), routes(), listener()]);
+    state.apply(vec![Change::Removed(Kind::Cluster, NAME.into())]);
+    assert!(target.load().unwrap().clusters[0].is_none());
+    state.apply(vec![Change::Removed(Kind::Listener, NAME.into())]);
+    assert!(target.load().is_none());
+}

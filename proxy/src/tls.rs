@@ -1,0 +1,158 @@
+//! This workload's TLS: what it shows, whom it believes, and the check of the peer after every handshake.
+//!
+//! `identity` publishes credentials, `app` puts them here, connections read them. Without valid credentials
+//! nothing is sent and nothing accepted: there is no fallback to plaintext.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use weft_certs::tls::{ClientAuth, TlsError, client_config, server_config};
+use weft_certs::{Leaf, SpiffeId, TrustBundle, verify};
+use weft_proto::alpn;
+
+use crate::error::{Error, Token};
+use crate::upstream::Protocol;
+
+/// What every connection reads. One writer (`app`), replaced as a whole.
+#[derive(Debug, Default)]
+pub struct TlsStore(ArcSwapOption<TlsConfigs>);
+
+/// TLS of one leaf and one trust bundle. Sessions are resumed only within it.
+pub struct TlsConfigs {
+    /// Our identity.
+    pub id: SpiffeId,
+    /// When our leaf expires.
+    pub not_after: SystemTime,
+    connectors: [TlsConnector; 3],
+    acceptor: TlsAcceptor,
+}
+
+/// An authenticated peer.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Who it is.
+    pub id: SpiffeId,
+    /// When its leaf expires.
+    pub not_after: SystemTime,
+    /// Its leaf, for `x-forwarded-client-cert`.
+    pub leaf: CertificateDer<'static>,
+}
+
+impl TlsStore {
+    /// Puts new credentials in force, or none. Connections that are open live on.
+    ///
+    /// # Errors
+    /// If rustls refuses them; the old ones stay in force.
+    pub fn set(&self, credentials: Option<(&Leaf, &TrustBundle)>) -> Result<(), TlsError> {
+        let configs = match credentials {
+            Some((leaf, bundle)) => Some(Arc::new(TlsConfigs::new(leaf, bundle)?)),
+            None => None,
+        };
+        self.0.store(configs);
+        Ok(())
+    }
+
+    /// What is in force now.
+    ///
+    /// # Errors
+    /// If there is no leaf, or it has expired.
+    pub fn current(&self) -> Result<Arc<TlsConfigs>, Error> {
+        let configs = self.0.load_full().ok_or_else(|| {
+            Error::new(Token::IdentityUnavailable, "this workload has no certificate yet")
+        })?;
+        if configs.not_after <= SystemTime::now() {
+            let message = "this workload's certificate has expired and could not be renewed";
+            return Err(Error::new(Token::IdentityUnavailable, message));
+        }
+        Ok(configs)
+    }
+}
+
+impl TlsConfigs {
+    fn new(leaf: &Leaf, bundle: &TrustBundle) -> Result<Self, TlsError> {
+        let mut template = client_config(Some(leaf), bundle, &[])?;
+        let mut connector = |protocol: &[u8]| {
+            // The clones share one session store, apart by expected identity (the server name).
+            template.alpn_protocols = vec![protocol.to_vec()];
+            TlsConnector::from(Arc::new(template.clone()))
+        };
+        let connectors = [connector(alpn::HTTP1), connector(alpn::HTTP2), connector(alpn::TCP)];
+        let acceptor = server_config(leaf, bundle, ClientAuth::Required, &alpn::ALL)?;
+        Ok(Self {
+            id: leaf.id().clone(),
+            not_after: leaf.not_after(),
+            connectors,
+            acceptor: TlsAcceptor::from(Arc::new(acceptor)),
+        })
+    }
+
+    /// Handshake as the caller.
+    ///
+    /// # Errors
+    /// If it fails, or the peer is not `expected`. Nothing of a request has left.
+    pub async fn connect(
+        &self,
+        protocol: Protocol,
+        name: ServerName<'static>,
+        expected: &SpiffeId,
+        stream: TcpStream,
+    ) -> Result<client::TlsStream<TcpStream>, Error> {
+        let connector = match protocol {
+            Protocol::Http1 => &self.connectors[0],
+            Protocol::Http2 => &self.connectors[1],
+            Protocol::Tcp => &self.connectors[2],
+        };
+        let stream = connector.connect(name, stream).await.map_err(|error| {
+            let token = if is_certificate_error(&error) {
+                Token::TlsCertificateError
+            } else {
+                Token::TlsProtocolError
+            };
+            Error::unprocessed(token, format!("handshake with {expected}: {error}"))
+        })?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        verify::expected_peer(chain, expected, SystemTime::now())
+            .map_err(|error| Error::unprocessed(Token::TlsCertificateError, error.to_string()))?;
+        Ok(stream)
+    }
+
+    /// Handshake as the one who is called.
+    ///
+    /// # Errors
+    /// If it fails, or the peer has no valid identity in our trust domain.
+    pub async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(server::TlsStream<TcpStream>, Peer), Error> {
+        let stream = self.acceptor.accept(stream).await.map_err(|error| {
+            Error::new(Token::TlsProtocolError, format!("handshake with a caller: {error}"))
+        })?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let peer = verify::peer(chain, self.id.trust_domain(), SystemTime::now())
+            .map_err(|error| Error::new(Token::TlsCertificateError, error.to_string()))?;
+        let leaf = chain.first().cloned().map(CertificateDer::into_owned);
+        let leaf = leaf.unwrap_or_else(|| CertificateDer::from(Vec::new()));
+        Ok((stream, Peer { id: peer.id, not_after: peer.not_after, leaf }))
+    }
+}
+
+impl std::fmt::Debug for TlsConfigs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsConfigs")
+            .field("id", &self.id)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_certificate_error(error: &std::io::Error) -> bool {
+    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        rustls,
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+    )
+}

@@ -1,0 +1,135 @@
+//! How bytes reach an endpoint: connect, mutual TLS, connection reuse. Called by `outbound::attempt` (towards
+//! the other sidecar) and by `inbound::forward` (towards the application).
+//!
+//! The pools are our own because two things must be known that a general client hides: whether the far side
+//! can have seen the request when it failed ([`Error::unprocessed`]), and when a response has ended, so that
+//! its connection is reused at once.
+
+mod connect;
+mod http1;
+mod http2;
+mod pool;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::body::Body;
+use crate::cluster::Endpoint;
+use crate::error::{Error, Token};
+use crate::io::Io;
+use crate::tls::TlsStore;
+
+pub use connect::Protocol;
+pub use pool::{Lease, Pool};
+
+/// One worker's way to every endpoint.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Index of the worker, which is the index of its pool in every endpoint.
+    pub worker: usize,
+    /// This workload's certificate and whom to trust.
+    pub tls: Arc<TlsStore>,
+}
+
+/// HTTP version of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.1, one request at a time.
+    Http1,
+    /// HTTP/2, requests side by side.
+    Http2,
+}
+
+/// A connection that is not pooled.
+#[derive(Debug)]
+pub struct Opened {
+    /// The stream.
+    pub io: Io,
+    _open: connect::Open,
+}
+
+/// A request that got no response.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// The request itself, if not a byte of it has left.
+    pub request: Option<Box<Request<Body>>>,
+}
+
+impl Upstream {
+    /// Sends one request on a pooled or new connection and returns the response head. The lease gives the
+    /// connection back once the body has ended.
+    ///
+    /// # Errors
+    /// No connection, or none that yielded a response head; the error says whether the far side can have
+    /// seen the request.
+    pub async fn send(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        version: Version,
+        connect_timeout: Duration,
+        request: Request<Body>,
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
+        match version {
+            Version::Http1 => http1::send(self, endpoint, connect_timeout, request).await,
+            Version::Http2 => http2::send(self, endpoint, connect_timeout, request).await,
+        }
+    }
+
+    /// A connection of its own, for opaque bytes.
+    ///
+    /// # Errors
+    /// All of them before a byte has left.
+    pub async fn open(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        protocol: Protocol,
+        timeout: Duration,
+    ) -> Result<Opened, Error> {
+        let (io, open) = connect::connect(self, endpoint, protocol, timeout).await?;
+        Ok(Opened { io, _open: open })
+    }
+
+    fn pool<'e>(&self, endpoint: &'e Endpoint) -> &'e Pool {
+        &endpoint.pools[self.worker]
+    }
+}
+
+/// Turns hyper's error into ours. `mesh` says that the far side is a sidecar of ours behind mutual TLS.
+fn classify(error: &hyper::Error, mesh: bool) -> Error {
+    use std::error::Error as _;
+    if let Some(h2) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
+        return classify_h2(h2);
+    }
+    // A sidecar ends a connection with a TLS close_notify only between requests: after a request that it has
+    // begun to read it answers first, and when it dies it sends none. So an orderly end before the first byte
+    // of a response means that the request was not read. rustls reports the disorderly end as an I/O error.
+    if mesh && error.is_incomplete_message() {
+        return Error::unprocessed(
+            Token::ConnectionTerminated,
+            "the connection was closed before the request was read",
+        );
+    }
+    if error.is_parse() {
+        return Error::new(Token::ResponseError, describe(error));
+    }
+    Error::new(Token::ConnectionTerminated, describe(error))
+}
+
+fn classify_h2(error: &h2::Error) -> Error {
+    let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM) && error.is_remote();
+    // h2 fails only those streams with GOAWAY that lie beyond its last-stream-id (RFC 9113 §6.8).
+    if refused || (error.is_go_away() && error.is_remote()) {
+        return Error::unprocessed(Token::RequestRefused, error.to_string());
+    }
+    Error::new(Token::ConnectionTerminated, error.to_string())
+}
+
+fn describe(error: &hyper::Error) -> String {
+    use std::error::Error as _;
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

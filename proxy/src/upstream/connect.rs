@@ -1,0 +1,87 @@
+//! Opens a connection to an endpoint: TCP, then mutual TLS if the endpoint has an identity, which must be the
+//! one expected, on resumed sessions too.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::Upstream;
+use crate::cluster::Endpoint;
+use crate::error::{Error, Token};
+use crate::io::Io;
+
+/// What will travel on a connection; between sidecars it is said by ALPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// Opaque bytes.
+    Tcp,
+}
+
+/// Bound: connections to one endpoint, over all workers (Envoy's default for a cluster).
+const MAX_CONNECTIONS: u32 = 1024;
+
+/// Counts an open connection of an endpoint.
+#[derive(Debug)]
+pub(super) struct Open(Arc<Endpoint>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A new connection. The guard must live as long as the connection.
+///
+/// # Errors
+/// All of them before a byte of any request has left.
+pub(super) async fn connect(
+    upstream: &Upstream,
+    endpoint: &Arc<Endpoint>,
+    protocol: Protocol,
+    timeout: Duration,
+) -> Result<(Io, Open), Error> {
+    let open = reserve(endpoint)?;
+    match tokio::time::timeout(timeout, establish(upstream, endpoint, protocol)).await {
+        Ok(io) => Ok((io?, open)),
+        Err(_) => Err(Error::unprocessed(
+            Token::ConnectionTimeout,
+            format!("{} not connected within {timeout:?}", endpoint.spec.address),
+        )),
+    }
+}
+
+fn reserve(endpoint: &Arc<Endpoint>) -> Result<Open, Error> {
+    let open = Open(Arc::clone(endpoint));
+    if endpoint.connections.fetch_add(1, Relaxed) >= MAX_CONNECTIONS {
+        let message = format!("{} has {MAX_CONNECTIONS} connections", endpoint.spec.address);
+        return Err(Error::unprocessed(Token::ConnectionLimitReached, message));
+    }
+    Ok(open)
+}
+
+async fn establish(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+    protocol: Protocol,
+) -> Result<Io, Error> {
+    let address = endpoint.spec.address;
+    let stream = TcpStream::connect(address).await.map_err(|error| {
+        Error::unprocessed(Token::ConnectionRefused, format!("{address}: {error}"))
+    })?;
+    // A latency matter only: a stream without it still works.
+    let _ = stream.set_nodelay(true);
+    match (&endpoint.server_name, &endpoint.spec.identity) {
+        (Some(name), Some(expected)) => {
+            let tls = upstream.tls.current()?;
+            let stream = tls.connect(protocol, name.clone(), expected, stream).await?;
+            Ok(Io::Client(Box::new(stream)))
+        }
+        _ => Ok(Io::Plain(stream)),
+    }
+}

@@ -1,0 +1,78 @@
+//! One request on an HTTP/1.1 connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::connect::{Protocol, connect};
+use super::{Failure, Lease, Upstream, classify};
+use crate::body::Body;
+use crate::cluster::Endpoint;
+use crate::error::{Error, Token};
+
+/// Bound of a response head, and of what is read ahead of the client.
+const BUFFER: usize = 64 * 1024;
+
+/// A reused connection may have been closed a moment ago. As long as the request comes back whole the next
+/// one is tried; the pool runs empty, so this ends with a new connection.
+pub(super) async fn send(
+    upstream: &Upstream,
+    endpoint: &Arc<Endpoint>,
+    connect_timeout: Duration,
+    mut request: Request<Body>,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let mesh = endpoint.spec.identity.is_some();
+    loop {
+        let reused = upstream.pool(endpoint).take_idle();
+        let is_reused = reused.is_some();
+        let mut sender = match reused {
+            Some(sender) => sender,
+            None => match open(upstream, endpoint, connect_timeout).await {
+                Ok(sender) => sender,
+                Err(error) => return Err(Failure { error, request: Some(Box::new(request)) }),
+            },
+        };
+        if sender.ready().await.is_err() && is_reused {
+            continue;
+        }
+        let mut failure = match sender.try_send_request(request).await {
+            Ok(response) => {
+                let lease = Lease::http1(sender, endpoint, upstream.worker);
+                return Ok((response, lease));
+            }
+            Err(failure) => failure,
+        };
+        match failure.take_message() {
+            Some(unsent) if is_reused => request = unsent,
+            unsent => {
+                let error = if unsent.is_some() {
+                    Error::unprocessed(Token::ConnectionTerminated, "closed before it was used")
+                } else {
+                    classify(failure.error(), mesh)
+                };
+                return Err(Failure { error, request: unsent.map(Box::new) });
+            }
+        }
+    }
+}
+
+async fn open(
+    upstream: &Upstream,
+    endpoint: &Arc<Endpoint>,
+    timeout: Duration,
+) -> Result<http1::SendRequest<Body>, Error> {
+    let (io, open) = connect(upstream, endpoint, Protocol::Http1, timeout).await?;
+    let handshake = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(io)).await;
+    let (sender, connection) = handshake
+        .map_err(|error| Error::unprocessed(Token::ConnectionTerminated, error.to_string()))?;
+    tokio::spawn(async move {
+        // Its failures reach whoever waits for the response.
+        let _ = connection.await;
+        drop(open);
+    });
+    Ok(sender)
+}

@@ -1,0 +1,94 @@
+//! One request on a shared HTTP/2 connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+
+use super::connect::{Protocol, connect};
+use super::pool::{Shared, Stream};
+use super::{Failure, Lease, Upstream, classify};
+use crate::body::Body;
+use crate::cluster::Endpoint;
+use crate::error::{Error, Token};
+
+/// Receive window of a stream; a connection's is four times that, so that one slow reader cannot stop the
+/// others.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
+const HEADER_LIST: u32 = 64 * 1024;
+
+pub(super) async fn send(
+    upstream: &Upstream,
+    endpoint: &Arc<Endpoint>,
+    connect_timeout: Duration,
+    mut request: Request<Body>,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let mesh = endpoint.spec.identity.is_some();
+    // Bound: a connection that goes away between choice and use is replaced; not for ever.
+    for _ in 0..3 {
+        let (mut connection, stream) = match checkout(upstream, endpoint, connect_timeout).await {
+            Ok(connection) => connection,
+            Err(error) => return Err(Failure { error, request: Some(Box::new(request)) }),
+        };
+        if connection.sender.ready().await.is_err() {
+            continue;
+        }
+        let mut failure = match connection.sender.try_send_request(request).await {
+            Ok(response) => return Ok((response, Lease::http2(stream))),
+            Err(failure) => failure,
+        };
+        match failure.take_message() {
+            Some(unsent) => request = unsent,
+            None => return Err(Failure { error: classify(failure.error(), mesh), request: None }),
+        }
+    }
+    let error = Error::unprocessed(Token::ConnectionTerminated, "connections close as they open");
+    Err(Failure { error, request: Some(Box::new(request)) })
+}
+
+async fn checkout(
+    upstream: &Upstream,
+    endpoint: &Arc<Endpoint>,
+    timeout: Duration,
+) -> Result<(Shared, Stream), Error> {
+    let pool = upstream.pool(endpoint);
+    if let Some(found) = pool.take_shared() {
+        return Ok(found);
+    }
+    let _only_one = pool.opening.lock().await;
+    // Race: somebody may have opened one while we waited.
+    if let Some(found) = pool.take_shared() {
+        return Ok(found);
+    }
+    Ok(pool.put_shared(open(upstream, endpoint, timeout).await?))
+}
+
+async fn open(
+    upstream: &Upstream,
+    endpoint: &Arc<Endpoint>,
+    timeout: Duration,
+) -> Result<http2::SendRequest<Body>, Error> {
+    let (io, open) = connect(upstream, endpoint, Protocol::Http2, timeout).await?;
+    let handshake = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(4 * STREAM_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(HEADER_LIST)
+        .keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .handshake(TokioIo::new(io))
+        .await;
+    let (sender, connection) = handshake
+        .map_err(|error| Error::unprocessed(Token::ConnectionTerminated, error.to_string()))?;
+    tokio::spawn(async move {
+        // Its failures reach whoever waits for a response.
+        let _ = connection.await;
+        drop(open);
+    });
+    Ok(sender)
+}
