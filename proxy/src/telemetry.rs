@@ -96,3 +96,11 @@ impl Telemetry {
         trace.finish(end);
     }
 }
+
+/// The first `most` bytes of a text, or a few less so that no character is cut.
+fn clip(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

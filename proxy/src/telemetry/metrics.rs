@@ -1,79 +1,141 @@
-//! Metrics of this process: the names and labels of all of them, and the table of edges.
+//! Metrics of this process: the names and labels of all of them (also those that other modules measure),
+//! and [`Metrics`], which hands out edges and writes the Prometheus text.
 //!
-//! An edge is resolved when a route or listener is built and then observed without a look-up, lock or
+//! An [`Edge`] is resolved when a route or listener is built and then observed without a look-up, lock or
 //! allocation. Labels are objects and identities that somebody configured, never a Host or path that
 //! somebody sent: whoever can send requests must not be able to grow this table.
 
 mod edge;
+mod gather;
+mod names;
+mod process;
+mod table;
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus::{Encoder, TextEncoder};
 
 pub use edge::{Edge, Observation};
+pub use names::{ALL, Description, Kind};
+pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 
-/// Bound: edges kept. Further ones share one edge per direction, labelled [`OVERFLOW`].
-pub const MAX_EDGES: usize = 10_000;
-/// Peer of the edge that takes what does not fit.
-pub const OVERFLOW: &str = "(overflow)";
+pub(crate) use edge::is_server_fault;
+pub(crate) use names::{SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED};
 
-/// Which sidecar measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Direction {
-    /// The caller's.
-    Outbound,
-    /// The receiver's.
-    Inbound,
-}
-
-/// What an edge is counted under.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EdgeKey {
-    /// Who measures.
-    pub direction: Direction,
-    /// The other side: outbound the Service asked for (`product.shop:8080`), inbound the peer's SPIFFE id,
-    /// empty in plaintext.
-    pub peer: String,
-    /// The route object as `Kind/namespace/name#rule`; empty if none.
-    pub route: String,
-    /// Outbound: the Service port that the rule chose; empty if none.
-    pub backend: String,
-}
+/// How long counters outlive the last route that used them, so that a scrape still sees the final values.
+const KEPT_UNUSED: Duration = Duration::from_mins(15);
 
 /// Every metric of the process. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Metrics(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    /// Lock: held by builders of routes, by scrapes and by reports; never on the request path.
-    edges: Mutex<HashMap<EdgeKey, Arc<Edge>>>,
+    edges: table::Table,
+    gauges: Gauges,
+    /// Bound: one per call of [`Metrics::watch`], all made at start.
+    readings: Mutex<Vec<Reading>>,
+    started: SystemTime,
+}
+
+/// Values that the rest of the process sets.
+#[derive(Debug, Default)]
+struct Gauges {
+    /// Seconds since the Unix epoch; 0 while there is no leaf.
+    identity_not_after: AtomicI64,
+    config_stale: AtomicBool,
+    xds_connected: AtomicBool,
+    draining: AtomicBool,
+}
+
+/// A value that is read when somebody scrapes.
+struct Reading {
+    what: &'static Description,
+    read: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.what.name)
+    }
 }
 
 impl Metrics {
-    /// No edges yet.
+    /// No edges yet. `started` is when the process did.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(started: SystemTime) -> Self {
+        Self(Arc::new(Shared {
+            edges: table::Table::default(),
+            gauges: Gauges::default(),
+            readings: Mutex::default(),
+            started,
+        }))
     }
 
-    /// The edge of a key: always the same one while anybody holds it.
+    /// The edge of a key: the same one for everybody as long as anybody holds it and
+    /// a while longer. Never fails: what exceeds [`MAX_EDGES`] shares the edge [`OVERFLOW`].
     #[must_use]
-    pub fn edge(&self, mut key: EdgeKey) -> Arc<Edge> {
-        let mut edges = self.0.edges.lock().unwrap_or_else(PoisonError::into_inner);
-        if edges.len() >= MAX_EDGES && !edges.contains_key(&key) {
-            key = EdgeKey {
-                peer: OVERFLOW.into(),
-                route: String::new(),
-                backend: String::new(),
-                ..key
-            };
-        }
-        edges.entry(key).or_default().clone()
+    pub fn edge(&self, key: EdgeKey) -> Arc<Edge> {
+        self.0.edges.edge(key)
     }
 
-    /// Prometheus text format 0.0.4.
+    /// What the edges counted since the last call. Edges that nobody used for 15 minutes go away with it.
+    /// There is one caller, the report to the control plane: two would share the counts between them.
+    pub fn drain(&self, now: Instant, take: impl FnMut(&Arc<EdgeKey>, Delta)) {
+        self.0.edges.drain(now, KEPT_UNUSED, take);
+    }
+
+    /// End of the leaf's validity.
+    pub fn identity_not_after(&self, at: SystemTime) {
+        let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.0.gauges.identity_not_after.store(seconds.try_into().unwrap_or(i64::MAX), Relaxed);
+    }
+
+    /// Is the configuration the last good one, because the control plane was away at start?
+    pub fn config_stale(&self, stale: bool) {
+        self.0.gauges.config_stale.store(stale, Relaxed);
+    }
+
+    /// Is the stream to the control plane open?
+    pub fn xds_connected(&self, connected: bool) {
+        self.0.gauges.xds_connected.store(connected, Relaxed);
+    }
+
+    /// Is the proxy draining?
+    pub fn draining(&self, draining: bool) {
+        self.0.gauges.draining.store(draining, Relaxed);
+    }
+
+    /// Has a value read at each scrape. Call it once per description, at start.
+    pub fn watch(
+        &self,
+        what: &'static Description,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let mut readings = self.0.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        readings.push(Reading { what, read: Box::new(read) });
+    }
+
+    /// Prometheus text format 0.0.4, in a stable order.
     #[must_use]
     pub fn encode(&self) -> String {
-        String::new()
+        let mut families = gather::edges(&self.0.edges);
+        families.extend(gather::gauges(&self.0.gauges, self.0.started));
+        {
+            let readings = self.0.readings.lock().unwrap_or_else(PoisonError::into_inner);
+            families.extend(readings.iter().map(|r| gather::reading(r.what, (r.read)())));
+        }
+        families.extend(process::gather());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
+            tracing::error!(%error, "metrics could not be encoded");
+        }
+        String::from_utf8(text).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,39 @@
 //! Distributed tracing: trace context in and out of the headers of a request, spans of sampled requests, and
 //! their export. Called by the request path through [`Tracing::begin`] and [`RequestTrace`].
 //!
-//! It must never block or fail a request, and costs an unsampled request no more than reading its headers.
+//! 1. [`context`]: headers to context and back.
+//! 2. `span`: a span while it is open, once it is closed, and as OpenTelemetry knows it.
+//! 3. `export`: the queue and the thread that sends spans to the collector.
+//! 4. `settings`: what the `OTEL_*` variables ask for.
+//!
+//! It must never block or fail a request, and costs an unsampled request no more than reading its headers. As
+//! long as no collector is known, contexts pass through untouched: a trace that nobody records is not
+//! started, and the applications' own tracing is left alone.
 
-use http::HeaderMap;
+mod context;
+mod export;
+mod settings;
+mod span;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::trace::SpanId;
 pub use opentelemetry::trace::TraceId;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
+use self::context::{Incoming, Outgoing};
+use self::span::Open;
 use super::RequestEnd;
+use super::metrics::Metrics;
+
+pub use context::Formats;
+pub use export::Counts;
+pub use settings::{Batch, Sampler, Settings};
+pub use span::Workload;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Which half of a hop a span describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,42 +45,188 @@ pub enum SpanKind {
 }
 
 /// Starts traces and exports spans. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Tracing {}
+#[derive(Clone, Debug)]
+pub struct Tracing(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    exporter: Arc<export::Exporter>,
+}
 
 impl Tracing {
+    /// Tracing for the workload that this proxy serves. Exports to the collector of `settings` from now on, or
+    /// to the one of [`Self::set_collector`].
+    #[must_use]
+    pub fn new(settings: Settings, workload: &Workload, metrics: &Metrics) -> Self {
+        let resource = span::resource(&settings, workload);
+        let exporter = export::Exporter::new(settings.batch, resource, metrics);
+        let tracing = Self(Arc::new(Shared { settings, exporter }));
+        tracing.collect_at(tracing.0.settings.endpoint.clone());
+        tracing
+    }
+
+    /// The mesh's collector (`http://host:4317`), as the configuration names it now. The environment's goes
+    /// before it. May be called at any time, from any thread.
+    pub fn set_collector(&self, endpoint: Option<&str>) {
+        if self.0.settings.endpoint.is_none() {
+            self.collect_at(endpoint.map(str::to_owned));
+        }
+    }
+
+    fn collect_at(&self, endpoint: Option<String>) {
+        if !self.0.settings.disabled {
+            self.0.exporter.collect_at(endpoint);
+        }
+    }
+
     /// Takes up or starts the trace of a request: reads the incoming context, decides on sampling, writes the
     /// outgoing headers with this hop as parent, and gives the request an `x-request-id` if it has none.
     ///
-    /// `sampling` is the share of the traces started here that are sampled, 0 to 1.
-    pub fn begin(&self, _kind: SpanKind, _headers: &mut HeaderMap, _sampling: f64) -> RequestTrace {
-        RequestTrace { trace_id: TraceId::INVALID }
+    /// `sampling` is the share of the traces started here that are sampled, 0 to 1. Every
+    /// [`RequestTrace`] is to be finished, or its span is lost.
+    #[must_use]
+    pub fn begin(&self, kind: SpanKind, headers: &mut HeaderMap, sampling: f64) -> RequestTrace {
+        let settings = &self.0.settings;
+        if !headers.contains_key(REQUEST_ID) {
+            headers.insert(REQUEST_ID, request_id());
+        }
+        let incoming = Incoming::read(headers, settings.formats);
+        let taken_up = incoming.ids.map(|(trace_id, _)| trace_id);
+        if !self.0.exporter.is_open() {
+            return RequestTrace { trace_id: taken_up, span: None };
+        }
+        let trace_id = taken_up.unwrap_or_else(new_trace_id);
+        let sampled = is_sampled(settings.sampler, &incoming, trace_id, sampling);
+        if !sampled && incoming.from_w3c && incoming.sampled == Some(false) {
+            return RequestTrace { trace_id: taken_up, span: None };
+        }
+        let outgoing = Outgoing {
+            trace_id,
+            // Where no span of ours will be, the one before stays the parent.
+            span_id: match incoming.ids {
+                Some((_, parent)) if !sampled => parent,
+                _ => new_span_id(),
+            },
+            sampled,
+            debug: incoming.debug && sampled,
+            random: incoming.random,
+        };
+        let formats = incoming.arrived.or(settings.always_written);
+        outgoing.write(headers, formats, incoming.from_w3c);
+        let parent = incoming.ids.map_or(SpanId::INVALID, |(_, parent)| parent);
+        let span = sampled.then(|| {
+            self.0.exporter.count_started();
+            Box::new(Sampled {
+                exporter: self.0.exporter.clone(),
+                open: Open::new(kind, outgoing, parent),
+                formats,
+                continued: incoming.from_w3c,
+            })
+        });
+        RequestTrace { trace_id: Some(trace_id), span }
+    }
+
+    /// Spans begun, exported and dropped since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.0.exporter.counts()
+    }
+
+    /// The collector in force.
+    #[must_use]
+    pub fn collector(&self) -> Option<String> {
+        self.0.exporter.collector()
+    }
+
+    /// Exports what waits, for at most `limit`, and ends the export. What is left is dropped and counted.
+    pub async fn shutdown(&self, limit: Duration) {
+        self.0.exporter.shutdown(limit).await;
     }
 }
 
 /// The trace of one request on its way through this proxy.
 #[derive(Debug)]
 pub struct RequestTrace {
-    trace_id: TraceId,
+    trace_id: Option<TraceId>,
+    span: Option<Box<Sampled>>,
+}
+
+/// What only a sampled request pays for.
+#[derive(Debug)]
+struct Sampled {
+    exporter: Arc<export::Exporter>,
+    open: Open,
+    /// What [`RequestTrace::retry`] writes again.
+    formats: Formats,
+    continued: bool,
 }
 
 impl RequestTrace {
     /// Belongs into logs; `None` if the request has no trace.
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
-        (self.trace_id != TraceId::INVALID).then_some(self.trace_id)
+        self.trace_id
     }
 
     /// Is a span being recorded?
     #[must_use]
     pub fn is_sampled(&self) -> bool {
-        false
+        self.span.is_some()
     }
 
     /// Closes the span of the attempt that just ended with `end` and opens the next one: `attempt` is 1 for
     /// the first retry. `headers` get the new span as parent.
-    pub fn retry(&mut self, _end: &RequestEnd<'_>, _headers: &mut HeaderMap, _attempt: u32) {}
+    pub fn retry(&mut self, end: &RequestEnd<'_>, headers: &mut HeaderMap, attempt: u32) {
+        let Some(sampled) = &mut self.span else { return };
+        let next = sampled.open.resend(new_span_id(), attempt);
+        next.outgoing().write(headers, sampled.formats, sampled.continued);
+        sampled.exporter.count_started();
+        let ended = std::mem::replace(&mut sampled.open, next);
+        sampled.exporter.push(ended.close(end));
+    }
 
     /// Closes the request's span, or the last attempt's.
-    pub fn finish(self, _end: &RequestEnd<'_>) {}
+    pub fn finish(self, end: &RequestEnd<'_>) {
+        if let Some(sampled) = self.span {
+            sampled.exporter.push(sampled.open.close(end));
+        }
+    }
 }
+
+fn is_sampled(sampler: Sampler, incoming: &Incoming, trace_id: TraceId, sampling: f64) -> bool {
+    match incoming.sampled {
+        Some(decided) if sampler.parent_based => decided,
+        _ => is_in_share(trace_id, sampler.ratio.unwrap_or(sampling)),
+    }
+}
+
+/// Decides by the trace id, so that every proxy with the same share decides alike (as the OpenTelemetry SDKs
+/// do it, on the lower 63 bits).
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2^63")]
+fn is_in_share(trace_id: TraceId, share: f64) -> bool {
+    const ALL: f64 = (1_u64 << 63) as f64;
+    let [.., a, b, c, d, e, f, g, h] = trace_id.to_bytes();
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1) < (share.clamp(0.0, 1.0) * ALL) as u64
+}
+
+fn new_trace_id() -> TraceId {
+    RandomIdGenerator::default().new_trace_id()
+}
+
+fn new_span_id() -> SpanId {
+    RandomIdGenerator::default().new_span_id()
+}
+
+/// A random UUID (version 4).
+fn request_id() -> HeaderValue {
+    let random = u128::from_be_bytes(new_trace_id().to_bytes());
+    let bits = random & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    let hex = format!("{bits:032x}");
+    let text =
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,27 @@
 //! The counters of one edge, as atomics. Written by the request path, read by scrapes and reports.
 //!
-//! Nothing here may lock, allocate per request, or look anything up by name.
+//! Nothing here may lock, allocate per request, or look anything up by name. A successful request costs four
+//! relaxed additions. Readers see each counter whole but not all of one moment: sums agree at rest.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Duration;
 
+use weft_proto::latency;
+
 use crate::error::{Fault, Token};
+
+/// Classes of status: none, 1xx to 5xx.
+pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Upper bounds of the Prometheus histograms, microseconds; one more bucket takes the rest.
+pub(super) const BOUNDS: [u64; 14] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000,
+];
+const TOKENS: usize = Token::ALL.len();
 
 /// A finished request as the counters see it.
 #[derive(Clone, Copy, Debug)]
@@ -25,31 +41,126 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Does it count against the success rate?
+    /// Does it count against the success rate? A 5xx does, and an error of the endpoint or of this proxy (which
+    /// includes a response that broke off), and those codes of gRPC that OpenTelemetry calls the server's
+    /// fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. A client that is
+    /// wrong (4xx) or goes away does not.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         self.status >= 500
-            || matches!(self.grpc_status, Some(2 | 4 | 12 | 13 | 14 | 15))
+            || self.grpc_status.is_some_and(is_server_fault)
             || self.error.is_some_and(|token| token.fault() != Fault::Downstream)
     }
 }
 
-/// Counters of one edge.
+/// Codes of gRPC for which the server is to blame.
+pub(crate) fn is_server_fault(grpc_status: u16) -> bool {
+    matches!(grpc_status, 2 | 4 | 12 | 13 | 14 | 15)
+}
+
+/// Counters of one edge. About 0.5 KB, and 1.6 KB more from its first request on.
 #[derive(Debug, Default)]
 pub struct Edge {
-    requests: AtomicU64,
+    /// By mutual TLS (0 no, 1 yes) and class of status.
+    requests: [[AtomicU64; CLASSES.len()]; 2],
+    failures: AtomicU64,
+    retries: AtomicU64,
+    duration_micros: AtomicU64,
+    /// Not cumulative.
+    durations: [AtomicU64; BOUNDS.len() + 1],
+    /// Buckets of [`latency`], emptied by each report.
+    latency: OnceLock<Box<[AtomicU64; latency::BUCKETS]>>,
+    /// By position in [`Token::ALL`].
+    errors: [AtomicU64; TOKENS],
+    tcp_opened: [AtomicU64; 2],
+    tcp_closed: AtomicU64,
+    tcp_sent: AtomicU64,
+    tcp_received: AtomicU64,
+}
+
+/// Counters of an edge as read; all but the latency only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) requests: [[u64; CLASSES.len()]; 2],
+    pub(super) failures: u64,
+    pub(super) retries: u64,
+    pub(super) errors: [u64; TOKENS],
+    pub(super) tcp_opened: [u64; 2],
+    pub(super) tcp_closed: u64,
+    pub(super) tcp_sent: u64,
+    pub(super) tcp_received: u64,
 }
 
 impl Edge {
     /// Counts a finished request.
-    pub fn observe(&self, _observation: &Observation) {
-        self.requests.fetch_add(1, Relaxed);
+    pub fn observe(&self, observation: &Observation) {
+        let micros = u64::try_from(observation.duration.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.partition_point(|bound| *bound < micros);
+        self.durations[bucket].fetch_add(1, Relaxed);
+        self.duration_micros.fetch_add(micros, Relaxed);
+        let buckets = self.latency.get_or_init(|| Box::new([const { AtomicU64::new(0) }; _]));
+        buckets[latency::index(micros)].fetch_add(1, Relaxed);
+        if observation.retries > 0 {
+            self.retries.fetch_add(observation.retries.into(), Relaxed);
+        }
+        if let Some(token) = observation.error {
+            self.errors[token as usize].fetch_add(1, Relaxed);
+        }
+        if observation.is_failure() {
+            self.failures.fetch_add(1, Relaxed);
+        }
+        let class = usize::from(observation.status / 100);
+        let class = if class < CLASSES.len() { class } else { 0 };
+        // Order: last, and read first: a reader that sees the request sees what belongs to it.
+        self.requests[usize::from(observation.mtls)][class].fetch_add(1, Release);
     }
 
     /// Counts an opaque connection when it opens.
-    pub fn connection_opened(&self, _mtls: bool) {}
+    pub fn connection_opened(&self, mtls: bool) {
+        self.tcp_opened[usize::from(mtls)].fetch_add(1, Relaxed);
+    }
 
     /// Counts an opaque connection when it has closed. `sent` and `received` are bytes to and from the
     /// accepting side.
-    pub fn connection_closed(&self, _sent: u64, _received: u64, _error: Option<Token>) {}
+    pub fn connection_closed(&self, sent: u64, received: u64, error: Option<Token>) {
+        self.tcp_sent.fetch_add(sent, Relaxed);
+        self.tcp_received.fetch_add(received, Relaxed);
+        if let Some(token) = error {
+            self.errors[token as usize].fetch_add(1, Relaxed);
+        }
+        // Order: last, and read first.
+        self.tcp_closed.fetch_add(1, Release);
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let read = |cell: &AtomicU64| cell.load(Acquire);
+        // Order: what is written last is read first.
+        Totals {
+            requests: self.requests.each_ref().map(|classes| classes.each_ref().map(read)),
+            tcp_closed: read(&self.tcp_closed),
+            failures: read(&self.failures),
+            retries: read(&self.retries),
+            errors: self.errors.each_ref().map(read),
+            tcp_opened: self.tcp_opened.each_ref().map(read),
+            tcp_sent: read(&self.tcp_sent),
+            tcp_received: read(&self.tcp_received),
+        }
+    }
+
+    /// Counts per bucket of [`BOUNDS`] and the sum in microseconds.
+    pub(super) fn durations(&self) -> ([u64; BOUNDS.len() + 1], u64) {
+        let counts = self.durations.each_ref().map(|cell| cell.load(Relaxed));
+        (counts, self.duration_micros.load(Relaxed))
+    }
+
+    /// Takes the latencies out: index and count of every bucket that has any.
+    pub(super) fn take_latency(&self) -> Vec<(u32, u64)> {
+        let Some(buckets) = self.latency.get() else { return Vec::new() };
+        (0..)
+            .zip(buckets.iter())
+            // A load first: it keeps the line shared with the workers where nothing changed.
+            .filter(|(_, cell)| cell.load(Relaxed) > 0)
+            .map(|(index, cell)| (index, cell.swap(0, Relaxed)))
+            .collect()
+    }
 }

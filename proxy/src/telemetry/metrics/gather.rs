@@ -1,0 +1,187 @@
+//! Reads counters into the families that the text encoder takes. Runs at a scrape, on the control thread.
+//! A series without a count is left out: a mesh has many more routes than it uses.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
+
+use super::edge::{BOUNDS, CLASSES, Totals};
+use super::names::{self, Description, Kind};
+use super::table::{Direction, EdgeKey, Table};
+use super::{Edge, Gauges};
+use crate::error::Token;
+
+/// The families of all edges; those without a series are left out.
+pub(super) fn edges(table: &Table) -> Vec<MetricFamily> {
+    let mut families = Families::default();
+    for (key, edge) in table.edges() {
+        let totals = edge.totals();
+        requests(&mut families, &key, &totals);
+        connections(&mut families, &key, &totals);
+        duration(&mut families, &key, &edge);
+    }
+    families.0.into_iter().filter(|family| !family.get_metric().is_empty()).collect()
+}
+
+/// One family per edge metric.
+struct Families(Vec<MetricFamily>);
+
+impl Default for Families {
+    fn default() -> Self {
+        let of_edges = names::ALL.iter().filter(|what| what.labels.contains(&"peer"));
+        Self(of_edges.map(|what| family(what)).collect())
+    }
+}
+
+impl Families {
+    fn push(&mut self, what: &Description, metric: Metric) {
+        let family = self.0.iter_mut().find(|family| family.name() == what.name);
+        if let Some(family) = family {
+            family.mut_metric().push(metric);
+        }
+    }
+
+    /// A counter of an edge, unless it is zero. `more` are the values of the labels behind the edge's own.
+    fn count(&mut self, what: &Description, key: &EdgeKey, more: &[&str], value: u64) {
+        if value > 0 {
+            let mut values = vec![key.direction.as_str(), &key.peer, &key.route, &key.backend];
+            values.extend(more);
+            self.push(what, counter(labels(what, &values), value));
+        }
+    }
+}
+
+fn requests(families: &mut Families, key: &EdgeKey, totals: &Totals) {
+    for (mtls, classes) in ["false", "true"].into_iter().zip(&totals.requests) {
+        for (class, count) in CLASSES.into_iter().zip(classes) {
+            families.count(names::REQUESTS, key, &[class, mtls], *count);
+        }
+    }
+    families.count(names::FAILURES, key, &[], totals.failures);
+    families.count(names::RETRIES, key, &[], totals.retries);
+    for (token, count) in Token::ALL.iter().zip(&totals.errors) {
+        families.count(names::ERRORS, key, &[token.as_str()], *count);
+    }
+}
+
+fn connections(families: &mut Families, key: &EdgeKey, totals: &Totals) {
+    for (mtls, count) in ["false", "true"].into_iter().zip(&totals.tcp_opened) {
+        families.count(names::TCP_OPENED, key, &[mtls], *count);
+    }
+    families.count(names::TCP_CLOSED, key, &[], totals.tcp_closed);
+    families.count(names::TCP_SENT, key, &[], totals.tcp_sent);
+    families.count(names::TCP_RECEIVED, key, &[], totals.tcp_received);
+}
+
+fn duration(families: &mut Families, key: &EdgeKey, edge: &Edge) {
+    let (counts, micros) = edge.durations();
+    let total: u64 = counts.iter().sum();
+    if total == 0 {
+        return;
+    }
+    let what = match key.direction {
+        Direction::Outbound => names::CLIENT_DURATION,
+        Direction::Inbound => names::SERVER_DURATION,
+    };
+    let mut cumulative = 0;
+    let buckets = BOUNDS.iter().zip(counts).map(|(bound, count)| {
+        cumulative += count;
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(seconds(*bound));
+        bucket.set_cumulative_count(cumulative);
+        bucket
+    });
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.collect());
+    histogram.set_sample_count(total);
+    histogram.set_sample_sum(seconds(micros));
+    let mut metric = Metric::from_label(labels(what, &[&key.peer, &key.route, &key.backend]));
+    metric.set_histogram(histogram);
+    families.push(what, metric);
+}
+
+/// What the process sets by itself.
+pub(super) fn gauges(gauges: &Gauges, started: SystemTime) -> Vec<MetricFamily> {
+    let started = started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let not_after = gauges.identity_not_after.load(Relaxed).try_into().unwrap_or(0);
+    vec![
+        single(names::BUILD, gauge(labels(names::BUILD, &[env!("CARGO_PKG_VERSION")]), 1)),
+        reading(names::CONFIG_STALE, gauges.config_stale.load(Relaxed).into()),
+        reading(names::XDS_CONNECTED, gauges.xds_connected.load(Relaxed).into()),
+        reading(names::DRAINING, gauges.draining.load(Relaxed).into()),
+        reading(names::IDENTITY_NOT_AFTER, not_after),
+        reading(names::STARTED, started),
+    ]
+}
+
+/// A family of one series without labels.
+pub(super) fn reading(what: &Description, value: u64) -> MetricFamily {
+    let metric = match what.kind {
+        Kind::Counter => counter(Vec::new(), value),
+        Kind::Gauge | Kind::Histogram => gauge(Vec::new(), value),
+    };
+    single(what, metric)
+}
+
+/// A family of one series without labels, in seconds.
+pub(super) fn reading_micros(what: &Description, micros: u64) -> MetricFamily {
+    let mut counter = Counter::default();
+    counter.set_value(seconds(micros));
+    let mut metric = Metric::from_label(Vec::new());
+    metric.set_counter(counter);
+    single(what, metric)
+}
+
+fn single(what: &Description, metric: Metric) -> MetricFamily {
+    let mut family = family(what);
+    family.set_metric(vec![metric]);
+    family
+}
+
+fn family(what: &Description) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(what.name.to_owned());
+    family.set_help(what.help.to_owned());
+    family.set_field_type(match what.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+    });
+    family
+}
+
+fn labels(what: &Description, values: &[&str]) -> Vec<LabelPair> {
+    let pair = |(name, value): (&&str, &&str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    what.labels.iter().zip(values).map(pair).collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn counter(labels: Vec<LabelPair>, value: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_counter(counter);
+    metric
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn gauge(labels: Vec<LabelPair>, value: u64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_gauge(gauge);
+    metric
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}

@@ -1,0 +1,102 @@
+//! Name, type, labels and meaning of every metric of the proxy. `docs/reference/metrics.md` is made from
+//! this table, and nothing may be exposed that is not in it.
+
+/// Type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// A value now.
+    Gauge,
+    /// Durations in seconds.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Debug)]
+pub struct Description {
+    /// As Prometheus sees it.
+    pub name: &'static str,
+    /// Type.
+    pub kind: Kind,
+    /// Labels, in the order written.
+    pub labels: &'static [&'static str],
+    /// One sentence.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub(crate) const $id: &Description = &Description {
+                name: $name,
+                kind: Kind::$kind,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )+
+
+        /// Every metric, by name.
+        pub const ALL: &[&Description] = &[$($id),+];
+    };
+}
+
+metrics! {
+    CLIENT_DURATION = "http_client_request_duration_seconds", Histogram,
+        ["peer", "route", "backend"],
+        "Requests of this workload to others, from the request's head to the last byte of the response.";
+    SERVER_DURATION = "http_server_request_duration_seconds", Histogram,
+        ["peer", "route", "backend"],
+        "Requests to this workload, from the request's head to the last byte of the response.";
+    CPU = "process_cpu_seconds_total", Counter, [],
+        "CPU time of the proxy, user and system.";
+    OPEN_FILES = "process_open_fds", Gauge, [],
+        "Open files and sockets.";
+    MEMORY = "process_resident_memory_bytes", Gauge, [],
+        "Resident memory.";
+    STARTED = "process_start_time_seconds", Gauge, [],
+        "Start of the process, seconds since the Unix epoch.";
+    LOG_LINES_DROPPED = "weft_access_log_dropped_total", Counter, [],
+        "Lines of the access log that were dropped because their reader was too slow.";
+    BUILD = "weft_build_info", Gauge, ["version"],
+        "Always 1; the version is in the label.";
+    CONFIG_STALE = "weft_config_stale", Gauge, [],
+        "1 while the proxy serves from its last good configuration because the control plane was away at start.";
+    DRAINING = "weft_draining", Gauge, [],
+        "1 from the moment that draining begins.";
+    IDENTITY_NOT_AFTER = "weft_identity_not_after_seconds", Gauge, [],
+        "End of the certificate's validity, seconds since the Unix epoch; 0 without a certificate.";
+    ERRORS = "weft_request_errors_total", Counter,
+        ["direction", "peer", "route", "backend", "error"],
+        "Requests and opaque connections that the proxy failed itself, by error token.";
+    FAILURES = "weft_request_failures_total", Counter,
+        ["direction", "peer", "route", "backend"],
+        "Requests that count against the success rate: 5xx, a server's fault in grpc-status (2, 4, 12, 13, 14, 15), or an error of the endpoint or the proxy.";
+    REQUESTS = "weft_requests_total", Counter,
+        ["direction", "peer", "route", "backend", "status_class", "mtls"],
+        "Requests that have ended; status_class is none, 1xx, 2xx, 3xx, 4xx or 5xx.";
+    RETRIES = "weft_retries_total", Counter,
+        ["direction", "peer", "route", "backend"],
+        "Second and later attempts.";
+    SPANS_DROPPED = "weft_spans_dropped_total", Counter, [],
+        "Spans that no collector took: the queue was full, or an export failed.";
+    SPANS_EXPORTED = "weft_spans_exported_total", Counter, [],
+        "Spans that a collector took.";
+    SPANS_STARTED = "weft_spans_started_total", Counter, [],
+        "Spans begun.";
+    TCP_CLOSED = "weft_tcp_connections_closed_total", Counter,
+        ["direction", "peer", "route", "backend"],
+        "Opaque connections that have closed.";
+    TCP_OPENED = "weft_tcp_connections_opened_total", Counter,
+        ["direction", "peer", "route", "backend", "mtls"],
+        "Opaque connections opened.";
+    TCP_RECEIVED = "weft_tcp_received_bytes_total", Counter,
+        ["direction", "peer", "route", "backend"],
+        "Bytes from the accepting side of opaque connections that have closed.";
+    TCP_SENT = "weft_tcp_sent_bytes_total", Counter,
+        ["direction", "peer", "route", "backend"],
+        "Bytes to the accepting side of opaque connections that have closed.";
+    XDS_CONNECTED = "weft_xds_connected", Gauge, [],
+        "1 while the stream to the control plane is open.";
+}

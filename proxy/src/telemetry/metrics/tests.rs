@@ -1,0 +1,270 @@
+//! What a scrape reads, what a report takes, and that neither loses a count to threads that count meanwhile.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::table::Delta;
+use super::{ALL, Direction, EdgeKey, MAX_EDGES, Metrics, OVERFLOW, Observation};
+use crate::error::Token;
+
+fn metrics() -> Metrics {
+    Metrics::new(SystemTime::UNIX_EPOCH)
+}
+
+fn key(direction: Direction, peer: &str) -> EdgeKey {
+    let route = "HTTPRoute/shop/web#0".to_owned();
+    EdgeKey { direction, peer: peer.into(), route, backend: "product-v2.shop:8080".into() }
+}
+
+fn ok(millis: u64) -> Observation {
+    Observation {
+        status: 200,
+        grpc_status: None,
+        duration: Duration::from_millis(millis),
+        retries: 0,
+        mtls: true,
+        error: None,
+    }
+}
+
+fn drained(metrics: &Metrics, now: Instant) -> Vec<(EdgeKey, Delta)> {
+    let mut taken = Vec::new();
+    metrics.drain(now, |key, delta| taken.push((EdgeKey::clone(key), delta)));
+    taken
+}
+
+/// The lines of edges: what the process says of itself differs from run to run.
+fn edge_lines(metrics: &Metrics) -> String {
+    let text = metrics.encode();
+    text.lines().filter(|line| line.contains("peer=")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_scrape_reads_as_documented() {
+    let metrics = metrics();
+    let edge = metrics.edge(key(Direction::Outbound, "product.shop:8080"));
+    edge.observe(&ok(1));
+    edge.observe(&Observation {
+        status: 503,
+        retries: 2,
+        mtls: false,
+        error: Some(Token::ConnectionRefused),
+        ..ok(30_000)
+    });
+    let e =
+        r#"peer="product.shop:8080",route="HTTPRoute/shop/web#0",backend="product-v2.shop:8080""#;
+    let bucket = |le: &str, count: u32| {
+        format!("http_client_request_duration_seconds_bucket{{{e},le=\"{le}\"}} {count}\n")
+    };
+    let mut expected = bucket("0.0005", 0);
+    for le in "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10".split(' ') {
+        expected += &bucket(le, 1);
+    }
+    expected += &bucket("+Inf", 2);
+    expected += &format!("http_client_request_duration_seconds_sum{{{e}}} 30.001\n");
+    expected += &format!("http_client_request_duration_seconds_count{{{e}}} 2\n");
+    let e = format!("direction=\"outbound\",{e}");
+    expected += &format!("weft_request_errors_total{{{e},error=\"connection_refused\"}} 1\n");
+    expected += &format!("weft_request_failures_total{{{e}}} 1\n");
+    expected += &format!("weft_requests_total{{{e},status_class=\"5xx\",mtls=\"false\"}} 1\n");
+    expected += &format!("weft_requests_total{{{e},status_class=\"2xx\",mtls=\"true\"}} 1\n");
+    expected += &format!("weft_retries_total{{{e}}} 2\n");
+    assert_eq!(edge_lines(&metrics), expected);
+}
+
+#[test]
+fn opaque_connections_read_as_documented() {
+    let metrics = metrics();
+    let edge = metrics.edge(key(Direction::Inbound, "spiffe://demo.local/ns/shop/sa/\"x\"\n"));
+    edge.connection_opened(true);
+    edge.connection_opened(true);
+    edge.connection_closed(10, 20, Some(Token::ConnectionTerminated));
+    let e = r#"direction="inbound",peer="spiffe://demo.local/ns/shop/sa/\"x\"\n",route="HTTPRoute/shop/web#0",backend="product-v2.shop:8080""#;
+    let expected = format!(
+        "weft_request_errors_total{{{e},error=\"connection_terminated\"}} 1\n\
+         weft_tcp_connections_closed_total{{{e}}} 1\n\
+         weft_tcp_connections_opened_total{{{e},mtls=\"true\"}} 2\n\
+         weft_tcp_received_bytes_total{{{e}}} 20\n\
+         weft_tcp_sent_bytes_total{{{e}}} 10\n"
+    );
+    assert_eq!(edge_lines(&metrics), expected);
+}
+
+#[test]
+fn whatever_is_exposed_is_described() {
+    let metrics = metrics();
+    metrics.identity_not_after(SystemTime::UNIX_EPOCH + Duration::from_secs(77));
+    metrics.config_stale(true);
+    metrics.xds_connected(true);
+    metrics.watch(super::SPANS_STARTED, || 5);
+    let text = metrics.encode();
+    for line in [
+        "weft_identity_not_after_seconds 77",
+        "weft_config_stale 1",
+        "weft_xds_connected 1",
+        "weft_draining 0",
+        "weft_spans_started_total 5",
+        "process_start_time_seconds 0",
+        concat!("weft_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    for name in ["process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"] {
+        assert!(text.lines().any(|l| l.starts_with(name)), "{name} is not in\n{text}");
+    }
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(ALL.iter().any(|what| what.name == name), "{name} is not in the table");
+    }
+    assert!(ALL.is_sorted_by_key(|what| what.name), "the table is in the order of names");
+}
+
+#[test]
+fn failures_are_the_servers_and_the_meshs_not_the_clients() {
+    let cases = [
+        (200, None, None, false),
+        (404, None, None, false),
+        (429, None, None, false),
+        (500, None, None, true),
+        (503, None, Some(Token::ConnectionRefused), true),
+        (404, None, Some(Token::RouteNotFound), false),
+        (0, None, Some(Token::DownstreamClosed), false),
+        (200, None, Some(Token::ResponseIncomplete), true),
+        (200, Some(0), None, false),
+        (200, Some(5), None, false),
+        (200, Some(8), None, false),
+        (200, Some(4), None, true),
+        (200, Some(14), None, true),
+    ];
+    for (status, grpc_status, error, failure) in cases {
+        let observation = Observation { status, grpc_status, error, ..ok(1) };
+        assert_eq!(observation.is_failure(), failure, "{observation:?}");
+    }
+}
+
+#[test]
+fn odd_statuses_and_durations_are_counted_too() {
+    let metrics = metrics();
+    let edge = metrics.edge(key(Direction::Inbound, ""));
+    for status in [0, 99, 600, u16::MAX] {
+        edge.observe(&Observation { status, duration: Duration::MAX, ..ok(0) });
+    }
+    let lines = edge_lines(&metrics);
+    assert!(lines.contains(r#"status_class="none",mtls="true"} 4"#), "{lines}");
+}
+
+#[test]
+fn the_same_key_is_the_same_edge() {
+    let metrics = metrics();
+    let one = metrics.edge(key(Direction::Outbound, "a"));
+    assert!(Arc::ptr_eq(&one, &metrics.edge(key(Direction::Outbound, "a"))));
+    assert!(!Arc::ptr_eq(&one, &metrics.edge(key(Direction::Inbound, "a"))));
+}
+
+#[test]
+fn a_report_takes_what_was_counted_since_the_last_one() {
+    let metrics = metrics();
+    let now = Instant::now();
+    let edge = metrics.edge(key(Direction::Outbound, "a"));
+    assert_eq!(drained(&metrics, now), []);
+    edge.observe(&ok(1));
+    edge.observe(&Observation {
+        status: 503,
+        retries: 2,
+        mtls: false,
+        error: Some(Token::ConnectionRefused),
+        ..ok(1)
+    });
+    edge.connection_opened(false);
+    edge.connection_closed(3, 4, None);
+    let expected = Delta {
+        requests: 2,
+        failures: 1,
+        retries: 2,
+        mtls: 1,
+        latency: vec![(u32::try_from(weft_proto::latency::index(1000)).unwrap(), 2)],
+        connections: 1,
+        bytes_sent: 3,
+        bytes_received: 4,
+        errors: vec![(Token::ConnectionRefused, 1)],
+    };
+    assert_eq!(drained(&metrics, now), [(key(Direction::Outbound, "a"), expected)]);
+    assert_eq!(drained(&metrics, now), []);
+    edge.observe(&ok(1));
+    assert_eq!(drained(&metrics, now)[0].1.requests, 1);
+}
+
+#[test]
+fn edges_that_nobody_uses_go_away_after_their_last_count_is_taken() {
+    let metrics = metrics();
+    let start = Instant::now();
+    let (used, unused) = (key(Direction::Outbound, "used"), key(Direction::Outbound, "unused"));
+    let held = metrics.edge(used.clone());
+    metrics.edge(unused.clone()).observe(&ok(1));
+    let taken = drained(&metrics, start);
+    assert_eq!(taken.iter().map(|(key, _)| key).collect::<Vec<_>>(), [&unused]);
+    drained(&metrics, start + super::KEPT_UNUSED / 2);
+    assert!(edge_lines(&metrics).contains(r#"peer="unused""#), "kept for the next scrape");
+    drained(&metrics, start + super::KEPT_UNUSED);
+    assert!(!edge_lines(&metrics).contains(r#"peer="unused""#));
+    assert!(Arc::ptr_eq(&held, &metrics.edge(used)), "an edge in use stays");
+}
+
+#[test]
+fn an_edge_that_is_used_again_stays() {
+    let metrics = metrics();
+    let start = Instant::now();
+    let first = Arc::as_ptr(&metrics.edge(key(Direction::Outbound, "a")));
+    drained(&metrics, start);
+    let again = metrics.edge(key(Direction::Outbound, "a"));
+    drained(&metrics, start + super::KEPT_UNUSED * 2);
+    assert_eq!((first, Arc::strong_count(&again)), (Arc::as_ptr(&again), 2));
+}
+
+#[test]
+fn the_table_is_bounded() {
+    let metrics = metrics();
+    let first = metrics.edge(key(Direction::Outbound, "0"));
+    for n in 1..MAX_EDGES {
+        let _ = metrics.edge(key(Direction::Outbound, &n.to_string()));
+    }
+    let over = metrics.edge(key(Direction::Outbound, "one more"));
+    over.observe(&ok(1));
+    assert!(Arc::ptr_eq(&over, &metrics.edge(key(Direction::Outbound, "and one more"))));
+    assert!(!Arc::ptr_eq(&over, &metrics.edge(key(Direction::Inbound, "one more"))));
+    assert!(Arc::ptr_eq(&first, &metrics.edge(key(Direction::Outbound, "0"))));
+    assert!(edge_lines(&metrics).contains(&format!("peer=\"{OVERFLOW}\"")));
+}
+
+#[test]
+fn nothing_is_lost_between_threads_that_count_and_one_that_takes() {
+    const WORKERS: u64 = 3;
+    const EACH: u64 = 5_000;
+    let metrics = metrics();
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|n| {
+            let edge = metrics.edge(key(Direction::Outbound, &(n % 2).to_string()));
+            std::thread::spawn(move || {
+                (0..EACH).for_each(|i| {
+                    edge.observe(&Observation { status: 500, retries: 1, ..ok(i % 50) });
+                });
+            })
+        })
+        .collect();
+    let mut sum = Delta::default();
+    let mut latencies = 0;
+    let mut running = true;
+    while running {
+        running = workers.iter().any(|worker| !worker.is_finished());
+        for (_, delta) in drained(&metrics, Instant::now()) {
+            sum.requests += delta.requests;
+            sum.failures += delta.failures;
+            sum.retries += delta.retries;
+            sum.mtls += delta.mtls;
+            latencies += delta.latency.iter().map(|(_, count)| count).sum::<u64>();
+        }
+    }
+    let all = WORKERS * EACH;
+    assert_eq!((sum.requests, sum.failures, sum.retries, sum.mtls), (all, all, all, all));
+    assert_eq!(latencies, all);
+}
