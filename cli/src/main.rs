@@ -1,2 +1,41 @@
-//! placeholder
-fn main() {}
+//! `weft`: what a person types. Hands hidden subcommands to the other planes, parses the rest and runs it.
+//!
+//! Reading order: `args` (what can be typed), `dispatch` (one line a command), then one file a command. The
+//! commands talk to the control plane and the sidecars only over their admin sockets (`admin`), find them
+//! through `run_dir`, and print through `output`. What is read from the process environment is read in
+//! `environment`, once.
+
+mod admin;
+mod analyze;
+mod args;
+mod check;
+mod demo;
+mod dispatch;
+mod environment;
+mod mesh;
+mod moment;
+mod output;
+mod planes;
+mod process;
+mod proxy_config;
+mod proxy_status;
+mod run;
+mod run_dir;
+mod shop;
+mod signals;
+mod stat;
+mod table;
+mod version;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut environment = environment::Environment::read();
+    if !process::parent::follow(&mut environment.args) {
+        return ExitCode::FAILURE;
+    }
+    match planes::hand_over(&environment.args) {
+        Some(code) => code,
+        None => dispatch::run(&environment),
+    }
+}

@@ -1,0 +1,178 @@
+//! Client of the admin sockets: HTTP/1.1 and JSON over a Unix socket, of the control plane and the sidecars.
+//!
+//! Every command that asks a running mesh anything does it through [`AdminSocket`]. The file's permissions
+//! are the authentication. One connection a request: these are questions of people.
+
+mod answers;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use answers::{
+    Edge, Finding, Golden, MeshInfo, Proxy, ResourceState, Route, Stat, TraceCounts, Workload,
+};
+
+/// Bound: answers are read into memory.
+const MAX_ANSWER: usize = 32 << 20;
+/// An answer comes from memory; a peer that needs longer is stuck.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why a question got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    /// Nothing listens there.
+    #[error("nothing answers at {}: {reason}", path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It answered, but not with success.
+    #[error("{message} (HTTP {status})")]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// What it said.
+        message: String,
+    },
+    /// It answered something else than expected.
+    #[error("{} answered {what} in a form that this weft does not know: {source}", path.display())]
+    Unreadable {
+        /// The socket.
+        path: PathBuf,
+        /// What was asked for.
+        what: String,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+}
+
+/// One admin socket.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminSocket {
+    path: PathBuf,
+}
+
+impl AdminSocket {
+    /// The socket at `path`; nothing is opened yet.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks for a JSON value.
+    ///
+    /// # Errors
+    /// No answer, or not a good one.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, AdminError> {
+        let body = self.exchange(Method::GET, target, Bytes::new()).await?;
+        self.decode(target, &body)
+    }
+
+    /// Sends a JSON value and reads the JSON answer.
+    ///
+    /// # Errors
+    /// No answer, or not a good one.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        value: &impl Serialize,
+    ) -> Result<T, AdminError> {
+        let text = serde_json::to_vec(value).map_err(|source| self.unreadable(target, source))?;
+        let body = self.exchange(Method::POST, target, text.into()).await?;
+        self.decode(target, &body)
+    }
+
+    /// Does the process behind it say that it can serve?
+    ///
+    /// # Errors
+    /// It does not answer, or says why not.
+    pub(crate) async fn ready(&self) -> Result<(), AdminError> {
+        self.exchange(Method::GET, "/ready", Bytes::new()).await.map(drop)
+    }
+
+    fn decode<T: DeserializeOwned>(&self, target: &str, body: &[u8]) -> Result<T, AdminError> {
+        serde_json::from_slice(body).map_err(|source| self.unreadable(target, source))
+    }
+
+    fn unreadable(&self, target: &str, source: serde_json::Error) -> AdminError {
+        AdminError::Unreadable { path: self.path.clone(), what: target.to_owned(), source }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<Bytes, AdminError> {
+        let asked = tokio::time::timeout(DEADLINE, self.ask(method, target, body)).await;
+        let unreachable =
+            |reason: String| AdminError::Unreachable { path: self.path.clone(), reason };
+        let (status, body) = asked
+            .map_err(|_| unreachable(format!("no answer within {} s", DEADLINE.as_secs())))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(AdminError::Refused { status, message: message_of(&body) })
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+        let stream = tokio::net::UnixStream::connect(&self.path).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(http::header::HOST, "localhost")
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        let exchange = async {
+            let answer = sender.send_request(request).await?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+            Ok((status, body))
+        };
+        // Order: the connection is driven beside the exchange; whichever ends first, the exchange decides.
+        tokio::pin!(connection, exchange);
+        tokio::select! {
+            answer = &mut exchange => answer,
+            ended = &mut connection => { ended?; exchange.await }
+        }
+    }
+}
+
+/// The text of a refusal: the `message` or `error` of a JSON object, else the body's first line.
+fn message_of(body: &[u8]) -> String {
+    let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let field = |name: &str| {
+        value
+            .as_ref()
+            .and_then(|value| value.get(name))
+            .and_then(|text| text.as_str())
+            .map(str::to_owned)
+    };
+    field("message").or_else(|| field("error")).unwrap_or_else(|| {
+        String::from_utf8_lossy(body).lines().next().unwrap_or("refused").to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! What can be typed, and what cannot.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn flags_of_every_command_stand_before_or_behind_it() {
+    for line in ["weft --mesh dev -o json stat", "weft stat --mesh dev -o json"] {
+        let cli = parse(line).unwrap();
+        assert_eq!(cli.globals.mesh.as_deref(), Some("dev"), "{line}");
+        assert_eq!(cli.globals.output, Format::Json, "{line}");
+    }
+}
+
+#[test]
+fn durations_are_read_as_people_type_them() {
+    for (text, milliseconds) in
+        [("20s", 20_000), ("500ms", 500), ("1m30s", 90_000), ("2h", 7_200_000), ("0s", 0)]
+    {
+        assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+    }
+    for text in
+        ["", "20", "s", "1d", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615h"]
+    {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_window_is_a_second_or_more_or_everything() {
+    assert_eq!(Window::parse("1m"), Ok(Window::Seconds(60)));
+    assert_eq!(Window::parse("all"), Ok(Window::All));
+    assert!(Window::parse("900ms").is_err());
+}
+
+#[test]
+fn the_program_of_run_stands_behind_two_dashes_with_its_own_flags() {
+    let line = "weft run --workload web.default --upstream 127.0.0.1:15101=a.b:80 -- ./web -o json";
+    let Command::Run(run) = parse(line).unwrap().command else { panic!("not run") };
+    assert_eq!(run.program, ["./web", "-o", "json"]);
+    assert!(parse("weft run --workload web.default").is_err(), "a program is needed");
+    assert!(parse("weft run --workload a.b --inbound nonsense -- x").is_err());
+}
+
+#[test]
+fn wrong_usage_exits_with_two() {
+    assert_eq!(parse("weft stat nonsense").unwrap_err().exit_code(), 2);
+    assert_eq!(parse("weft demo --rate 5000").unwrap_err().exit_code(), 2);
+}

@@ -1,0 +1,115 @@
+//! What is judged sound and what is not, from facts made up.
+
+use serde_json::json;
+
+use super::gather::{Machine, MeshFacts, RunDirectory};
+use super::*;
+use crate::admin::{Finding, Proxy};
+use crate::moment::Moment;
+
+const NOW: i64 = 1_800_000_000;
+
+fn machine() -> Machine {
+    Machine {
+        run_root: "/run/user/1000/weft".into(),
+        directory: RunDirectory::Private,
+        open_files: Some((20_000, 20_000)),
+        clock: Moment::at(NOW),
+        loopback: Ok(()),
+        shop_port: None,
+    }
+}
+
+fn proxy() -> Proxy {
+    serde_json::from_value(json!({
+        "workload": "order.shop", "connected": true, "leaf_not_after": NOW + 80_000,
+        "resources": {"routes": {"sent": "1", "acked": "1", "rejected": null}}}))
+    .unwrap()
+}
+
+fn mesh(proxy: Proxy) -> MeshFacts {
+    MeshFacts {
+        name: "demo".to_owned(),
+        ready: Ok(()),
+        version: Some(crate::version::VERSION.to_owned()),
+        sidecars: vec![(proxy.workload.clone(), true)],
+        proxies: vec![proxy],
+        findings: Vec::new(),
+        urls: vec![("http://127.0.0.1:8080".to_owned(), true)],
+    }
+}
+
+/// The grades and errors of everything that is not a success.
+fn complaints(categories: &[Category]) -> Vec<(Grade, String)> {
+    let checks = categories.iter().flat_map(|category| &category.checks);
+    checks
+        .filter(|check| check.result != Grade::Success)
+        .inspect(|check| assert!(check.hint.is_some(), "no way to mend it: {check:?}"))
+        .map(|check| (check.result, check.error.clone().unwrap_or_default()))
+        .collect()
+}
+
+fn judged(mesh: &MeshFacts) -> Vec<(Grade, String)> {
+    complaints(&planes::judge(Some(mesh), "weft", Moment::at(NOW)))
+}
+
+#[test]
+fn a_sound_mesh_on_a_sound_machine_has_no_complaints() {
+    assert_eq!(complaints(&[machine::judge(&machine())]), []);
+    assert_eq!(judged(&mesh(proxy())), []);
+}
+
+#[test]
+fn without_a_mesh_only_the_machine_is_checked() {
+    let categories = planes::judge(None, "weft", Moment::at(NOW));
+    assert_eq!(complaints(&categories)[0].0, Grade::Warning);
+}
+
+#[test]
+fn a_machine_that_will_not_do_says_what_to_do() {
+    let few = Machine { open_files: Some((256, 1024)), ..machine() };
+    assert_eq!(complaints(&[machine::judge(&few)])[0].0, Grade::Warning);
+    let past = Machine { clock: Moment::at(0), ..machine() };
+    assert_eq!(complaints(&[machine::judge(&past)])[0].0, Grade::Error);
+    let open = Machine { directory: RunDirectory::Open, ..machine() };
+    assert_eq!(complaints(&[machine::judge(&open)])[0].0, Grade::Error);
+}
+
+#[test]
+fn a_sidecar_that_is_away_out_of_step_or_expired_is_found() {
+    let away = Proxy { connected: false, ..proxy() };
+    assert_eq!(judged(&mesh(away))[0].0, Grade::Error);
+
+    let mut rejecting = proxy();
+    rejecting.resources = serde_json::from_value(json!({
+        "routes": {"sent": "2", "acked": "1", "rejected": {"version": "2", "reason": "no cluster x"}}}))
+    .unwrap();
+    assert_eq!(judged(&mesh(rejecting)), [(Grade::Error, "no cluster x".to_owned())]);
+
+    let expired = Proxy { leaf_not_after: json!(NOW - 1), ..proxy() };
+    assert!(judged(&mesh(expired))[0].1.contains("expired"));
+
+    let mut unknown = mesh(proxy());
+    unknown.proxies.clear();
+    assert!(judged(&unknown)[0].1.contains("not heard of it"));
+}
+
+#[test]
+fn findings_about_the_configuration_count_by_severity() {
+    let mut facts = mesh(proxy());
+    let finding = |severity: &str| Finding { severity: severity.to_owned(), ..Finding::default() };
+    facts.findings = vec![finding("info")];
+    assert_eq!(judged(&facts), []);
+    facts.findings.push(finding("warning"));
+    assert_eq!(judged(&facts)[0].0, Grade::Warning);
+    facts.findings.push(finding("error"));
+    assert_eq!(judged(&facts)[0].0, Grade::Error);
+}
+
+#[test]
+fn the_json_has_the_form_that_linkerds_tools_know() {
+    let value = serde_json::to_value(machine::judge(&machine())).unwrap();
+    assert_eq!(value["categoryName"], "machine");
+    assert_eq!(value["checks"][0]["result"], "success");
+    assert!(value["checks"][0].get("error").is_none());
+}

@@ -1,0 +1,75 @@
+//! The process environment, read once at the start; nothing else in this crate reads it.
+//!
+//! `main` builds it and every command gets it as an argument, so that tests can run a command against a
+//! directory of their own.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What the surroundings say: arguments, directories, terminal.
+#[derive(Clone, Debug)]
+pub(crate) struct Environment {
+    /// The arguments, the program's own name first.
+    pub(crate) args: Vec<OsString>,
+    /// Directory that holds one directory for each running mesh.
+    pub(crate) run_root: PathBuf,
+    /// Working directory.
+    pub(crate) current_dir: PathBuf,
+    /// The executable's file.
+    pub(crate) executable: PathBuf,
+    /// OTLP endpoint that the user has chosen for traces, if any.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// May a screen be redrawn in place? No on `TERM=dumb`.
+    pub(crate) smart_terminal: bool,
+}
+
+impl Environment {
+    /// Reads it.
+    pub(crate) fn read() -> Self {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let run_root = match variable("XDG_RUNTIME_DIR") {
+            Some(directory) => PathBuf::from(directory).join("weft"),
+            None => PathBuf::from(format!("/tmp/weft-{}", nix::unistd::geteuid())),
+        };
+        let otlp_endpoint = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+            .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"))
+            .map(|value| value.to_string_lossy().into_owned());
+        Self {
+            args: std::env::args_os().collect(),
+            run_root,
+            current_dir: std::env::current_dir().unwrap_or_default(),
+            executable: std::env::current_exe().unwrap_or_default(),
+            otlp_endpoint,
+            smart_terminal: variable("TERM").is_some_and(|term| term != "dumb"),
+        }
+    }
+
+    /// How to type this program again: `weft` where it was found on the `PATH`, else its path, short where
+    /// it lies below the working directory, and quoted for a shell where it must be.
+    pub(crate) fn invoked_as(&self) -> String {
+        let typed = Path::new(self.args.first().map_or("weft".as_ref(), OsString::as_os_str));
+        let short = match typed.strip_prefix(&self.current_dir) {
+            Ok(inside) if inside.components().count() > 1 => inside,
+            Ok(_) | Err(_) => typed,
+        };
+        shell_quoted(&short.to_string_lossy())
+    }
+
+    /// A path as a person would type it here: relative where it lies below the working directory.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        let short = path.strip_prefix(&self.current_dir).unwrap_or(path);
+        shell_quoted(&short.to_string_lossy())
+    }
+}
+
+/// `text` as one word of a POSIX shell.
+fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests;

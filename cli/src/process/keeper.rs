@@ -1,0 +1,164 @@
+//! Keeps processes running: one task each, which starts its process again when it dies. Used by `demo`.
+//!
+//! The keeper only reports (`Event`); what a death means is for the demo to judge.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{Child, Spec};
+
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// A process that lived this long starts again at once, whatever happened before.
+const SETTLED: Duration = Duration::from_secs(10);
+/// How long a process may take to end when asked.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What is done before each start of a process, such as asking for a fresh join token.
+pub(crate) type Prepare =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
+
+/// What happened to a process.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// It runs.
+    Started {
+        /// Name for people.
+        name: String,
+        /// Is it the first start?
+        first: bool,
+    },
+    /// It ended without being asked to.
+    Died {
+        /// Name for people.
+        name: String,
+        /// `was killed by SIGKILL`.
+        reason: String,
+        /// Its last lines of output.
+        tail: Vec<String>,
+        /// When it will be started again.
+        again_in: Duration,
+    },
+    /// It could not be started; the keeper tries again.
+    Failed {
+        /// Name for people.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A group of processes that are stopped together.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    events: mpsc::Sender<Event>,
+    lines: Option<mpsc::Sender<(String, String)>>,
+}
+
+impl Keeper {
+    /// A group that reports to `events`, and passes output on to `lines`.
+    pub(crate) fn new(
+        events: mpsc::Sender<Event>,
+        lines: Option<mpsc::Sender<(String, String)>>,
+    ) -> Self {
+        Self { tasks: JoinSet::new(), stop: watch::Sender::new(false), events, lines }
+    }
+
+    /// Starts a process and keeps it running until [`Keeper::stop`].
+    pub(crate) fn keep(&mut self, spec: Spec, prepare: Option<Prepare>) {
+        let task = Task {
+            spec,
+            prepare,
+            stop: self.stop.subscribe(),
+            events: self.events.clone(),
+            lines: self.lines.clone(),
+        };
+        self.tasks.spawn(task.run());
+    }
+
+    /// Ends all of them at once and waits until they have ended.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+struct Task {
+    spec: Spec,
+    prepare: Option<Prepare>,
+    stop: watch::Receiver<bool>,
+    events: mpsc::Sender<Event>,
+    lines: Option<mpsc::Sender<(String, String)>>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut delay = FIRST_DELAY;
+        let mut first = true;
+        loop {
+            let begun = Instant::now();
+            match self.start(first).await {
+                Ok(None) => return,
+                Ok(Some(child)) => {
+                    first = false;
+                    let lived = begun.elapsed();
+                    delay = if lived > SETTLED { FIRST_DELAY } else { delay };
+                    self.report_death(child, delay);
+                }
+                Err(reason) => self.report(Event::Failed { name: self.spec.name.clone(), reason }),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = stopped(&mut self.stop) => return,
+            }
+            delay = (delay * 2).min(LONGEST_DELAY);
+        }
+    }
+
+    /// One life of the process: `None` if it was stopped, else how it ended and its last lines.
+    async fn start(&mut self, first: bool) -> Result<Option<(String, Vec<String>)>, String> {
+        if let Some(prepare) = &self.prepare {
+            tokio::select! {
+                prepared = prepare() => prepared.map_err(|error| format!("{error:#}"))?,
+                () = stopped(&mut self.stop) => return Ok(None),
+            }
+        }
+        if *self.stop.borrow() {
+            return Ok(None);
+        }
+        let mut child =
+            Child::start(&self.spec, self.lines.clone()).map_err(|error| format!("{error:#}"))?;
+        self.report(Event::Started { name: self.spec.name.clone(), first });
+        tokio::select! {
+            reason = child.ended() => Ok(Some((reason, child.tail()))),
+            () = stopped(&mut self.stop) => {
+                child.stop(GRACE).await;
+                Ok(None)
+            }
+        }
+    }
+
+    fn report_death(&self, (reason, tail): (String, Vec<String>), again_in: Duration) {
+        self.report(Event::Died { name: self.spec.name.clone(), reason, tail, again_in });
+    }
+
+    fn report(&self, event: Event) {
+        // Bound: a demo that is too busy to read its events loses some rather than memory.
+        let _ = self.events.try_send(event);
+    }
+}
+
+/// Returns when the group is to stop, also if its keeper is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The value is of no interest, and it must not be held: it is a read lock.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,83 @@
+//! `weft proxy-config`: what one sidecar really has, asked of itself.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::args::ProxyConfigArgs;
+use crate::environment::Environment;
+use crate::mesh::Mesh;
+use crate::output::{Output, Verdict};
+use crate::table::{Align, Cell, Table};
+
+/// Runs `weft proxy-config`.
+pub(crate) async fn run(
+    args: &ProxyConfigArgs,
+    mesh: Option<&str>,
+    environment: &Environment,
+    output: &Output,
+) -> Result<Verdict> {
+    let sidecar = Mesh::find(mesh, environment)?.sidecar(&args.workload)?;
+    let config: Value =
+        sidecar.get(args.section.path()).await.context("the sidecar does not say")?;
+    if output.is_json() {
+        output.json(&config)?;
+    } else {
+        output.data(&draw(&config))?;
+    }
+    Ok(Verdict::Fine)
+}
+
+/// A list of objects becomes a table with a column for each field, one object a list of its fields.
+fn draw(config: &Value) -> String {
+    match config {
+        Value::Array(rows) if rows.is_empty() => "None.".to_owned(),
+        Value::Array(rows) => rows_table(rows),
+        Value::Object(fields) => {
+            let mut table = Table::new(&[("FIELD", Align::Left), ("VALUE", Align::Left)]);
+            for (name, value) in fields {
+                table.push(vec![name.as_str().into(), text(value).into()]);
+            }
+            table.render()
+        }
+        other => text(other),
+    }
+}
+
+fn rows_table(rows: &[Value]) -> String {
+    let mut fields: Vec<&str> = Vec::new();
+    for row in rows {
+        for name in row.as_object().into_iter().flatten().map(|(name, _)| name.as_str()) {
+            if !fields.contains(&name) {
+                fields.push(name);
+            }
+        }
+    }
+    let titles: Vec<String> =
+        fields.iter().map(|name| name.to_uppercase().replace('_', " ")).collect();
+    let columns: Vec<(&str, Align)> =
+        titles.iter().map(|title| (title.as_str(), Align::Left)).collect();
+    let mut table = Table::new(&columns);
+    for row in rows {
+        let cells: Vec<Cell> = fields.iter().map(|name| text(&row[*name]).into()).collect();
+        table.push(cells);
+    }
+    table.render()
+}
+
+/// A value on one line.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "-".to_owned(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let words = fields.iter().map(|(name, value)| format!("{name}={}", text(value)));
+            words.collect::<Vec<_>>().join(" ")
+        }
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! How a sidecar's own words are laid out.
+
+use serde_json::json;
+
+use super::*;
+
+fn plain(config: &Value) -> String {
+    anstream::adapter::strip_str(&draw(config)).to_string()
+}
+
+#[test]
+fn a_list_becomes_a_table_with_a_column_for_each_field() {
+    let config = json!([
+        {"cluster": "product.shop:8080", "endpoints": ["127.66.0.3:8080", "127.66.0.4:8080"]},
+        {"cluster": "user.shop:8080", "endpoints": [], "ejected": 0}]);
+    assert_eq!(
+        plain(&config),
+        "CLUSTER            ENDPOINTS                         EJECTED\n\
+         product.shop:8080  127.66.0.3:8080, 127.66.0.4:8080  -\n\
+         user.shop:8080     -                                 0"
+    );
+    assert_eq!(plain(&json!([])), "None.");
+}
+
+#[test]
+fn one_object_becomes_a_list_of_its_fields() {
+    let config = json!({"identity": "spiffe://demo.local/ns/shop/sa/user", "stale": false});
+    assert!(plain(&config).contains("identity  spiffe://demo.local/ns/shop/sa/user\n"));
+}
