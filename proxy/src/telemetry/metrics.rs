@@ -62,15 +62,21 @@ impl std::fmt::Debug for Reading {
     }
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
-    /// No edges yet. `started` is when the process did.
+    /// No edges yet. To be made when the process starts.
     #[must_use]
-    pub fn new(started: SystemTime) -> Self {
+    pub fn new() -> Self {
         Self(Arc::new(Shared {
             edges: table::Table::default(),
             gauges: Gauges::default(),
             readings: Mutex::default(),
-            started,
+            started: SystemTime::now(),
         }))
     }
 

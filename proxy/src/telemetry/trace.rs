@@ -54,6 +54,13 @@ struct Shared {
     exporter: Arc<export::Exporter>,
 }
 
+impl Default for Tracing {
+    /// No collector and no environment: contexts pass through.
+    fn default() -> Self {
+        Self::new(Settings::default(), &Workload::default(), &Metrics::new())
+    }
+}
+
 impl Tracing {
     /// Tracing for the workload that this proxy serves. Exports to the collector of `settings` from now on, or
     /// to the one of [`Self::set_collector`].

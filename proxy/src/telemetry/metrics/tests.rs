@@ -8,7 +8,7 @@ use super::{ALL, Direction, EdgeKey, MAX_EDGES, Metrics, OVERFLOW, Observation};
 use crate::error::Token;
 
 fn metrics() -> Metrics {
-    Metrics::new(SystemTime::UNIX_EPOCH)
+    Metrics::new()
 }
 
 fn key(direction: Direction, peer: &str) -> EdgeKey {
@@ -104,12 +104,16 @@ fn whatever_is_exposed_is_described() {
         "weft_xds_connected 1",
         "weft_draining 0",
         "weft_spans_started_total 5",
-        "process_start_time_seconds 0",
         concat!("weft_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
-    for name in ["process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"] {
+    for name in [
+        "process_resident_memory_bytes",
+        "process_start_time_seconds 1",
+        "process_open_fds",
+        "process_cpu_seconds_total",
+    ] {
         assert!(text.lines().any(|l| l.starts_with(name)), "{name} is not in\n{text}");
     }
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

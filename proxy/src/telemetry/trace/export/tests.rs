@@ -2,7 +2,7 @@
 //! the proxy: nothing.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -51,7 +51,7 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<ExportTraceServiceReque
 }
 
 fn tracing(endpoint: Option<&str>, batch: Batch) -> (Tracing, Metrics) {
-    let metrics = Metrics::new(SystemTime::UNIX_EPOCH);
+    let metrics = Metrics::new();
     let settings = Settings { batch, endpoint: endpoint.map(str::to_owned), ..Settings::default() };
     let workload = Workload { name: "product".into(), ..Workload::default() };
     (Tracing::new(settings, &workload, &metrics), metrics)
