@@ -9,4 +9,4 @@ mod keeper;
 pub(crate) mod parent;
 
 pub(crate) use child::{Child, Spec};
-pub(crate) use keeper::{Event, Keeper, Prepare};
+pub(crate) use keeper::{Event, Inlet, Keeper, Prepare};

@@ -20,7 +20,7 @@ use crate::demo::processes::{bootstrap_file, join};
 use crate::environment::Environment;
 use crate::mesh::sidecar_socket;
 use crate::output::{Output, Verdict};
-use crate::process::{Event, Keeper, Spec};
+use crate::process::{Event, Inlet, Keeper, Spec};
 use crate::run_dir::proxy_dir;
 use crate::signals::Signals;
 use host::Host;
@@ -47,7 +47,10 @@ pub(crate) async fn run(
     }
     let mut signals = Signals::watch()?;
     let (events_in, mut events) = mpsc::channel(QUEUE);
-    let raising = raise(args, mesh, environment, output, events_in);
+    let (lines_in, lines) = mpsc::channel(QUEUE);
+    tokio::spawn(show_lines(lines, *output));
+    let inlet = Inlet { events: events_in, lines: output.verbose.then_some(lines_in) };
+    let raising = raise(args, mesh, environment, output, inlet);
     let mut watch = Watch { output: *output, deaths: 0 };
     let raised = tokio::select! {
         raised = tokio::time::timeout(PATIENCE, raising) => raised,
@@ -97,16 +100,16 @@ async fn raise(
     mesh: Option<&str>,
     environment: &Environment,
     output: &Output,
-    events: mpsc::Sender<Event>,
+    inlet: Inlet,
 ) -> Result<Raised> {
-    let host = Host::find_or_start(args, mesh, environment, output, &events).await?;
+    let host = Host::find_or_start(args, mesh, environment, output, &inlet).await?;
     let state = proxy_dir(host.directory(), &args.workload);
     if sidecar_socket(&state).ready().await.is_ok() {
         bail!("a sidecar of {} runs already in this mesh", args.workload);
     }
     // Asked once here, so that a wrong name is told at once and not tried again.
     join(&host.admin(), &args.workload, &state).await?;
-    let mut sidecar = Keeper::new(events, None);
+    let mut sidecar = Keeper::new(inlet);
     let (admin, workload, directory) = (host.admin(), args.workload.clone(), state.clone());
     let joining = move || {
         let (admin, workload, state) = (admin.clone(), workload.clone(), directory.clone());
@@ -120,6 +123,12 @@ async fn raise(
     }
     output.note(&format!("▸ {} is meshed: {}", args.workload, host.name()));
     Ok(Raised { sidecar, host, state })
+}
+
+async fn show_lines(mut lines: mpsc::Receiver<(String, String)>, output: Output) {
+    while let Some((name, line)) = lines.recv().await {
+        output.note(&format!("{name} │ {line}"));
+    }
 }
 
 fn sidecar_spec(args: &RunArgs, state: &Path) -> Spec {

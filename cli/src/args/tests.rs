@@ -1,5 +1,7 @@
 //! What can be typed, and what cannot.
 
+use std::time::Duration;
+
 use clap::CommandFactory;
 
 use super::*;

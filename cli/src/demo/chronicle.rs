@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::report::Restart;
 use super::screen::Screen;
-use crate::process::Event;
+use crate::process::{Event, Inlet};
 
 /// Bound: deaths that the report names.
 const MAX_RESTARTS: usize = 1000;
@@ -20,15 +20,6 @@ const QUEUE: usize = 256;
 pub(super) struct Chronicle {
     restarts: Arc<Mutex<Vec<Restart>>>,
     hopeless: watch::Receiver<Option<String>>,
-}
-
-/// Where the processes' keepers report to.
-#[derive(Clone, Debug)]
-pub(super) struct Inlet {
-    /// Deaths and starts.
-    pub(super) events: mpsc::Sender<Event>,
-    /// Output of the processes, by name; only wanted with `-v`.
-    pub(super) lines: Option<mpsc::Sender<(String, String)>>,
 }
 
 impl Chronicle {

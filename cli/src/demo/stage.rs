@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::Instant;
 
-use super::chronicle::{Chronicle, Inlet};
+use super::chronicle::Chronicle;
 use super::collector::Collector;
 use super::hints;
 use super::layout::{Claims, Layout};
@@ -23,7 +23,7 @@ use crate::admin::{AdminSocket, Finding, MeshInfo, Proxy, Stat};
 use crate::args::{DemoArgs, Window};
 use crate::environment::Environment;
 use crate::mesh::sidecar_socket;
-use crate::process::Keeper;
+use crate::process::{Inlet, Keeper};
 use crate::run_dir::{MeshDir, MeshRecord, proxy_dir};
 use crate::stat::{self, tables};
 
@@ -62,8 +62,8 @@ impl Stage {
     /// An empty stage.
     pub(super) fn new(directory: MeshDir, inlet: Inlet, screen: Screen) -> Self {
         Self {
-            shop: Keeper::new(inlet.events.clone(), inlet.lines.clone()),
-            control_plane: Keeper::new(inlet.events, inlet.lines),
+            shop: Keeper::new(inlet.clone()),
+            control_plane: Keeper::new(inlet),
             screen,
             waiting_for: String::new(),
             up: None,

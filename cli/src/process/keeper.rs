@@ -55,33 +55,32 @@ pub(crate) enum Event {
     },
 }
 
+/// Where keepers report to.
+#[derive(Clone, Debug)]
+pub(crate) struct Inlet {
+    /// Deaths and starts.
+    pub(crate) events: mpsc::Sender<Event>,
+    /// Output of the processes, by name, if anybody wants it.
+    pub(crate) lines: Option<mpsc::Sender<(String, String)>>,
+}
+
 /// A group of processes that are stopped together.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    events: mpsc::Sender<Event>,
-    lines: Option<mpsc::Sender<(String, String)>>,
+    inlet: Inlet,
 }
 
 impl Keeper {
-    /// A group that reports to `events`, and passes output on to `lines`.
-    pub(crate) fn new(
-        events: mpsc::Sender<Event>,
-        lines: Option<mpsc::Sender<(String, String)>>,
-    ) -> Self {
-        Self { tasks: JoinSet::new(), stop: watch::Sender::new(false), events, lines }
+    /// A group that reports to `inlet`.
+    pub(crate) fn new(inlet: Inlet) -> Self {
+        Self { tasks: JoinSet::new(), stop: watch::Sender::new(false), inlet }
     }
 
     /// Starts a process and keeps it running until [`Keeper::stop`].
     pub(crate) fn keep(&mut self, spec: Spec, prepare: Option<Prepare>) {
-        let task = Task {
-            spec,
-            prepare,
-            stop: self.stop.subscribe(),
-            events: self.events.clone(),
-            lines: self.lines.clone(),
-        };
+        let task = Task { spec, prepare, stop: self.stop.subscribe(), inlet: self.inlet.clone() };
         self.tasks.spawn(task.run());
     }
 
@@ -96,8 +95,7 @@ struct Task {
     spec: Spec,
     prepare: Option<Prepare>,
     stop: watch::Receiver<bool>,
-    events: mpsc::Sender<Event>,
-    lines: Option<mpsc::Sender<(String, String)>>,
+    inlet: Inlet,
 }
 
 impl Task {
@@ -135,8 +133,8 @@ impl Task {
         if *self.stop.borrow() {
             return Ok(None);
         }
-        let mut child =
-            Child::start(&self.spec, self.lines.clone()).map_err(|error| format!("{error:#}"))?;
+        let mut child = Child::start(&self.spec, self.inlet.lines.clone())
+            .map_err(|error| format!("{error:#}"))?;
         self.report(Event::Started { name: self.spec.name.clone(), first });
         tokio::select! {
             reason = child.ended() => Ok(Some((reason, child.tail()))),
@@ -153,7 +151,7 @@ impl Task {
 
     fn report(&self, event: Event) {
         // Bound: a demo that is too busy to read its events loses some rather than memory.
-        let _ = self.events.try_send(event);
+        let _ = self.inlet.events.try_send(event);
     }
 }
 

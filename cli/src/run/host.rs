@@ -4,7 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tokio::sync::mpsc;
 
 use super::POLL;
 use crate::admin::AdminSocket;
@@ -12,7 +11,7 @@ use crate::args::RunArgs;
 use crate::environment::Environment;
 use crate::mesh::Mesh;
 use crate::output::Output;
-use crate::process::{Event, Keeper, Spec};
+use crate::process::{Inlet, Keeper, Spec};
 use crate::run_dir::{MeshDir, MeshRecord, RunRoot};
 
 /// Name of a mesh that nobody named.
@@ -40,7 +39,7 @@ impl Host {
         mesh: Option<&str>,
         environment: &Environment,
         output: &Output,
-        events: &mpsc::Sender<Event>,
+        inlet: &Inlet,
     ) -> Result<Self> {
         let Some(config_dir) = &args.config_dir else {
             return Ok(Self::Joined(Mesh::find(mesh, environment)?));
@@ -53,18 +52,14 @@ impl Host {
                 return Ok(Self::Joined(running));
             }
             if let Some(directory) = root.claim(name)? {
-                return Self::start(directory, config_dir, events).await;
+                return Self::start(directory, config_dir, inlet).await;
             }
             // Race: another `weft run` has claimed it and is about to publish it; the caller has a deadline.
             tokio::time::sleep(POLL).await;
         }
     }
 
-    async fn start(
-        directory: MeshDir,
-        config_dir: &Path,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<Self> {
+    async fn start(directory: MeshDir, config_dir: &Path, inlet: &Inlet) -> Result<Self> {
         let config_dir = config_dir
             .canonicalize()
             .with_context(|| format!("cannot read {}", config_dir.display()))?;
@@ -84,7 +79,7 @@ impl Host {
             ],
             variables: Vec::new(),
         };
-        let mut control_plane = Keeper::new(events.clone(), None);
+        let mut control_plane = Keeper::new(inlet.clone());
         control_plane.keep(spec, None);
         let admin = own_admin(&directory);
         while admin.ready().await.is_err() {

@@ -1,0 +1,74 @@
+//! `weft analyze` and `weft proxy-config`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+const ANALYZE_EXAMPLES: &str = "\
+Exit code 0: nothing found. 3: something was found. 1: the directory could not be read.
+
+Examples:
+  weft analyze k8s/demo
+  weft analyze manifests -o json";
+
+/// `weft analyze`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = ANALYZE_EXAMPLES)]
+pub(crate) struct AnalyzeArgs {
+    /// Directory of YAML files
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+const PROXY_CONFIG_EXAMPLES: &str = "\
+It is asked of the sidecar itself, not of the control plane.
+
+Examples:
+  weft proxy-config routes gateway
+  weft pc endpoints order.shop
+  weft pc certificate product-v1 -o json";
+
+/// `weft proxy-config`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = PROXY_CONFIG_EXAMPLES)]
+pub(crate) struct ProxyConfigArgs {
+    /// What of it
+    #[arg(value_enum)]
+    pub(crate) section: ConfigSection,
+    /// Workload: `gateway`, or `gateway.shop`
+    #[arg(value_name = "NAME")]
+    pub(crate) workload: String,
+}
+
+/// The first argument of `weft proxy-config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfigSection {
+    /// Routes
+    #[value(aliases = ["route"])]
+    Routes,
+    /// Clusters
+    #[value(aliases = ["cluster"])]
+    Clusters,
+    /// Endpoints
+    #[value(aliases = ["endpoint"])]
+    Endpoints,
+    /// The sidecar's certificate and what it trusts
+    #[value(aliases = ["certificates", "certs", "cert"])]
+    Certificate,
+    /// Listeners
+    #[value(aliases = ["listener"])]
+    Listeners,
+}
+
+impl ConfigSection {
+    /// Its word on the sidecar's admin socket.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Routes => "/v1/config/routes",
+            Self::Clusters => "/v1/config/clusters",
+            Self::Endpoints => "/v1/config/endpoints",
+            Self::Certificate => "/v1/config/certificate",
+            Self::Listeners => "/v1/config/listeners",
+        }
+    }
+}
