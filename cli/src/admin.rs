@@ -159,19 +159,18 @@ impl AdminSocket {
     }
 }
 
-/// The text of a refusal: the `message` or `error` of a JSON object, else the body's first line.
+/// The text of a refusal: the `error` of a JSON object with the names it knows instead, else the first line.
 fn message_of(body: &[u8]) -> String {
-    let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let field = |name: &str| {
-        value
-            .as_ref()
-            .and_then(|value| value.get(name))
-            .and_then(|text| text.as_str())
-            .map(str::to_owned)
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(error) = value["error"].as_str() else {
+        return String::from_utf8_lossy(body).lines().next().unwrap_or("refused").to_owned();
     };
-    field("message").or_else(|| field("error")).unwrap_or_else(|| {
-        String::from_utf8_lossy(body).lines().next().unwrap_or("refused").to_owned()
-    })
+    let known = value["known_workloads"].as_array().into_iter().flatten();
+    let known: Vec<&str> = known.filter_map(serde_json::Value::as_str).collect();
+    match known[..] {
+        [] => error.to_owned(),
+        [..] => format!("{error}; there are {}", known.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -186,8 +186,11 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
 /// It is not, with the rule.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > MAX_MESH_NAME || !name.chars().all(fits) {
-        bail!("`{name}` cannot name a mesh: use up to {MAX_MESH_NAME} of a-z, 0-9 and -");
+    let dash = name.starts_with('-') || name.ends_with('-');
+    if name.is_empty() || name.len() > MAX_MESH_NAME || dash || !name.chars().all(fits) {
+        bail!(
+            "`{name}` cannot name a mesh: use up to {MAX_MESH_NAME} of a-z, 0-9 and inner dashes"
+        );
     }
     Ok(())
 }

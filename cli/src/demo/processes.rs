@@ -27,6 +27,8 @@ pub(super) fn control_plane(mesh: &MeshDir, manifests: &Path, layout: &Layout) -
             layout.control_plane.to_string().into(),
             "--mesh".into(),
             mesh.name().into(),
+            "--log-format".into(),
+            "text".into(),
         ],
         variables: Vec::new(),
     }

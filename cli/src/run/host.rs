@@ -76,6 +76,8 @@ impl Host {
                 listen.to_string().into(),
                 "--mesh".into(),
                 directory.name().into(),
+                "--log-format".into(),
+                "text".into(),
             ],
             variables: Vec::new(),
         };

@@ -66,7 +66,7 @@ fn only_meshes_with_a_living_process_are_running() {
 
 #[test]
 fn names_that_would_leave_the_root_are_refused() {
-    for name in ["", "..", "a/b", "Demo", "a.lock", &"x".repeat(33)] {
+    for name in ["", "..", "a/b", "Demo", "a.lock", "-a", "a-", &"x".repeat(33)] {
         assert!(check_name(name).is_err(), "{name}");
     }
     check_name("demo-2").unwrap();
