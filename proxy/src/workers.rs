@@ -1,0 +1,161 @@
+//! The data path's threads: a few single-threaded runtimes that share the listening sockets and nothing else
+//! that is written on the request path. `app` starts them; a connection stays on the worker that accepted it,
+//! with its connections to endpoints, so that nothing is locked or moved between threads.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::cluster::Endpoint;
+use crate::inbound::Inbound;
+use crate::outbound::Outbound;
+use crate::random::Random;
+use crate::state::{State, Target};
+use crate::telemetry::Telemetry;
+use crate::tls::TlsStore;
+use crate::upstream::Upstream;
+use crate::{drain, listener};
+
+/// A listening socket and what stands behind it.
+#[derive(Debug)]
+pub struct Door {
+    /// Bound, not yet accepted from.
+    pub socket: TcpListener,
+    /// What stands behind it.
+    pub behind: Behind,
+}
+
+/// What stands behind a listening socket.
+#[derive(Debug)]
+pub enum Behind {
+    /// A port of the workload.
+    Application {
+        /// The port, as peers know it.
+        port: u16,
+        /// The application.
+        app: Arc<Endpoint>,
+    },
+    /// A Service port that the application calls.
+    Service(Arc<Target>),
+}
+
+/// What all workers share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// `product-v1.shop`.
+    pub workload: Arc<str>,
+    /// The configuration in force.
+    pub state: Arc<State>,
+    /// Our certificate and whom to trust.
+    pub tls: Arc<TlsStore>,
+    /// Where records go.
+    pub telemetry: Arc<Telemetry>,
+    /// Drain of connections from callers.
+    pub inbound: drain::Source,
+    /// Drain of connections from the application.
+    pub outbound: drain::Source,
+    /// Ends the worker.
+    pub stop: Stop,
+}
+
+/// In two steps, so that connections may finish when no new ones come in any more.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// Accept no more.
+    pub accepting: watch::Receiver<bool>,
+    /// End what is left.
+    pub running: watch::Receiver<bool>,
+}
+
+/// Starts worker number `index`. Its thread ends with [`Stop::running`].
+///
+/// # Errors
+/// If the system gives no thread, no runtime, or no clone of a socket.
+pub fn start(
+    index: usize,
+    seed: u64,
+    doors: &[Door],
+    shared: &Shared,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let upstream = Upstream { worker: index, tls: Arc::clone(&shared.tls) };
+    let random = Arc::new(Random::seeded(seed));
+    let worker = Worker { shared: shared.clone(), upstream, random };
+    let mut listening = JoinSet::new();
+    for door in doors {
+        listening.spawn_on(worker.listen(door)?, runtime.handle());
+    }
+    let mut running = shared.stop.running.clone();
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        runtime.block_on(async {
+            // A sender that is gone ends the worker too.
+            let _ = running.wait_for(|stop| *stop).await;
+        });
+        drop(listening);
+    })
+}
+
+struct Worker {
+    shared: Shared,
+    upstream: Upstream,
+    random: Arc<Random>,
+}
+
+impl Worker {
+    fn listen(&self, door: &Door) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+        let socket = door.socket.try_clone()?;
+        let stop = self.shared.stop.accepting.clone();
+        let door = match &door.behind {
+            Behind::Application { port, app } => Ok(self.inbound(*port, app)),
+            Behind::Service(target) => Err(self.outbound(target)),
+        };
+        let (inbound_drain, outbound_drain) =
+            (self.shared.inbound.clone(), self.shared.outbound.clone());
+        Ok(async move {
+            let ended = match door {
+                Ok(inbound) => {
+                    listener::run(socket, inbound_drain, stop, move |stream, client, watch| {
+                        tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
+                    })
+                    .await
+                }
+                Err(outbound) => {
+                    listener::run(socket, outbound_drain, stop, move |stream, client, watch| {
+                        tokio::spawn(
+                            Arc::clone(&outbound).handle_connection(stream, client, watch),
+                        );
+                    })
+                    .await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener ended");
+            }
+        })
+    }
+
+    fn inbound(&self, port: u16, app: &Arc<Endpoint>) -> Arc<Inbound> {
+        Arc::new(Inbound {
+            port,
+            workload: Arc::clone(&self.shared.workload),
+            app: Arc::clone(app),
+            state: Arc::clone(&self.shared.state),
+            upstream: self.upstream.clone(),
+            telemetry: Arc::clone(&self.shared.telemetry),
+        })
+    }
+
+    fn outbound(&self, target: &Arc<Target>) -> Arc<Outbound> {
+        Arc::new(Outbound {
+            service: target.name.as_str().into(),
+            target: Arc::clone(target),
+            upstream: self.upstream.clone(),
+            telemetry: Arc::clone(&self.shared.telemetry),
+            random: Arc::clone(&self.random),
+        })
+    }
+}
