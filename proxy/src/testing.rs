@@ -29,6 +29,7 @@ use crate::random::Random;
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::{Settings, Tracing as Traces, Workload};
 use crate::tls::TlsStore;
 use crate::upstream::Upstream;
 use crate::xds::Change;
@@ -93,7 +94,7 @@ impl Pair {
         let mtls = setup.mtls.unwrap_or(MtlsMode::Strict);
         let inbound =
             start_inbound(tls(&authority, "app"), app, (protocol, mtls), source, stopped.clone());
-        let state = Arc::new(State::new([SERVICE.to_owned()], 1, Metrics::new()));
+        let state = Arc::new(State::new([SERVICE.to_owned()], 1, Metrics::new(SystemTime::now())));
         let expected = setup.expected.unwrap_or("spiffe://test.local/ns/test/sa/app");
         state.apply(changes(&setup, protocol, &[(inbound, Some(expected))]));
         let entry = start_outbound(tls(&authority, "caller"), &state, stopped);
@@ -159,7 +160,16 @@ fn echo(request: &Request<Incoming>) -> Full<bytes::Bytes> {
 }
 
 pub(crate) fn telemetry() -> Arc<Telemetry> {
-    Arc::new(Telemetry { metrics: Metrics::new(), tracing: Default::default() })
+    let metrics = Metrics::new(SystemTime::now());
+    let workload = Workload {
+        name: "app".into(),
+        namespace: "test".into(),
+        version: String::new(),
+        instance: "app.test".into(),
+    };
+    let settings = Settings { disabled: true, ..Settings::default() };
+    let tracing = Traces::new(settings, &workload, &metrics);
+    Arc::new(Telemetry { metrics, tracing })
 }
 
 pub(crate) fn start_inbound(
@@ -171,7 +181,7 @@ pub(crate) fn start_inbound(
 ) -> SocketAddr {
     let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
-    let state = Arc::new(State::new([], 1, Metrics::new()));
+    let state = Arc::new(State::new([], 1, Metrics::new(SystemTime::now())));
     state.apply(vec![Change::Inbound(InboundListener {
         name: "inbound/test/app".into(),
         origin: Origin::default(),

@@ -57,7 +57,7 @@ fn endpoints(ports: &[u16]) -> Change {
 }
 
 fn state() -> State {
-    State::new([NAME.to_owned()], 1, Metrics::new())
+    State::new([NAME.to_owned()], 1, Metrics::new(std::time::SystemTime::now()))
 }
 
 #[test]
