@@ -4,6 +4,8 @@
 //! A channel is ONE connection. When it breaks the channel answers errors for ever and its owner asks for
 //! another: a silent reconnect would go on with a certificate that has been renewed since.
 
+mod backoff;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +16,8 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use weft_certs::tls::TlsError;
 use weft_certs::{Leaf, PeerError, SpiffeId, TrustBundle, verify};
+
+pub(crate) use backoff::{Backoff, random_unit};
 
 use crate::bootstrap::Bootstrap;
 use crate::identity::Credentials;

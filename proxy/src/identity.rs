@@ -1,6 +1,29 @@
-//! This workload's own certificate.
+//! This workload's own certificate: had, kept, renewed, and given up when it has expired.
+//!
+//! [`Identity::run`] runs on the control thread for as long as the proxy does. It publishes [`Credentials`]; `None`
+//! means that there are none now, never or no longer, and that the data path must fail closed. The private key
+//! is made here, anew for each certificate, and leaves the process only into the state directory.
 
-use weft_certs::{Leaf, TrustBundle};
+mod issue;
+mod schedule;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use weft_certs::{Leaf, SpiffeId, TrustBundle};
+
+use crate::bootstrap::Bootstrap;
+use crate::control_channel::{Backoff, ControlPlane, random_unit};
+use crate::store::{Store, StoredIdentity};
+use issue::{IssueError, Issued, Proof};
+
+/// First wait after a failure.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// The wall clock is looked at again at least this often: it may jump, and the machine may have slept.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What this workload proves itself with, and whom it believes.
 #[derive(Clone, Debug)]
@@ -12,3 +35,254 @@ pub struct Credentials {
     /// Counts changes of `bundle`: TLS sessions of another epoch must not be resumed.
     pub epoch: u64,
 }
+
+/// How the certificate stands, for readiness and admin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Renewal {
+    /// Last second of the newest certificate, which may be over.
+    pub not_after: Option<SystemTime>,
+    /// When it is to be renewed.
+    pub renew_at: Option<SystemTime>,
+    /// Why the last attempt failed; `None` after one that did not.
+    pub last_error: Option<String>,
+}
+
+/// The component; see the module.
+pub struct Identity {
+    id: SpiffeId,
+    join_token: Option<String>,
+    enrolment: String,
+    control_plane: ControlPlane,
+    store: Arc<Store>,
+    /// Trust bundles that arrive by SDS.
+    pushed: watch::Receiver<Option<TrustBundle>>,
+    credentials: watch::Sender<Option<Arc<Credentials>>>,
+    renewal: watch::Sender<Renewal>,
+    /// The newest identity, which may have expired.
+    current: Option<StoredIdentity>,
+    epoch: u64,
+    /// Attempts that failed since the last that did not.
+    failures: u32,
+    backoff: Backoff,
+    /// Not before then; `None`: when `current` is due.
+    retry_at: Option<Instant>,
+}
+
+/// The component's face to the rest of the proxy.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// What to prove oneself with.
+    pub credentials: watch::Receiver<Option<Arc<Credentials>>>,
+    /// How that stands.
+    pub renewal: watch::Receiver<Renewal>,
+}
+
+impl Identity {
+    /// Loads what is stored: if the leaf is still valid it is published when this returns, before anybody is
+    /// asked. `pushed` is where `xds` puts trust bundles.
+    #[must_use]
+    pub fn new(
+        bootstrap: &Bootstrap,
+        control_plane: ControlPlane,
+        store: Arc<Store>,
+        pushed: watch::Receiver<Option<TrustBundle>>,
+    ) -> (Self, Handle) {
+        let (credentials, published) = watch::channel(None);
+        let (renewal, standing) = watch::channel(Renewal::default());
+        let mut current = store.identity();
+        if let Some(other) = current.take_if(|stored| *stored.leaf.id() != bootstrap.identity) {
+            let stored = other.leaf.id();
+            tracing::warn!(%stored, wanted = %bootstrap.identity, "another identity is stored, ignored");
+        }
+        let enrolment = schedule::enrolment(&bootstrap.trust_bundle);
+        if let Some(stored) = current.as_mut().filter(|stored| stored.enrolment != enrolment) {
+            // Somebody enrolled this proxy anew, perhaps under another CA. What is stored may still be good, so
+            // it is used, but asked about at once.
+            stored.renew_at = SystemTime::UNIX_EPOCH;
+        }
+        let now = SystemTime::now();
+        let valid = current.as_ref().filter(|stored| stored.leaf.is_valid_at(now));
+        let longest = valid.map_or(schedule::LONGEST_UNENROLLED, |stored| {
+            schedule::longest_retry(now, stored.leaf.not_after())
+        });
+        let mut identity = Self {
+            id: bootstrap.identity.clone(),
+            join_token: bootstrap.join_token.clone(),
+            enrolment,
+            control_plane,
+            store,
+            pushed,
+            credentials,
+            renewal,
+            current,
+            epoch: 1,
+            failures: 0,
+            backoff: Backoff::new(FIRST_RETRY, longest),
+            retry_at: None,
+        };
+        identity.publish(None);
+        (identity, Handle { credentials: published, renewal: standing })
+    }
+
+    /// Keeps a certificate, for ever.
+    pub async fn run(mut self) {
+        loop {
+            self.expire();
+            if self.is_due() {
+                Box::pin(self.renew()).await;
+                continue;
+            }
+            let wait = self.wait();
+            tokio::select! {
+                Ok(()) = self.pushed.changed() => self.adopt_pushed(),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        match (&self.retry_at, &self.current) {
+            (Some(at), _) => Instant::now() >= *at,
+            (None, Some(current)) => SystemTime::now() >= current.renew_at,
+            (None, None) => true,
+        }
+    }
+
+    /// Until the next attempt or the end of the leaf, whichever is first.
+    fn wait(&self) -> Duration {
+        let now = SystemTime::now();
+        let attempt = match (&self.retry_at, &self.current) {
+            (Some(at), _) => at.saturating_duration_since(Instant::now()),
+            (None, Some(current)) => schedule::until(current.renew_at, now),
+            (None, None) => Duration::ZERO,
+        };
+        attempt.min(self.until_expiry(now)).min(LOOK_AGAIN)
+    }
+
+    /// How long what is published stays valid; nothing published never expires.
+    fn until_expiry(&self, now: SystemTime) -> Duration {
+        let published = self.credentials.borrow();
+        published.as_ref().map_or(Duration::MAX, |own| schedule::until_expiry(&own.leaf, now))
+    }
+
+    /// Takes an expired leaf back.
+    fn expire(&mut self) {
+        let now = SystemTime::now();
+        let expired = |own: &Arc<Credentials>| !own.leaf.is_valid_at(now);
+        let taken = self.credentials.send_if_modified(|own| own.take_if(|o| expired(o)).is_some());
+        if taken {
+            tracing::error!(id = %self.id, "certificate expired: mesh traffic is refused until it is renewed");
+        }
+    }
+
+    /// One attempt. The old certificate stays in use meanwhile, to its last second.
+    async fn renew(&mut self) {
+        let proof = self.proof();
+        let attempt = {
+            let (control_plane, id) = (self.control_plane.clone(), self.id.clone());
+            async move { issue::issue(&control_plane, &id, proof?).await }
+        };
+        let mut attempt = pin!(attempt);
+        let outcome = loop {
+            let left = self.until_expiry(SystemTime::now()).min(LOOK_AGAIN);
+            tokio::select! {
+                outcome = &mut attempt => break outcome,
+                () = tokio::time::sleep(left) => self.expire(),
+            }
+        };
+        match outcome {
+            Ok(issued) => self.adopt(issued),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// The certificate, even expired, before the join token. If the certificate fails both are tried in turn:
+    /// the control plane may have a new CA, which only the bootstrap file knows.
+    fn proof(&self) -> Result<Proof, IssueError> {
+        let now = SystemTime::now();
+        let renewable = self.current.as_ref().filter(|own| schedule::is_renewable(&own.leaf, now));
+        match (renewable, &self.join_token) {
+            (Some(_), Some(token)) if self.failures % 2 == 1 => Ok(Proof::Token(token.clone())),
+            (Some(own), _) => Ok(Proof::Certificate(own.leaf.clone(), own.bundle.clone())),
+            (None, Some(token)) => Ok(Proof::Token(token.clone())),
+            (None, None) => Err(IssueError::NoProof),
+        }
+    }
+
+    fn adopt(&mut self, issued: Issued) {
+        let Issued { leaf, bundle, renew_after } = issued;
+        let now = SystemTime::now();
+        let renew_at = schedule::renewal(now, leaf.not_after(), renew_after, random_unit());
+        self.backoff = Backoff::new(FIRST_RETRY, schedule::longest_retry(now, leaf.not_after()));
+        self.failures = 0;
+        self.retry_at = None;
+        tracing::info!(id = %self.id, ?renew_at, "certificate issued");
+        self.replace(StoredIdentity { leaf, bundle, renew_at, enrolment: self.enrolment.clone() });
+    }
+
+    fn adopt_pushed(&mut self) {
+        let pushed = self.pushed.borrow_and_update().clone();
+        let (Some(bundle), Some(current)) = (pushed, self.current.clone()) else { return };
+        if bundle != current.bundle {
+            tracing::info!("trust bundle replaced");
+            self.replace(StoredIdentity { bundle, ..current });
+        }
+    }
+
+    fn replace(&mut self, identity: StoredIdentity) {
+        let before = self.current.replace(identity);
+        if let Some(current) = &self.current {
+            self.epoch += u64::from(before.is_some_and(|b| b.bundle != current.bundle));
+            self.store.save_identity(current);
+        }
+        self.publish(None);
+    }
+
+    fn fail(&mut self, error: &IssueError) {
+        // A token that was refused stays refused; with a certificate there is no need to ask again.
+        if self.current.is_some() && error.refuses_token() {
+            self.join_token = None;
+        }
+        self.failures = self.failures.wrapping_add(1);
+        let wait = self.backoff.next(random_unit());
+        self.retry_at = Some(Instant::now() + wait);
+        tracing::warn!(id = %self.id, %error, ?wait, "no new certificate");
+        self.publish(Some(error.to_string()));
+    }
+
+    /// Shows what is current, if it is valid now.
+    fn publish(&mut self, last_error: Option<String>) {
+        let now = SystemTime::now();
+        let (current, epoch) = (self.current.as_ref(), self.epoch);
+        let valid = current.filter(|own| own.leaf.is_valid_at(now)).map(|own| {
+            Arc::new(Credentials { leaf: own.leaf.clone(), bundle: own.bundle.clone(), epoch })
+        });
+        self.credentials.send_if_modified(|published| {
+            let same = match (&*published, &valid) {
+                (Some(old), Some(new)) => {
+                    old.leaf.chain() == new.leaf.chain() && old.epoch == new.epoch
+                }
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if !same {
+                *published = valid;
+            }
+            !same
+        });
+        self.renewal.send_replace(Renewal {
+            not_after: current.map(|own| own.leaf.not_after()),
+            renew_at: current.map(|own| own.renew_at),
+            last_error,
+        });
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

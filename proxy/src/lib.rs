@@ -23,6 +23,7 @@ pub mod response;
 pub mod retry;
 pub mod router;
 pub mod state;
+pub mod store;
 pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;

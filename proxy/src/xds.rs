@@ -1,108 +1,295 @@
 //! The xDS client: what the control plane says becomes [`Change`]s of the proxy's own model.
 //!
 //! `stream` talks delta ADS, `subscription` knows who owes whom an answer, `decode` turns Envoy's types into
-//! the model, `graph` decides what is wanted and when a change may take force. Runs on the control thread;
-//! only [`Change`]s leave it. It must never let one bad resource hold up another, nor forget the last good one.
+//! the model, `graph` decides what is wanted and when a change takes force, `restore` begins with the last good
+//! configuration. Runs on the control thread; only [`Change`]s leave it. It must never let one bad resource
+//! hold up another, nor forget the last good one.
 
-use weft_proto::names::type_url;
+mod change;
+mod decode;
+mod graph;
+mod response;
+mod restore;
+mod stream;
+mod subscription;
 
-use crate::model::{ClusterSpec, EndpointsSpec, InboundListener, OutboundListener, RouteTable};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Kind of an xDS resource. Ordered so that what is referred to comes before what refers to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// Trust bundle.
-    Secret,
-    /// ClusterLoadAssignment.
-    Endpoints,
-    /// Cluster.
-    Cluster,
-    /// RouteConfiguration.
-    Routes,
-    /// Listener, outbound or inbound.
-    Listener,
-}
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use weft_certs::TrustBundle;
+use weft_proto::envoy::core::{Node, node::UserAgentVersionType};
+use weft_proto::names;
 
-/// One change of what is in force. Those of one [`Update`] are to be applied in order.
+pub use change::{Change, Kind, KindState, SyncState, Update};
+
+use crate::bootstrap::Bootstrap;
+use crate::control_channel::{Backoff, ControlPlane, random_unit};
+use crate::identity::Credentials;
+use crate::store::Store;
+use decode::{Context, Key, Payload};
+use graph::{Graph, Step};
+use stream::Stream;
+use subscription::Subscription;
+
+/// First wait after a failure, and the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// How long a resource waits for others, and a name for an answer. Servers answer at once; Envoy waits 15 s.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_secs(1);
+/// Bound: names asked for at run time and not yet taken note of.
+const MAX_DEMAND: usize = 256;
+
+/// What the client needs from the rest of the proxy.
 #[derive(Debug)]
-pub enum Change {
-    /// New or changed; all that it refers to came before, or does not exist.
-    Outbound(OutboundListener),
-    /// New or changed.
-    Inbound(InboundListener),
-    /// New or changed; its clusters came before, those missing do not exist.
-    Routes(RouteTable),
-    /// New or changed; its endpoints came before.
-    Cluster(ClusterSpec),
-    /// New or changed, possibly empty.
-    Endpoints(EndpointsSpec),
-    /// Gone, or no longer wanted. What referred to it changed before.
-    Removed(Kind, String),
+pub struct Options {
+    /// Outbound listeners wanted from the start: `product.shop:8080`.
+    pub upstreams: Vec<String>,
+    /// The way to the control plane.
+    pub control_plane: ControlPlane,
+    /// From `identity`; nothing is asked for while there are none.
+    pub credentials: watch::Receiver<Option<Arc<Credentials>>>,
+    /// Last good configuration.
+    pub store: Arc<Store>,
+    /// To `identity`.
+    pub trust_bundle: watch::Sender<Option<TrustBundle>>,
 }
 
-/// Changes that take force together.
-#[derive(Debug)]
-pub struct Update {
-    /// In order.
-    pub changes: Vec<Change>,
+/// Names asked for while running.
+#[derive(Clone, Debug)]
+pub enum Demand {
+    /// From now on.
+    Want(Kind, String),
+    /// No longer.
+    Drop(Kind, String),
 }
 
-/// What the client knows of its own standing; for readiness, admin and telemetry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SyncState {
-    /// A stream is open.
-    pub connected: bool,
-    /// What is in force was read from the last good configuration and not confirmed since.
-    pub stale: bool,
-    /// Every resource wanted at start was answered, and all of it is in force.
-    pub synced: bool,
-    /// Why there is no stream, or the last rejection.
-    pub last_error: Option<String>,
-    /// By [`Kind`], in the order of [`Kind::ALL`].
-    pub kinds: [KindState; 5],
+/// The client's face to the rest of the proxy.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// Its standing.
+    pub sync: watch::Receiver<SyncState>,
+    /// Names wanted besides those from the start.
+    pub demand: mpsc::Sender<Demand>,
 }
 
-/// Counts of one [`Kind`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KindState {
-    /// Names subscribed.
-    pub wanted: usize,
-    /// Resources in force.
-    pub in_force: usize,
-    /// Resources accepted since start.
-    pub accepted: u64,
-    /// Resources rejected since start.
-    pub rejected: u64,
-    /// The last rejection: `RouteConfiguration product.shop:8080: virtual_hosts[0]…: reason`.
-    pub last_rejection: Option<String>,
+/// The client; see the module.
+pub struct Client {
+    options: Options,
+    context: Context,
+    subscription: Subscription,
+    graph: Graph,
+    /// What the server last sent of these was refused. Bound: names that are wanted.
+    rejected: BTreeMap<Key, String>,
+    state: SyncState,
+    published: watch::Sender<SyncState>,
+    demand: mpsc::Receiver<Demand>,
+    apply: Box<dyn Fn(Update) + Send>,
 }
 
-impl Kind {
-    /// In the order in which changes take force.
-    pub const ALL: [Self; 5] =
-        [Self::Secret, Self::Endpoints, Self::Cluster, Self::Routes, Self::Listener];
-
-    /// xDS type URL.
+impl Client {
+    /// Takes the last good configuration into force, before anybody is asked: `apply` has been called when
+    /// this returns, if there is one. `apply` is called on the thread that runs the client and must not block.
     #[must_use]
-    pub fn type_url(self) -> &'static str {
-        match self {
-            Self::Secret => type_url::SECRET,
-            Self::Endpoints => type_url::ENDPOINT,
-            Self::Cluster => type_url::CLUSTER,
-            Self::Routes => type_url::ROUTE,
-            Self::Listener => type_url::LISTENER,
+    pub fn new(
+        bootstrap: &Bootstrap,
+        options: Options,
+        apply: Box<dyn Fn(Update) + Send>,
+    ) -> (Self, Handle) {
+        let (name, namespace) = names::parse_workload(&bootstrap.workload)
+            .expect("a bootstrap file with another workload is refused");
+        let inbound_listener = names::inbound_listener(name, namespace);
+        let mut graph = Graph::default();
+        graph.add_root((Kind::Listener, inbound_listener.clone()));
+        graph.add_root((Kind::Secret, names::TRUST_BUNDLE_SECRET.to_owned()));
+        for name in &options.upstreams {
+            graph.add_root((Kind::Listener, name.clone()));
+        }
+        let (published, sync) = watch::channel(SyncState::default());
+        let (demand, asked) = mpsc::channel(MAX_DEMAND);
+        let trust_domain = bootstrap.identity.trust_domain().clone();
+        let mut client = Self {
+            options,
+            context: Context { trust_domain, inbound_listener },
+            subscription: Subscription::new(node(&bootstrap.workload)),
+            graph,
+            rejected: BTreeMap::new(),
+            state: SyncState::default(),
+            published,
+            demand: asked,
+            apply,
+        };
+        client.restore();
+        (client, Handle { sync, demand })
+    }
+
+    /// Connects, listens, connects again, for ever.
+    pub async fn run(mut self) {
+        let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+        loop {
+            let credentials = self.wait_for_credentials().await;
+            let error = self.session(&credentials, &mut backoff).await;
+            let wait = backoff.next(random_unit());
+            tracing::warn!(%error, ?wait, "no configuration from the control plane");
+            self.state.connected = false;
+            self.state.last_error = Some(error);
+            self.publish();
+            tokio::time::sleep(wait).await;
         }
     }
 
-    /// The kind of an xDS type URL.
-    #[must_use]
-    pub fn from_type_url(url: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.type_url() == url)
+    async fn wait_for_credentials(&mut self) -> Arc<Credentials> {
+        loop {
+            if let Some(credentials) = &*self.options.credentials.borrow_and_update() {
+                return Arc::clone(credentials);
+            }
+            if self.options.credentials.changed().await.is_err() {
+                // The proxy is going down; nobody will ever have credentials.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
-    /// Envoy's name of the message: `RouteConfiguration`.
-    #[must_use]
-    pub fn message(self) -> &'static str {
-        self.type_url().rsplit('.').next().unwrap_or_default()
+    /// One stream from its opening to its end; returns why it ended.
+    async fn session(&mut self, credentials: &Credentials, backoff: &mut Backoff) -> String {
+        let channel = match self.options.control_plane.channel(Some(credentials)).await {
+            Ok(channel) => channel,
+            Err(error) => return error.to_string(),
+        };
+        self.reconnect();
+        let mut stream = match Stream::open(channel, &mut self.subscription).await {
+            Ok(stream) => stream,
+            Err(status) => return status_text(&status),
+        };
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                response = stream.next(&mut self.subscription) => match response {
+                    Ok(response) => {
+                        backoff.reset();
+                        if !std::mem::replace(&mut self.state.connected, true) {
+                            self.state.last_error = None;
+                        }
+                        if let Err(error) = self.take_response(response) {
+                            return error;
+                        }
+                    }
+                    Err(status) => return status_text(&status),
+                },
+                Some(demand) = self.demand.recv() => self.take_demand(demand),
+                _ = tick.tick() => self.give_up_waiting(),
+            }
+        }
+    }
+
+    fn reconnect(&mut self) {
+        let now = Instant::now();
+        self.graph.restart_waits(now);
+        if self.graph.take_reshaped() {
+            self.subscription.want(&self.graph.wanted(), now);
+        }
+        self.subscription.connected(now);
+    }
+
+    fn take_demand(&mut self, demand: Demand) {
+        match demand {
+            Demand::Want(kind, name) => self.graph.add_root((kind, name)),
+            Demand::Drop(kind, name) => self.graph.remove_root(&(kind, name)),
+        }
+        let steps = self.graph.settle();
+        self.make(steps);
+    }
+
+    /// A server that owes an answer for too long is taken to have none.
+    fn give_up_waiting(&mut self) {
+        let Some(since) = Instant::now().checked_sub(ANSWER_LIMIT) else { return };
+        for (kind, name) in self.subscription.unanswered_since(since) {
+            // What is in force from the last time stays: silence does not contradict it.
+            if !self.graph.is_in_force(&(kind, name.clone())) {
+                tracing::warn!(kind = kind.message(), name, "the control plane does not answer");
+                self.subscription.removed(kind, &name);
+                self.graph.remove((kind, name), since);
+            }
+        }
+        let steps = self.graph.release(since);
+        self.make(steps);
+    }
+
+    /// Carries out what the graph decided: store, data path, identity, subscriptions, in this order.
+    fn make(&mut self, steps: Vec<Step>) {
+        let mut changes = Vec::new();
+        for step in steps {
+            match step {
+                Step::Enter((kind, name), Payload::Change(change), raw) => {
+                    self.options.store.save_resource(kind, &name, &raw);
+                    changes.push(*change);
+                }
+                Step::Enter(_, Payload::TrustBundle(bundle), _) => {
+                    self.options.trust_bundle.send_replace(Some(bundle));
+                }
+                // A mesh without roots trusts nobody: the bundle is replaced, never removed.
+                Step::Leave((Kind::Secret, _)) => {}
+                Step::Leave((kind, name)) => {
+                    self.options.store.remove_resource(kind, &name);
+                    changes.push(Change::Removed(kind, name));
+                }
+            }
+        }
+        if !changes.is_empty() {
+            (self.apply)(Update { changes });
+        }
+        if self.graph.take_reshaped() {
+            let wanted = self.graph.wanted();
+            self.rejected.retain(|key, _| wanted.contains(key));
+            self.subscription.want(&wanted, Instant::now());
+        }
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        if self.state.connected && self.subscription.is_answered() && self.graph.is_settled() {
+            self.state.synced = true;
+            self.state.stale = false;
+        }
+        for kind in Kind::ALL {
+            let of_kind = &mut self.state.kinds[kind as usize];
+            let standing = self.rejected.iter().filter(|(key, _)| key.0 == kind);
+            of_kind.rejection = standing.map(|(_, text)| text.clone()).next_back();
+            of_kind.wanted = self.subscription.wanted(kind);
+            of_kind.in_force = self.graph.in_force().filter(|key| key.0 == kind).count();
+        }
+        self.published.send_if_modified(|published| {
+            let changed = *published != self.state;
+            if changed {
+                published.clone_from(&self.state);
+            }
+            changed
+        });
     }
 }
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+fn node(workload: &str) -> Node {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Node {
+        id: workload.to_owned(),
+        user_agent_name: "weft-proxy".to_owned(),
+        user_agent_version_type: Some(UserAgentVersionType::UserAgentVersion(version)),
+        ..Node::default()
+    }
+}
+
+fn status_text(status: &tonic::Status) -> String {
+    format!("{:?}: {}", status.code(), status.message())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! `resources/<digest>`: one file for each xDS resource in force, as it was received. The name of a file is a
+//! digest of the resource's kind and name, which may hold any characters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use prost::Message;
+use weft_proto::envoy::discovery::Resource;
+use weft_proto::google::Any;
+
+use super::{MAX_FILE, RESOURCES, Store};
+use crate::xds::Kind;
+
+/// Bound: files, and bytes in all of them. What is beyond is not kept.
+const MAX_FILES: usize = 20_000;
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A resource as it was received.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoredResource {
+    pub(crate) version: String,
+    pub(crate) any: Any,
+}
+
+/// Sizes of the files by name.
+#[derive(Debug, Default)]
+pub(super) struct Sizes {
+    files: BTreeMap<String, u64>,
+    bytes: u64,
+}
+
+impl Sizes {
+    fn room_for(&self, file: &str, size: u64) -> bool {
+        let known = self.files.get(file).copied();
+        let files = self.files.len() + usize::from(known.is_none());
+        // With room for the checksum in front.
+        let readable = size < MAX_FILE - 1024;
+        readable && files <= MAX_FILES && self.bytes - known.unwrap_or(0) + size <= MAX_BYTES
+    }
+
+    fn set(&mut self, file: String, size: u64) {
+        self.bytes += size;
+        self.bytes -= self.files.insert(file, size).unwrap_or(0);
+    }
+
+    fn remove(&mut self, file: &str) {
+        self.bytes -= self.files.remove(file).unwrap_or(0);
+    }
+}
+
+/// What lies there from the last time. Half-written files are removed.
+pub(super) fn scan(directory: &Path) -> std::io::Result<Sizes> {
+    let mut sizes = Sizes::default();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        match entry.file_name().into_string() {
+            Ok(name) if Path::new(&name).extension() != Some(OsStr::new("tmp")) => {
+                sizes.set(name, entry.metadata()?.len());
+            }
+            _ => std::fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(sizes)
+}
+
+impl Store {
+    /// The resource that was last in force; a broken file is reported and counts as missing.
+    pub(crate) fn resource(&self, kind: Kind, name: &str) -> Option<StoredResource> {
+        self.read(&path(&file_name(kind, name)), |body| parse(body, name))
+    }
+
+    /// Keeps a resource. A failure is logged and not an error.
+    pub(crate) fn save_resource(&self, kind: Kind, name: &str, resource: &StoredResource) -> bool {
+        let StoredResource { version, any } = resource;
+        let body = Resource {
+            name: name.to_owned(),
+            version: version.clone(),
+            resource: Some(any.clone()),
+            ..Resource::default()
+        };
+        let body = body.encode_to_vec();
+        let (file, size) = (file_name(kind, name), body.len() as u64);
+        let mut sizes = self.sizes();
+        if !sizes.room_for(&file, size) {
+            drop(sizes);
+            let limits = format!("more than {MAX_FILES} resources or {MAX_BYTES} bytes");
+            return self.report(&Err(limits));
+        }
+        let written = self.write(&path(&file), &body);
+        if written {
+            sizes.set(file, size);
+        }
+        written
+    }
+
+    /// Forgets a resource.
+    pub(crate) fn remove_resource(&self, kind: Kind, name: &str) {
+        self.remove_file(&file_name(kind, name));
+    }
+
+    /// Forgets every resource that is not in `keep`.
+    pub(crate) fn retain_resources<'k>(&self, keep: impl Iterator<Item = (Kind, &'k str)>) {
+        let keep: BTreeSet<String> = keep.map(|(kind, name)| file_name(kind, name)).collect();
+        let known: Vec<String> = self.sizes().files.keys().cloned().collect();
+        for file in known.iter().filter(|file| !keep.contains(*file)) {
+            self.remove_file(file);
+        }
+    }
+
+    fn remove_file(&self, file: &str) {
+        if std::fs::remove_file(self.directory.join(path(file))).is_ok() {
+            self.sizes().remove(file);
+        }
+    }
+
+    fn sizes(&self) -> MutexGuard<'_, Sizes> {
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn path(file: &str) -> PathBuf {
+    Path::new(RESOURCES).join(file)
+}
+
+fn file_name(kind: Kind, name: &str) -> String {
+    let digest = digest(&SHA256, format!("{}\0{name}", kind.message()).as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse(body: &[u8], name: &str) -> Result<StoredResource, String> {
+    let stored = Resource::decode(body).map_err(|error| error.to_string())?;
+    if stored.name != name {
+        return Err(format!("holds {:?} instead of {name:?}", stored.name));
+    }
+    let any = stored.resource.ok_or("holds no resource")?;
+    Ok(StoredResource { version: stored.version, any })
+}

@@ -1,0 +1,93 @@
+//! HttpConnectionManager: which routes, how much is traced. Everything else of it is either what this proxy
+//! does anyway or refused.
+
+use std::mem::take;
+
+use weft_proto::envoy::hcm::http_connection_manager::{
+    CodecType, RouteSpecifier, StripPortMode, UpgradeConfig,
+};
+use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
+use weft_proto::envoy::route::RouteConfiguration;
+use weft_proto::envoy::router::Router;
+
+use super::reject::{At, Reject, each, nothing_else};
+use super::value::{ads, share, unpack};
+
+/// An HttpConnectionManager in our words.
+pub(super) struct Http {
+    pub(super) routes: Routes,
+    /// Share of the traces started here that are sampled, 0 to 1.
+    pub(super) sampling: f64,
+}
+
+/// Where the routes come from.
+pub(super) enum Routes {
+    Named(String),
+    Inline(Box<RouteConfiguration>),
+}
+
+/// Decodes it.
+pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
+    hcm.stat_prefix = String::new();
+    if take(&mut hcm.codec_type) != CodecType::Auto as i32 {
+        return Err(Reject::new("codec_type", "only AUTO is supported"));
+    }
+    let routes = match hcm.route_specifier.take() {
+        Some(RouteSpecifier::Rds(named)) => Routes::Named(rds(named).at("rds")?),
+        Some(RouteSpecifier::RouteConfig(inline)) => Routes::Inline(Box::new(inline)),
+        Some(RouteSpecifier::ScopedRoutes(_)) | None => {
+            return Err(Reject::new(
+                "route_specifier",
+                "only `rds` and `route_config` are supported",
+            ));
+        }
+    };
+    let filters = take(&mut hcm.http_filters);
+    if filters.len() != 1 {
+        return Err(Reject::new("http_filters", "only the router is supported"));
+    }
+    each("http_filters", filters, router)?;
+    let sampling = match hcm.tracing.take() {
+        Some(mut tracing) => {
+            let sampling = share("random_sampling", &mut tracing.random_sampling, 1.0);
+            sampling.and_then(|share| nothing_else(&tracing).map(|()| share)).at("tracing")?
+        }
+        None => 0.0,
+    };
+    each("upgrade_configs", take(&mut hcm.upgrade_configs), upgrade)?;
+    // Ports never take part in host matching here.
+    hcm.strip_port_mode.take_if(|mode| *mode == StripPortMode::StripAnyHostPort(true));
+    hcm.http_protocol_options.take_if(|options| *options == Default::default());
+    hcm.http2_protocol_options.take_if(|options| *options == Default::default());
+    nothing_else(&hcm)?;
+    Ok(Http { routes, sampling })
+}
+
+fn rds(mut rds: Rds) -> Result<String, Reject> {
+    let name = take(&mut rds.route_config_name);
+    if name.is_empty() {
+        return Err(Reject::new("route_config_name", "missing"));
+    }
+    ads("config_source", rds.config_source.take())?;
+    nothing_else(&rds)?;
+    Ok(name)
+}
+
+fn router(mut filter: HttpFilter) -> Result<(), Reject> {
+    filter.name = String::new();
+    let config = match filter.config_type.take() {
+        Some(http_filter::ConfigType::TypedConfig(config)) => Some(config),
+        Some(http_filter::ConfigType::ConfigDiscovery(_)) | None => None,
+    };
+    let router: Router = unpack("typed_config", config)?;
+    nothing_else(&router).at("typed_config")?;
+    nothing_else(&filter)
+}
+
+fn upgrade(mut upgrade: UpgradeConfig) -> Result<(), Reject> {
+    if !take(&mut upgrade.upgrade_type).eq_ignore_ascii_case("websocket") {
+        return Err(Reject::new("upgrade_type", "only websocket is supported"));
+    }
+    upgrade.enabled.take_if(|enabled| enabled.value);
+    nothing_else(&upgrade)
+}

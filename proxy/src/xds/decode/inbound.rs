@@ -1,0 +1,176 @@
+//! Listener → [`InboundListener`]: the filter chains of each port become protocol and mTLS mode.
+
+use std::collections::BTreeMap;
+use std::mem::take;
+
+use weft_certs::TrustDomain;
+use weft_proto::alpn;
+use weft_proto::envoy::listener::{FilterChain, FilterChainMatch, Listener};
+use weft_proto::names;
+
+use super::http::{Http, Routes};
+use super::listener::{Frame, Traffic, frame, traffic};
+use super::reject::{At, Reject, nothing_else};
+use super::{route, tls};
+use crate::model::{
+    Action, AppProtocol, HostPattern, InboundListener, InboundPort, MtlsMode, PathMatch,
+    RouteTable, Tracing,
+};
+
+/// What was said about one port so far.
+#[derive(Default)]
+struct Port {
+    tls: Side,
+    plain: Side,
+}
+
+/// What a port takes over mutual TLS, or in plaintext.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Side {
+    http: bool,
+    tcp: bool,
+}
+
+/// Decodes what the sidecar accepts.
+pub(super) fn inbound(
+    listener: Listener,
+    trust_domain: &TrustDomain,
+) -> Result<InboundListener, Reject> {
+    let Frame { name, origin, collector, chains, default_chain } = frame(listener)?;
+    if default_chain.is_some() {
+        return Err(Reject::new("default_filter_chain", "not supported on inbound listeners"));
+    }
+    let mut ports: BTreeMap<u16, Port> = BTreeMap::new();
+    let mut sampling = None;
+    for (index, chain) in chains.into_iter().enumerate() {
+        take_chain(chain, trust_domain, &mut ports, &mut sampling)
+            .at(format_args!("filter_chains[{index}]"))?;
+    }
+    let ports = ports.into_iter().map(|(number, port)| Ok((number, resolve(number, &port)?)));
+    let tracing = Tracing { sampling: sampling.unwrap_or(0.0), endpoint: collector };
+    Ok(InboundListener { name, origin, ports: ports.collect::<Result<_, Reject>>()?, tracing })
+}
+
+fn take_chain(
+    mut chain: FilterChain,
+    trust_domain: &TrustDomain,
+    ports: &mut BTreeMap<u16, Port>,
+    sampling: &mut Option<f64>,
+) -> Result<(), Reject> {
+    chain.name = String::new();
+    chain.metadata = None;
+    let secure = match chain.transport_socket.take() {
+        Some(socket) => {
+            tls::downstream(socket, trust_domain).at("transport_socket")?;
+            true
+        }
+        None => false,
+    };
+    let wanted = chain.filter_chain_match.take().unwrap_or_default();
+    let number = port(wanted, secure).at("filter_chain_match")?;
+    let traffic = traffic(take(&mut chain.filters))?;
+    nothing_else(&chain)?;
+    let port = ports.entry(number).or_default();
+    let side = if secure { &mut port.tls } else { &mut port.plain };
+    let taken = match &traffic {
+        Traffic::Http(_) => &mut side.http,
+        Traffic::Tcp(_) => &mut side.tcp,
+    };
+    if std::mem::replace(taken, true) {
+        return Err(Reject::new("filter_chain_match", format!("port {number} has such a chain")));
+    }
+    match traffic {
+        Traffic::Http(Http { routes, sampling: share }) => {
+            if *sampling.get_or_insert(share) != share {
+                let reason = "must be the same on every port";
+                return Err(Reject::new("filters[0].typed_config.tracing", reason));
+            }
+            to_application(routes, number).at("filters[0].typed_config")
+        }
+        Traffic::Tcp(cluster) if cluster == names::inbound_cluster(number) => Ok(()),
+        Traffic::Tcp(_) => Err(elsewhere("filters[0].typed_config.cluster", number)),
+    }
+}
+
+/// The port that a chain is for. What else its match says must follow from the rest of the chain.
+fn port(mut wanted: FilterChainMatch, secure: bool) -> Result<u16, Reject> {
+    let port = wanted.destination_port.take().map_or(0, |port| port.value);
+    let port = u16::try_from(port).ok().filter(|port| *port != 0);
+    let port = port.ok_or_else(|| Reject::new("destination_port", "missing or not a port"))?;
+    let transport = take(&mut wanted.transport_protocol);
+    match (transport.as_str(), secure) {
+        ("", _) | ("tls", true) | ("raw_buffer", false) => {}
+        _ => return Err(Reject::new("transport_protocol", format!("{transport:?} is wrong here"))),
+    }
+    for protocol in take(&mut wanted.application_protocols) {
+        let fits = match secure {
+            true => alpn::ALL.contains(&protocol.as_bytes()),
+            false => matches!(protocol.as_str(), "http/1.0" | "http/1.1" | "h2c"),
+        };
+        if !fits {
+            let reason = format!("{protocol:?} is wrong here");
+            return Err(Reject::new("application_protocols", reason));
+        }
+    }
+    nothing_else(&wanted)?;
+    Ok(port)
+}
+
+/// An inbound port leads to its own application and nowhere else.
+fn to_application(routes: Routes, port: u16) -> Result<(), Reject> {
+    let Routes::Inline(configuration) = routes else {
+        return Err(Reject::new("rds", "inbound listeners have their routes inline"));
+    };
+    let table = route::table(*configuration).at("route_config")?;
+    if leads_to_application(&table, port) {
+        return Ok(());
+    }
+    Err(elsewhere("route_config", port))
+}
+
+fn leads_to_application(table: &RouteTable, port: u16) -> bool {
+    let [host] = table.hosts.as_slice() else { return false };
+    let [rule] = host.rules.as_slice() else { return false };
+    let everything = host.hosts == [HostPattern::Any]
+        && matches!(rule.matcher.path, PathMatch::Any)
+        && rule.matcher.method.is_none()
+        && rule.matcher.headers.is_empty()
+        && rule.matcher.query.is_empty();
+    let unchanged =
+        rule.request_headers.changes.is_empty() && rule.response_headers.changes.is_empty();
+    let limits = rule.timeout.is_none() && rule.retry.on.is_empty() && rule.retry.attempts == 0;
+    let Action::Forward(splits) = &rule.action else { return false };
+    let [split] = splits.as_slice() else { return false };
+    let plain =
+        split.request_headers.changes.is_empty() && split.response_headers.changes.is_empty();
+    let cluster = table.clusters.get(split.cluster);
+    everything
+        && unchanged
+        && limits
+        && plain
+        && cluster.is_some_and(|cluster| *cluster == names::inbound_cluster(port))
+}
+
+fn elsewhere(path: &str, port: u16) -> Reject {
+    let cluster = names::inbound_cluster(port);
+    Reject::new(path, format!("must send everything to {cluster}, without changes or limits"))
+}
+
+fn resolve(number: u16, port: &Port) -> Result<InboundPort, Reject> {
+    let none = Side::default();
+    let (mtls, side) = match (port.tls == none, port.plain == none) {
+        (false, true) => (MtlsMode::Strict, port.tls),
+        (true, false) => (MtlsMode::Disable, port.plain),
+        (_, _) if port.tls == port.plain => (MtlsMode::Permissive, port.tls),
+        (_, _) => {
+            let reason = format!("port {number}: TLS and plaintext differ in protocol");
+            return Err(Reject::new("filter_chains", reason));
+        }
+    };
+    let protocol = match side {
+        Side { http: true, tcp: true } => AppProtocol::Detect,
+        Side { http: true, tcp: false } => AppProtocol::Http,
+        Side { http: false, .. } => AppProtocol::Tcp,
+    };
+    Ok(InboundPort { protocol, mtls })
+}
