@@ -61,8 +61,8 @@ pub struct Mesh {
     pub routes: Vec<Route>,
     /// The one policy in force for a Service, or for one of its ports (the more specific wins).
     pub traffic_policies: BTreeMap<(Key, Option<u16>), TrafficPolicy>,
-    /// Inbound policies in order of precedence, first match wins: workload selector before namespace,
-    /// then older, then key.
+    /// Inbound policies in order of precedence, first match wins: workload selector before namespace, ports
+    /// before all ports, then older, then key.
     pub inbound_policies: Vec<InboundPolicy>,
 }
 
@@ -72,9 +72,11 @@ impl Mesh {
         &'a self,
         service: &'a Service,
     ) -> impl Iterator<Item = (&'a Key, &'a Workload)> {
-        self.workloads.iter().filter(move |(key, workload)| {
-            key.namespace == service.key.namespace && service.selects(&workload.labels)
-        })
+        let first = Key::new(service.key.namespace.as_str(), "");
+        self.workloads
+            .range(first..)
+            .take_while(move |(key, _)| key.namespace == service.key.namespace)
+            .filter(move |(_, workload)| service.selects(&workload.labels))
     }
 
     /// The traffic policy for one port of a Service: the port's own, else the Service's.

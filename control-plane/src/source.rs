@@ -1,19 +1,51 @@
 //! Sources: where the mesh's configuration comes from. Each one yields `watch` channels with the model and
 //! the findings; `translate` and the admin endpoints read those and know nothing of files.
 //!
-//! A source must never let a broken object take down a good one: see [`DirectorySource`].
+//! ```text
+//! directory ─ files ─► yaml ─► document ─► store ─────► assemble ─► Mesh, findings
+//!  (watches)          (lines)  (one object, (last good   (between
+//!                               by its kind) per object)  objects)
+//! ```
+//!
+//! A broken object must never take down a good one, and nothing that was written may be dropped without a
+//! finding that says so. Only `directory` touches files, clocks and tasks; the rest is pure.
 
+mod assemble;
 mod directory;
+mod document;
+mod duration;
+mod http_route;
+mod inbound_policy;
+mod mesh_config;
+mod metadata;
+mod names;
+mod object;
+mod problem;
+mod schema;
+mod service;
+mod store;
+#[cfg(test)]
+mod testing;
+mod traffic_policy;
+mod workload;
+mod yaml;
 
-pub use directory::{DirectorySource, SourceError};
+use std::time::SystemTime;
+
+pub use directory::{DirectorySource, SourceError, analyze_directory};
 
 use crate::finding::Finding;
 use crate::model::Mesh;
 
+use store::{Reading, Store};
+
 /// Reads a set of files (`(path, text)`) as one configuration, with no history: what is broken is left out.
-/// The same reading and checks as the directory source's; `weft analyze` and tests call it.
+/// The same reading and checks as the directory source's; tests call it.
 #[must_use]
-pub fn analyze(files: &[(String, String)]) -> (Mesh, Vec<Finding>) {
-    let _ = files;
-    (Mesh::default(), Vec::new())
+pub fn analyze<P: AsRef<str>, T: AsRef<str>>(files: &[(P, T)]) -> (Mesh, Vec<Finding>) {
+    let reading =
+        |(path, text): &(P, T)| (path.as_ref().to_owned(), Reading::Text(text.as_ref().to_owned()));
+    let mut store = Store::default();
+    store.apply(files.iter().map(reading).collect(), &[], SystemTime::UNIX_EPOCH);
+    store.mesh()
 }

@@ -120,10 +120,12 @@ codes! {
         "name the workload's port so, or use a number as targetPort; until then the workload gets no traffic from this port"
     WorkloadNotSelected "WEFT0403" Info "No Service selects a workload"
         "nothing to do if it only calls others"
-    AddressShared "WEFT0404" Error "Two workloads have the same address and port"
-        "give each workload an address or port of its own"
+    AddressShared "WEFT0404" Error "Two workloads or two Services have the same address and port"
+        "give each an address or port of its own"
     ServiceIncomplete "WEFT0405" Warning "A Service has no selector or no ports"
         "add spec.selector and spec.ports"
+    ProtocolMismatch "WEFT0406" Warning "A Service and its workload declare different protocols for a port"
+        "declare the same appProtocol on both"
 }
 
 impl Code {

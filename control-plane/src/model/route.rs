@@ -41,7 +41,7 @@ pub struct RouteRule {
 }
 
 /// All parts must match.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteMatch {
     /// Path.
     pub path: PathMatch,
@@ -54,7 +54,7 @@ pub struct RouteMatch {
 }
 
 /// Match on the path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PathMatch {
     /// The whole path, case-sensitive.
     Exact(String),
@@ -71,7 +71,7 @@ impl Default for PathMatch {
 }
 
 /// Match on one value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ValueMatch {
     /// To the letter.
     Exact(String),
@@ -80,7 +80,7 @@ pub enum ValueMatch {
 }
 
 /// Match on one header.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HeaderMatch {
     /// Lower case.
     pub name: String,
@@ -89,7 +89,7 @@ pub struct HeaderMatch {
 }
 
 /// Match on one query parameter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueryMatch {
     /// Case-sensitive.
     pub name: String,

@@ -1,12 +1,39 @@
 //! A directory of YAML as a source, watched for changes.
+//!
+//! Events of the file system only say that something changed; what did is found by looking (`scan`), so
+//! that it does not matter how an editor, `kubectl`'s ConfigMap volumes or `git` replace files. A slow poll
+//! looks as well, for what no event tells: network mounts, targets of symbolic links.
 
-use std::path::PathBuf;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod watcher;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::model::Mesh;
+
+use super::store::Store;
+use scan::Scanner;
+use watcher::Watcher;
+
+/// A change is looked at once nothing has happened for this long …
+const QUIET: Duration = Duration::from_millis(50);
+/// … or when this long has passed since the first event.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Look again after this long at a file that may be in the middle of being written.
+const UNSETTLED: Duration = Duration::from_millis(100);
+/// Look without any event this often …
+const POLL: Duration = Duration::from_secs(2);
+/// … and this often where there are no events.
+const POLL_ONLY: Duration = Duration::from_millis(500);
 
 /// Why a source could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -22,40 +49,152 @@ pub enum SourceError {
 }
 
 /// Reads a directory of YAML and follows its changes until [`DirectorySource::run`] is dropped.
+///
+/// Files `*.yaml` and `*.yml`, sub-directories included, names that begin with a dot excluded. An object
+/// whose text is broken keeps its last good version; an object whose text is gone is gone; if the directory
+/// itself is gone, everything keeps its last good version until it is back.
 #[derive(Debug)]
 pub struct DirectorySource {
+    state: State,
+    wake: Arc<Notify>,
+    /// Time between looks without an event.
+    poll: Duration,
+}
+
+/// What a look at the directory reads and changes; moves to a blocking thread and back.
+#[derive(Debug)]
+struct State {
+    scanner: Scanner,
+    watcher: Watcher,
+    store: Store,
     mesh: watch::Sender<Arc<Mesh>>,
     findings: watch::Sender<Arc<Vec<Finding>>>,
 }
 
 impl DirectorySource {
-    /// Reads the directory once (blocking: call it at start-up) and prepares to watch it.
+    /// Reads the directory once (blocking: call it at start-up) and begins to watch it.
     ///
     /// # Errors
     /// If it is not a directory that can be read. Broken files in it are findings, not errors.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, SourceError> {
-        let path = dir.into();
-        std::fs::read_dir(&path).map_err(|error| SourceError::Directory { path, error })?;
-        Ok(Self {
-            mesh: watch::Sender::new(Arc::default()),
-            findings: watch::Sender::new(Arc::default()),
-        })
+        let path = readable(dir.into())?;
+        let wake = Arc::new(Notify::new());
+        let mut state = State {
+            watcher: Watcher::new(&path, Arc::clone(&wake)),
+            scanner: Scanner::new(path),
+            store: Store::default(),
+            mesh: watch::Sender::default(),
+            findings: watch::Sender::default(),
+        };
+        state.refresh();
+        let poll = if state.watcher.has_events() { POLL } else { POLL_ONLY };
+        Ok(Self { state, wake, poll })
     }
 
     /// The mesh in force; holds what `open` read from the start.
     #[must_use]
     pub fn mesh(&self) -> watch::Receiver<Arc<Mesh>> {
-        self.mesh.subscribe()
+        self.state.mesh.subscribe()
     }
 
     /// What is to be said about the configuration, in order of file and line.
     #[must_use]
     pub fn findings(&self) -> watch::Receiver<Arc<Vec<Finding>>> {
-        self.findings.subscribe()
+        self.state.findings.subscribe()
     }
 
     /// Follows changes; never returns. Cancel: dropping the future stops it, the channels close.
     pub async fn run(self) {
-        std::future::pending::<()>().await;
+        let Self { mut state, wake, poll } = self;
+        let mut next = poll;
+        loop {
+            if timeout(next, wake.notified()).await.is_ok() {
+                settle(&wake).await;
+            }
+            let look = tokio::task::spawn_blocking(move || {
+                let unsettled = state.refresh();
+                (state, unsettled)
+            });
+            // The task neither panics nor is aborted but when the runtime itself ends.
+            let Ok((back, unsettled)) = look.await else { return };
+            state = back;
+            next = if unsettled { UNSETTLED } else { poll };
+        }
     }
+}
+
+/// Waits for the end of a burst of events.
+async fn settle(wake: &Notify) {
+    let latest = Instant::now() + PATIENCE;
+    loop {
+        tokio::select! {
+            () = wake.notified() => {}
+            () = sleep(QUIET) => return,
+            () = sleep_until(latest) => return,
+        }
+    }
+}
+
+impl State {
+    /// Looks at the directory and publishes what changed. Returns whether to look again soon.
+    fn refresh(&mut self) -> bool {
+        let now = SystemTime::now();
+        let watcher = &mut self.watcher;
+        let found = self.scanner.scan(now, &mut |dir| watcher.add(dir));
+        self.store.apply(found.changed, &found.gone, now);
+        let (mesh, mut findings) = self.store.mesh();
+        findings.splice(0..0, found.findings);
+        self.mesh.send_if_modified(|present| {
+            let changed = **present != mesh;
+            if changed {
+                *present = Arc::new(mesh);
+            }
+            changed
+        });
+        self.findings.send_if_modified(|present| {
+            let changed = **present != findings;
+            if changed {
+                log(present, &findings);
+                *present = Arc::new(findings);
+            }
+            changed
+        });
+        found.unsettled
+    }
+}
+
+/// Logs what is new.
+fn log(before: &[Finding], now: &[Finding]) {
+    let known: HashSet<&Finding> = before.iter().collect();
+    for finding in now.iter().filter(|finding| !known.contains(finding)) {
+        match finding.severity() {
+            Severity::Error => tracing::error!(hint = finding.hint, "{finding}"),
+            Severity::Warning => tracing::warn!(hint = finding.hint, "{finding}"),
+            Severity::Info => tracing::debug!(hint = finding.hint, "{finding}"),
+        }
+    }
+    if now.is_empty() {
+        tracing::info!("the configuration has no findings any more");
+    }
+}
+
+/// Reads a directory once as `weft analyze` does, with no history: what is broken is left out.
+///
+/// # Errors
+/// If it is not a directory that can be read.
+pub fn analyze_directory(dir: &Path) -> Result<(Mesh, Vec<Finding>), SourceError> {
+    let path = readable(dir.to_owned())?;
+    let (mut scanner, mut store) = (Scanner::new(path), Store::default());
+    let now = SystemTime::now();
+    let found = scanner.scan(now, &mut |_| {});
+    store.apply(found.changed, &found.gone, now);
+    let (mesh, mut findings) = store.mesh();
+    findings.splice(0..0, found.findings);
+    Ok((mesh, findings))
+}
+
+/// The absolute path of a directory that can be read; links in it are left, so that they may be swapped.
+fn readable(path: PathBuf) -> Result<PathBuf, SourceError> {
+    let found = std::fs::read_dir(&path).and_then(|_| std::path::absolute(&path));
+    found.map_err(|error| SourceError::Directory { path, error })
 }

@@ -1,0 +1,119 @@
+//! What is odd between Services and workloads: all of it stays in force as written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::finding::Code;
+use crate::model::{AppProtocol, Key, Mesh, Service, ServicePort, TargetPort, Workload};
+use crate::source::object::{Kind, ObjectId};
+
+use super::Notes;
+
+/// Runs all checks.
+pub(super) fn run(mesh: &Mesh, notes: &mut Notes<'_>) {
+    let mut selected: BTreeSet<&Key> = BTreeSet::new();
+    for service in mesh.services.values() {
+        let id = ObjectId::new(Kind::Service, &service.key);
+        let mut endpoints = 0;
+        for (key, workload) in mesh.endpoints_of(service) {
+            endpoints += 1;
+            selected.insert(key);
+            for (index, port) in service.ports.iter().enumerate() {
+                check_port(&id, &format!("spec.ports[{index}]"), port, workload, notes);
+            }
+        }
+        if endpoints == 0 && !service.selector.is_empty() {
+            no_endpoints(&id, service, mesh, notes);
+        }
+    }
+    for key in mesh.workloads.keys().filter(|key| !selected.contains(key)) {
+        let id = ObjectId::new(Kind::MeshWorkload, key);
+        notes.add(
+            &id,
+            "metadata.labels",
+            Code::WorkloadNotSelected,
+            "no Service selects this workload",
+        );
+    }
+    shared_addresses(mesh, notes);
+}
+
+fn no_endpoints(id: &ObjectId, service: &Service, mesh: &Mesh, notes: &mut Notes<'_>) {
+    let elsewhere = mesh.workloads.values().find(|workload| service.selects(&workload.labels));
+    let message = match elsewhere {
+        Some(other) => format!(
+            "no workload in namespace {} has these labels; MeshWorkload {} has, in another namespace",
+            service.key.namespace, other.key
+        ),
+        None => format!("no workload in namespace {} has these labels", service.key.namespace),
+    };
+    notes.add(id, "spec.selector", Code::NoEndpoints, message);
+}
+
+fn check_port(
+    id: &ObjectId,
+    field: &str,
+    port: &ServicePort,
+    workload: &Workload,
+    notes: &mut Notes<'_>,
+) {
+    let target_field = format!("{field}.targetPort");
+    let Some(number) = workload.resolve(&port.target) else {
+        if let TargetPort::Name(name) = &port.target {
+            let message = format!("MeshWorkload {} has no port named {name}", workload.key);
+            notes.add(id, target_field, Code::TargetPortNotFound, message);
+        }
+        return;
+    };
+    let Some(declared) = workload.ports.iter().find(|declared| declared.port == number) else {
+        // A sidecar serves the ports that are declared and no other.
+        if workload.meshed {
+            let message = format!("MeshWorkload {} declares no port {number}", workload.key);
+            let hint =
+                "add the port to the workload's spec.ports; until then its sidecar refuses it";
+            notes.add_hint(id, target_field, Code::TargetPortNotFound, message, hint);
+        }
+        return;
+    };
+    let pair = (port.protocol, declared.protocol);
+    if matches!(pair, (AppProtocol::Http, AppProtocol::Tcp) | (AppProtocol::Tcp, AppProtocol::Http))
+    {
+        let word = |protocol| if protocol == AppProtocol::Http { "HTTP" } else { "opaque TCP" };
+        let message = format!(
+            "the port carries {}, but MeshWorkload {} declares port {number} as {}",
+            word(pair.0),
+            workload.key,
+            word(pair.1)
+        );
+        notes.add(id, format!("{field}.appProtocol"), Code::ProtocolMismatch, message);
+    }
+}
+
+fn shared_addresses(mesh: &Mesh, notes: &mut Notes<'_>) {
+    let mut owners: BTreeMap<(IpAddr, u16), &Key> = BTreeMap::new();
+    for (key, workload) in &mesh.workloads {
+        for (index, port) in workload.ports.iter().enumerate() {
+            let place = (workload.address, port.port);
+            if let Some(owner) = owners.get(&place) {
+                let id = ObjectId::new(Kind::MeshWorkload, key);
+                let message = format!("MeshWorkload {owner} has {}:{} too", place.0, place.1);
+                notes.add(&id, format!("spec.ports[{index}].port"), Code::AddressShared, message);
+            } else {
+                owners.insert(place, key);
+            }
+        }
+    }
+    let mut virtual_ips: BTreeMap<(IpAddr, u16), &Key> = BTreeMap::new();
+    for (key, service) in &mesh.services {
+        let Some(address) = service.cluster_ip else { continue };
+        for port in &service.ports {
+            if let Some(owner) = virtual_ips.get(&(address, port.port)) {
+                let id = ObjectId::new(Kind::Service, key);
+                let message = format!("Service {owner} has {address}:{} too", port.port);
+                notes.add(&id, "spec.clusterIP", Code::AddressShared, message);
+            } else {
+                virtual_ips.insert((address, port.port), key);
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `MeshConfig` to [`model::MeshConfig`](crate::model::MeshConfig).
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use weft_certs::TrustDomain;
+
+use crate::model::{MeshConfig, MtlsMode};
+
+use super::duration;
+use super::problem::Problems;
+use super::schema::mesh::{MeshConfigSpec, Tracing};
+use super::schema::policy::MtlsName;
+
+/// Bounds of `leafLifetime`, both included: long-lived leaves would need revocation, which the mesh has not.
+const LEAF_LIFETIME: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(30 * 24 * 3600));
+
+/// Reads one.
+pub(crate) fn read(spec: MeshConfigSpec, problems: &mut Problems) -> MeshConfig {
+    let mut config = MeshConfig::default();
+    if let Some(domain) = spec.trust_domain {
+        if let Err(error) = domain.parse::<TrustDomain>() {
+            problems.invalid_hint(
+                "spec.trustDomain",
+                format!("{domain:?} is not a trust domain: {error}"),
+                "lower-case letters, digits, '-', '_' and '.', as in example.org",
+            );
+        }
+        config.trust_domain = domain;
+    }
+    config.mtls = spec.mtls.map_or(config.mtls, mode);
+    let field = "spec.leafLifetime";
+    if let Some(lifetime) = duration::optional(spec.leaf_lifetime.as_deref(), field, problems) {
+        let (low, high) = LEAF_LIFETIME;
+        if lifetime < low || lifetime > high {
+            problems.invalid(field, "must be within 1s and 720h");
+        }
+        config.leaf_lifetime = lifetime;
+    }
+    if let Some(tracing) = spec.tracing {
+        read_tracing(tracing, &mut config, problems);
+    }
+    config
+}
+
+fn read_tracing(tracing: Tracing, config: &mut MeshConfig, problems: &mut Problems) {
+    if let Some(endpoint) = tracing.endpoint {
+        let uri = endpoint.parse::<http::Uri>().ok();
+        let scheme = uri.as_ref().and_then(http::Uri::scheme_str);
+        let host = uri.as_ref().and_then(http::Uri::host).filter(|host| !host.is_empty());
+        if !matches!(scheme, Some("http" | "https")) || host.is_none() {
+            problems.invalid_hint(
+                "spec.tracing.endpoint",
+                format!("{endpoint:?} is not a URL"),
+                "write it like http://localhost:4317",
+            );
+        }
+        config.tracing_endpoint = Some(endpoint);
+    }
+    if let Some(sampling) = tracing.sampling {
+        if !(0.0..=1.0).contains(&sampling) {
+            problems.invalid("spec.tracing.sampling", format!("{sampling} is not within 0 and 1"));
+        }
+        config.tracing_sampling = sampling;
+    }
+}
+
+/// `STRICT`, `PERMISSIVE`, `DISABLE`.
+pub(crate) fn mode(name: MtlsName) -> MtlsMode {
+    match name {
+        MtlsName::Strict => MtlsMode::Strict,
+        MtlsName::Permissive => MtlsMode::Permissive,
+        MtlsName::Disable => MtlsMode::Disable,
+    }
+}

@@ -1,0 +1,186 @@
+//! `HTTPRoute`, `gateway.networking.k8s.io/v1`. What Weft cannot do yet is read as [`Value`], so that the
+//! refusal can name it instead of calling it unknown.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// `spec`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HttpRouteSpec {
+    #[serde(default)]
+    pub(crate) parent_refs: Vec<ParentRef>,
+    #[serde(default)]
+    pub(crate) hostnames: Vec<String>,
+    /// Absent is one rule that matches everything.
+    pub(crate) rules: Option<Vec<Rule>>,
+    pub(crate) use_default_gateways: Option<Value>,
+}
+
+/// `parentRefs[]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ParentRef {
+    pub(crate) group: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) section_name: Option<String>,
+    pub(crate) port: Option<i64>,
+}
+
+/// `rules[]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Rule {
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) matches: Vec<Match>,
+    #[serde(default)]
+    pub(crate) filters: Vec<Filter>,
+    #[serde(default)]
+    pub(crate) backend_refs: Vec<BackendRef>,
+    #[serde(default)]
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Option<Value>,
+    pub(crate) session_persistence: Option<Value>,
+}
+
+/// `rules[].matches[]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Match {
+    pub(crate) path: Option<PathMatch>,
+    pub(crate) method: Option<String>,
+    #[serde(default)]
+    pub(crate) headers: Vec<NameMatch>,
+    #[serde(default)]
+    pub(crate) query_params: Vec<NameMatch>,
+}
+
+/// `matches[].path`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PathMatch {
+    #[serde(default, rename = "type")]
+    pub(crate) kind: PathKind,
+    pub(crate) value: Option<String>,
+}
+
+/// How a path is compared.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) enum PathKind {
+    Exact,
+    #[default]
+    PathPrefix,
+    RegularExpression,
+}
+
+/// `matches[].headers[]` and `matches[].queryParams[]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NameMatch {
+    #[serde(default, rename = "type")]
+    pub(crate) kind: ValueKind,
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// How a value is compared.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) enum ValueKind {
+    #[default]
+    Exact,
+    RegularExpression,
+}
+
+/// `filters[]` of a rule or of a backend: one of its fields is set, the one that `type` names.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Filter {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) request_header_modifier: Option<HeaderModifier>,
+    pub(crate) response_header_modifier: Option<HeaderModifier>,
+    pub(crate) request_redirect: Option<RequestRedirect>,
+    #[serde(rename = "requestMirror")]
+    _request_mirror: Option<Value>,
+    #[serde(rename = "urlRewrite")]
+    _url_rewrite: Option<Value>,
+    #[serde(rename = "cors")]
+    _cors: Option<Value>,
+    #[serde(rename = "externalAuth")]
+    _external_auth: Option<Value>,
+    #[serde(rename = "extensionRef")]
+    _extension_ref: Option<Value>,
+}
+
+/// `requestHeaderModifier`, `responseHeaderModifier`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HeaderModifier {
+    #[serde(default)]
+    pub(crate) set: Vec<Header>,
+    #[serde(default)]
+    pub(crate) add: Vec<Header>,
+    #[serde(default)]
+    pub(crate) remove: Vec<String>,
+}
+
+/// One header to write.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Header {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// `requestRedirect`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RequestRedirect {
+    pub(crate) scheme: Option<String>,
+    pub(crate) hostname: Option<String>,
+    pub(crate) path: Option<PathModifier>,
+    pub(crate) port: Option<i64>,
+    pub(crate) status_code: Option<i64>,
+}
+
+/// `requestRedirect.path`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PathModifier {
+    #[serde(rename = "type")]
+    pub(crate) kind: PathModifierKind,
+    pub(crate) replace_full_path: Option<String>,
+    pub(crate) replace_prefix_match: Option<String>,
+}
+
+/// What of the path is replaced.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) enum PathModifierKind {
+    ReplaceFullPath,
+    ReplacePrefixMatch,
+}
+
+/// `backendRefs[]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BackendRef {
+    pub(crate) group: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) port: Option<i64>,
+    pub(crate) weight: Option<i64>,
+    #[serde(default)]
+    pub(crate) filters: Vec<Filter>,
+}
+
+/// `timeouts`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Timeouts {
+    pub(crate) request: Option<String>,
+    pub(crate) backend_request: Option<String>,
+}

@@ -1,0 +1,46 @@
+//! `MeshWorkload` and `MeshConfig`, `weft.dev/v1alpha1`.
+
+use serde::Deserialize;
+
+use super::policy::MtlsName;
+
+/// `spec` of `MeshWorkload`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MeshWorkloadSpec {
+    pub(crate) address: String,
+    /// Absent means `default`.
+    pub(crate) service_account: Option<String>,
+    /// Absent means yes.
+    pub(crate) meshed: Option<bool>,
+    #[serde(default)]
+    pub(crate) ports: Vec<WorkloadPort>,
+}
+
+/// `ports[]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WorkloadPort {
+    pub(crate) name: Option<String>,
+    pub(crate) port: i64,
+    pub(crate) app_protocol: Option<String>,
+}
+
+/// `spec` of `MeshConfig`; absent fields have the defaults of the model.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MeshConfigSpec {
+    pub(crate) trust_domain: Option<String>,
+    pub(crate) mtls: Option<MtlsName>,
+    pub(crate) leaf_lifetime: Option<String>,
+    pub(crate) tracing: Option<Tracing>,
+}
+
+/// `tracing`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Tracing {
+    pub(crate) endpoint: Option<String>,
+    /// Share of traces, 0 to 1.
+    pub(crate) sampling: Option<f64>,
+}

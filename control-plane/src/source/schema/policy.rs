@@ -1,0 +1,104 @@
+//! `TrafficPolicy` and `InboundPolicy`, `weft.dev/v1alpha1`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{NumberOrText, null_as_default};
+
+/// `spec` of `TrafficPolicy`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TrafficPolicySpec {
+    pub(crate) target_refs: Vec<TargetRef>,
+    pub(crate) load_balancer: Option<LoadBalancer>,
+    pub(crate) connect_timeout: Option<String>,
+    pub(crate) outlier_detection: Option<OutlierDetection>,
+    pub(crate) retries: Option<Retries>,
+}
+
+/// `targetRefs[]`: always in the policy's own namespace.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TargetRef {
+    #[serde(default)]
+    pub(crate) group: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// Port name or number.
+    pub(crate) section_name: Option<NumberOrText>,
+}
+
+/// `loadBalancer`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct LoadBalancer {
+    pub(crate) policy: BalancerName,
+}
+
+/// `loadBalancer.policy`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) enum BalancerName {
+    RoundRobin,
+    Random,
+    LeastRequest,
+    PeakEwma,
+}
+
+/// `outlierDetection`; absent fields have the defaults of the model.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct OutlierDetection {
+    pub(crate) consecutive_failures: Option<i64>,
+    pub(crate) base_ejection: Option<String>,
+    pub(crate) max_ejected_percent: Option<i64>,
+}
+
+/// `retries`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Retries {
+    pub(crate) attempts: Option<i64>,
+    /// Words or status codes.
+    pub(crate) on: Option<Vec<NumberOrText>>,
+    pub(crate) per_try_timeout: Option<String>,
+    pub(crate) budget: Option<Budget>,
+}
+
+/// `retries.budget`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Budget {
+    pub(crate) percent: Option<i64>,
+    pub(crate) min_retries_per_second: Option<i64>,
+}
+
+/// `spec` of `InboundPolicy`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct InboundPolicySpec {
+    #[serde(default)]
+    pub(crate) selector: Selector,
+    #[serde(default)]
+    pub(crate) ports: Vec<i64>,
+    pub(crate) mtls: MtlsName,
+}
+
+/// `selector`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Selector {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(crate) match_labels: BTreeMap<String, String>,
+    pub(crate) match_expressions: Option<Value>,
+}
+
+/// `mtls`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum MtlsName {
+    Strict,
+    Permissive,
+    Disable,
+}

@@ -1,0 +1,87 @@
+//! TrafficPolicy: defaults, bounds, conditions.
+
+use std::time::Duration;
+
+use super::*;
+use crate::source::testing::{beside_shop, object};
+
+const TARGET: &str = "targetRefs: [{kind: Service, name: web}]";
+
+fn policy(fields: &str) -> (Option<TrafficPolicy>, Vec<String>) {
+    let spec = format!("{{{TARGET}, {fields}}}");
+    let (mesh, findings) = beside_shop(&object("TrafficPolicy", "p", &spec));
+    (mesh.traffic_policy(&Key::new("shop", "web"), 80).cloned(), findings)
+}
+
+#[test]
+fn every_field_is_read() {
+    let (read, findings) = policy(
+        "loadBalancer: {policy: RoundRobin}, connectTimeout: 1s, \
+         outlierDetection: {consecutiveFailures: 3, baseEjection: 5s, maxEjectedPercent: 10}, \
+         retries: {attempts: 3, on: [reset, 5xx, 503, '429', reset], perTryTimeout: 500ms, \
+                   budget: {percent: 30, minRetriesPerSecond: 1}}",
+    );
+    assert!(findings.is_empty(), "{findings:?}");
+    let read = read.unwrap();
+    assert_eq!(
+        (read.balancer, read.connect_timeout),
+        (Balancer::RoundRobin, Some(Duration::from_secs(1)))
+    );
+    let outlier = read.outlier_detection.unwrap();
+    assert_eq!((outlier.consecutive_failures, outlier.max_ejected_percent), (3, 10));
+    assert_eq!(outlier.base_ejection, Duration::from_secs(5));
+    let retries = read.retries.unwrap();
+    assert_eq!(retries.attempts, 3);
+    assert_eq!(
+        retries.on,
+        [RetryOn::Reset, RetryOn::ServerError, RetryOn::Status(503), RetryOn::Status(429)]
+    );
+    assert_eq!(retries.per_try_timeout, Some(Duration::from_millis(500)));
+    assert_eq!(retries.budget, RetryBudget { percent: 30, min_per_second: 1 });
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let (read, _) = policy("retries: {}, outlierDetection: {}");
+    let read = read.unwrap();
+    assert_eq!((read.balancer, read.connect_timeout), (Balancer::PeakEwma, None));
+    assert_eq!(read.outlier_detection, Some(OutlierDetection::default()));
+    let retries = read.retries.unwrap();
+    assert_eq!(
+        (retries.attempts, retries.on, retries.budget),
+        (2, DEFAULT_ON.to_vec(), RetryBudget::default())
+    );
+    assert_eq!(policy("").0.unwrap().retries, None);
+}
+
+#[test]
+fn what_is_wrong_with_a_policy_is_told_at_its_field() {
+    for (fields, field) in [
+        ("loadBalancer: {policy: Fastest}", "spec.loadBalancer.policy"),
+        ("connectTimeout: 0s", "spec.connectTimeout"),
+        ("connectTimeout: 1.5s", "spec.connectTimeout"),
+        ("outlierDetection: {maxEjectedPercent: 101}", "spec.outlierDetection.maxEjectedPercent"),
+        (
+            "outlierDetection: {consecutiveFailures: -1}",
+            "spec.outlierDetection.consecutiveFailures",
+        ),
+        ("retries: {attempts: 11}", "spec.retries.attempts"),
+        ("retries: {on: [sometimes]}", "spec.retries.on[0]"),
+        ("retries: {on: [reset, 200]}", "spec.retries.on[1]"),
+        ("retries: {budget: {percent: 200}}", "spec.retries.budget.percent"),
+        ("retrys: {}", "spec.retrys"),
+    ] {
+        let (read, findings) = policy(fields);
+        assert_eq!(findings, [format!("WEFT0205 {field}")], "{fields}");
+        assert_eq!(read, None);
+    }
+    for (targets, field) in [
+        ("[]", "spec.targetRefs"),
+        ("[{kind: Deployment, name: web}]", "spec.targetRefs[0].kind"),
+        ("[{group: apps, kind: Service, name: web}]", "spec.targetRefs[0].kind"),
+        ("[{kind: Service}]", "spec.targetRefs[0]"),
+    ] {
+        let text = object("TrafficPolicy", "p", &format!("{{targetRefs: {targets}}}"));
+        assert_eq!(beside_shop(&text).1, [format!("WEFT0205 {field}")], "{targets}");
+    }
+}

@@ -1,0 +1,82 @@
+//! `MeshWorkload` to [`model::Workload`](crate::model::Workload).
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use crate::model::{Origin, Workload, WorkloadPort};
+
+use super::metadata::Identity;
+use super::names;
+use super::problem::Problems;
+use super::schema::mesh::{MeshWorkloadSpec, WorkloadPort as Port};
+use super::service::protocol;
+
+/// Bound: ports of one workload.
+const MAX_PORTS: usize = 256;
+
+/// Reads one.
+pub(crate) fn read(
+    spec: MeshWorkloadSpec,
+    id: Identity,
+    problems: &mut Problems,
+) -> Option<Workload> {
+    let service_account = spec.service_account.unwrap_or_else(|| "default".to_owned());
+    // It becomes a segment of the SPIFFE id, where nothing but such a name may stand.
+    if !names::is_subdomain(&service_account) {
+        problems.invalid("spec.serviceAccount", format!("{service_account:?} is not a name"));
+    }
+    names::at_most(spec.ports.len(), MAX_PORTS, "spec.ports", problems);
+    let ports = ports(&spec.ports, problems);
+    let address = address(&spec.address, problems)?;
+    Some(Workload {
+        key: id.key,
+        origin: Origin::default(),
+        address,
+        ports,
+        service_account,
+        labels: id.labels,
+        meshed: spec.meshed.unwrap_or(true),
+    })
+}
+
+fn address(text: &str, problems: &mut Problems) -> Option<IpAddr> {
+    let field = "spec.address";
+    let Ok(address) = text.parse::<IpAddr>() else {
+        let hint = "write one IPv4 or IPv6 address, without a port";
+        problems.invalid_hint(field, format!("{text:?} is not an address"), hint);
+        return None;
+    };
+    if address.is_unspecified() || address.is_multicast() {
+        problems.invalid(field, format!("{address} cannot be dialled"));
+    }
+    Some(address)
+}
+
+fn ports(written: &[Port], problems: &mut Problems) -> Vec<WorkloadPort> {
+    let mut ports: Vec<WorkloadPort> = Vec::with_capacity(written.len().min(MAX_PORTS));
+    for (index, port) in written.iter().enumerate().take(MAX_PORTS) {
+        let field = format!("spec.ports[{index}]");
+        let name = port.name.clone().unwrap_or_default();
+        if !name.is_empty() && !names::is_port_name(&name) {
+            problems.invalid_hint(
+                format!("{field}.name"),
+                format!("{name:?} is not a port name"),
+                "at most 15 lower-case letters, digits and '-', with a letter among them",
+            );
+        }
+        let Some(number) = names::port(port.port, &format!("{field}.port"), problems) else {
+            continue;
+        };
+        if ports.iter().any(|other| other.port == number) {
+            problems.invalid(format!("{field}.port"), format!("port {number} is written twice"));
+        }
+        if !name.is_empty() && ports.iter().any(|other| other.name == name) {
+            problems.invalid(format!("{field}.name"), format!("name {name} is written twice"));
+        }
+        let protocol = protocol(port.app_protocol.as_deref(), &name);
+        ports.push(WorkloadPort { name, port: number, protocol });
+    }
+    ports
+}
