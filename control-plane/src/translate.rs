@@ -1,13 +1,38 @@
 //! From the model to xDS: `(&Mesh, trust bundle) -> ResourceSet`, a pure function.
 //!
 //! Called by `xds::Publisher` for every new version of the mesh. No I/O, no clock, no randomness: the
-//! same mesh makes the same names and versions in every process.
+//! same mesh makes the same names and versions in every process. A real Envoy accepts all of it; where
+//! its checks shaped the code, a comment says so.
+//!
+//! ```text
+//! Service port ─► listeners (outbound) ─► routes ─► clusters ─► endpoints     all named product.shop:8080
+//! workload     ─► inbound (listener, seen by its own proxy only; cluster of the application)
+//! trust bundle ─► secrets
+//! ```
 
+mod action;
+mod clusters;
+mod encode;
+mod endpoints;
+mod filters;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod inbound;
+mod listeners;
+mod ports;
+mod precedence;
 mod resource;
+mod routes;
+mod secrets;
 mod set;
+mod tls;
+mod value;
+
+use std::collections::BTreeSet;
 
 pub use resource::{Reference, Resource, ResourceType, Version, Visibility};
 pub use set::{Dangling, Node, ResourceSet};
+use weft_proto::names;
 
 use crate::model::Mesh;
 
@@ -15,6 +40,29 @@ use crate::model::Mesh;
 /// that peers are verified against.
 #[must_use]
 pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
-    let _ = (mesh, trust_bundle);
-    ResourceSet::default()
+    let mut set = ResourceSet::default();
+    let trust_domain = &mesh.config.trust_domain;
+    set.insert(secrets::trust_bundle(trust_bundle));
+    for port in ports::ports(mesh) {
+        set.insert(clusters::cluster(&port, trust_domain));
+        set.insert(endpoints::assignment(&port, trust_domain));
+        set.insert(listeners::outbound(&port, &mesh.config));
+        if let Some(routes) = routes::configuration(&port, mesh) {
+            set.insert(routes);
+        }
+    }
+    let mut inbound_ports = BTreeSet::new();
+    for workload in mesh.workloads.values() {
+        let id = names::workload(&workload.key.name, &workload.key.namespace);
+        let identity = workload.identity(trust_domain);
+        set.insert_node(id, Node { workload: workload.key.clone(), identity });
+        if let Some(listener) = inbound::listener(workload, mesh) {
+            set.insert(listener);
+            inbound_ports.extend(workload.ports.iter().map(|port| port.port));
+        }
+    }
+    for port in inbound_ports {
+        set.insert(inbound::cluster(port));
+    }
+    set
 }

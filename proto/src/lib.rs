@@ -42,6 +42,7 @@ pub mod envoy {
     pub use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
     pub use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
     pub use envoy_types::pb::envoy::extensions::load_balancing_policies as lb;
+    pub use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
     pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as http_options;
     pub use envoy_types::pb::envoy::service::discovery::v3 as discovery;

@@ -174,10 +174,28 @@ impl Resource {
         }
     }
 
+    /// With what it mentions.
+    #[must_use]
+    pub fn needing(self, references: Vec<Reference>) -> Self {
+        Self { references, ..self }
+    }
+
+    /// Seen by the proxy of this workload only.
+    #[must_use]
+    pub fn only_for(self, workload: &Key) -> Self {
+        Self { visibility: Visibility::Workload(workload.clone()), ..self }
+    }
+
     /// The encoded message: what stands in `Any.value`.
     #[must_use]
     pub fn body(&self) -> Bytes {
         self.entry.slice(self.body.clone())
+    }
+
+    /// Length of [`Self::entry`] in bytes.
+    #[must_use]
+    pub fn entry_len(&self) -> usize {
+        self.entry.len()
     }
 
     /// The resource as one field of a DeltaDiscoveryResponse.

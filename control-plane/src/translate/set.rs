@@ -65,6 +65,16 @@ impl ResourceSet {
         self.resources[kind as usize].values()
     }
 
+    /// The resources of one kind with their names.
+    pub(crate) fn of(&self, kind: ResourceType) -> &BTreeMap<Arc<str>, Arc<Resource>> {
+        &self.resources[kind as usize]
+    }
+
+    /// Every node by its `Node.id`.
+    pub(crate) fn nodes(&self) -> &BTreeMap<String, Node> {
+        &self.nodes
+    }
+
     /// The node with this `Node.id` (`product-v1.shop`).
     #[must_use]
     pub fn node(&self, id: &str) -> Option<&Node> {

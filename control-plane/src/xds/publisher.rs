@@ -1,13 +1,21 @@
-//! Mesh in, resources out: watches the mesh and the trust bundle and feeds the cache.
+//! Mesh in, resources out: watches the mesh and the trust bundle, and feeds the cache.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
-use super::Cache;
+use super::{Applied, Cache};
 use crate::model::Mesh;
+use crate::translate::{ResourceType, translate};
 
-/// The task between the sources and the streams. Debounces, translates, checks, applies.
+/// A change is published once this long nothing else has changed …
+const QUIET: Duration = Duration::from_millis(10);
+/// … but at the latest so long after it came.
+const AT_MOST: Duration = Duration::from_millis(100);
+
+/// The task between the sources and the streams.
 #[derive(Debug)]
 pub struct Publisher {
     mesh: watch::Receiver<Arc<Mesh>>,
@@ -16,7 +24,9 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// `trust_bundle` is PEM.
+    /// `mesh` must hold a mesh that was read, not an empty one from before the first reading: it is
+    /// published at once, and proxies that reconnect are told what it does not have. `trust_bundle` is
+    /// PEM.
     #[must_use]
     pub fn new(
         mesh: watch::Receiver<Arc<Mesh>>,
@@ -27,9 +37,69 @@ impl Publisher {
     }
 
     /// Publishes the present state at once, then every change; ends when a sender is gone.
-    pub async fn run(self) {
-        let Self { mesh, trust_bundle, cache } = self;
-        let set = crate::translate::translate(&mesh.borrow(), &trust_bundle.borrow());
-        cache.apply(&set);
+    pub async fn run(mut self) {
+        loop {
+            self.publish().await;
+            if self.changed().await.is_err() || self.quiet().await.is_err() {
+                return;
+            }
+        }
     }
+
+    async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        tokio::select! {
+            changed = self.mesh.changed() => changed,
+            changed = self.trust_bundle.changed() => changed,
+        }
+    }
+
+    /// Waits until a burst of changes is over, or has lasted long enough.
+    async fn quiet(&mut self) -> Result<(), watch::error::RecvError> {
+        let end = Instant::now() + AT_MOST;
+        loop {
+            let quiet = (Instant::now() + QUIET).min(end);
+            tokio::select! {
+                () = sleep_until(quiet) => return Ok(()),
+                changed = self.changed() => changed?,
+            }
+        }
+    }
+
+    async fn publish(&mut self) {
+        let mesh = self.mesh.borrow_and_update().clone();
+        let trust_bundle = self.trust_bundle.borrow_and_update().clone();
+        // A large mesh takes long enough to translate that streams would notice.
+        let translated = tokio::task::spawn_blocking(move || {
+            let set = translate(&mesh, &trust_bundle);
+            set.check().map(|()| set)
+        });
+        match translated.await {
+            Ok(Ok(set)) => log(&self.cache.apply(&set)),
+            Ok(Err(dangling)) => {
+                let missing: Vec<_> = dangling.iter().take(5).map(ToString::to_string).collect();
+                let count = dangling.len();
+                tracing::error!(count, ?missing, "inconsistent configuration, the last one stays");
+            }
+            Err(error) => tracing::error!(%error, "translation failed, the last one stays"),
+        }
+    }
+}
+
+fn log(applied: &Applied) {
+    if applied.is_empty() {
+        return tracing::debug!(generation = applied.generation, "nothing to publish");
+    }
+    let of = |kind| {
+        let changes = applied.of(kind);
+        format!("+{} -{}", changes.changed, changes.removed)
+    };
+    tracing::info!(
+        generation = applied.generation,
+        clusters = of(ResourceType::Cluster),
+        endpoints = of(ResourceType::Endpoint),
+        listeners = of(ResourceType::Listener),
+        routes = of(ResourceType::Route),
+        secrets = of(ResourceType::Secret),
+        "configuration published"
+    );
 }

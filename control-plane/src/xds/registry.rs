@@ -1,14 +1,45 @@
-//! The proxies that are connected, as `GET /v1/proxies` shows them.
+//! The proxies that are connected and what they have, as admin `GET /v1/proxies` shows them.
+//!
+//! Streams write, the admin endpoint reads. Nothing is decided by what stands here.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use crate::model::Key;
 use crate::translate::ResourceType;
 
+/// How long a proxy that is gone stays in the list.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// Bound: proxies that are gone and still listed. Those connected are bounded by `Limits::streams`.
+const GONE: usize = 1024;
+/// Bound on a proxy's words when it refuses, bytes.
+const REASON: usize = 1024;
+
 /// Every proxy with an ADS stream, and for a minute those that had one.
 #[derive(Debug, Default)]
-pub struct Registry {}
+pub struct Registry {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    /// Number of the next stream.
+    next: u64,
+    by_stream: BTreeMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    workload: Key,
+    identity: String,
+    version: String,
+    since: SystemTime,
+    gone: Option<Instant>,
+    resources: [Option<TypeStatus>; ResourceType::ALL.len()],
+}
 
 /// One proxy.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +54,7 @@ pub struct ProxyStatus {
     pub connected: bool,
     /// When the stream was opened.
     pub connected_since: SystemTime,
-    /// One for each kind that it has subscribed to, in the order of [`ResourceType::ALL`].
+    /// One for each kind that it was sent something of, in the order of [`ResourceType::ALL`].
     pub resources: Vec<TypeStatus>,
 }
 
@@ -32,8 +63,8 @@ pub struct ProxyStatus {
 pub struct TypeStatus {
     /// The kind.
     pub kind: ResourceType,
-    /// Configuration version of the last response sent; counts up with each change of the mesh.
-    pub sent: Option<u64>,
+    /// Generation of the configuration in the last response sent; counts up with each change of the mesh.
+    pub sent: u64,
     /// The last one acknowledged.
     pub acked: Option<u64>,
     /// The last one refused, until a later one is acknowledged.
@@ -43,7 +74,7 @@ pub struct TypeStatus {
 /// A NACK.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejection {
-    /// Configuration version of the response that was refused.
+    /// Generation of the response that was refused.
     pub version: u64,
     /// The proxy's words, at most 1 KiB.
     pub reason: String,
@@ -56,9 +87,106 @@ impl Registry {
         Arc::default()
     }
 
-    /// Every proxy, by workload.
+    /// Every proxy, by workload; of several streams of one workload the oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<ProxyStatus> {
-        Vec::new()
+        let mut entries = self.lock();
+        entries.forget(Instant::now());
+        let mut list: Vec<_> = entries.by_stream.values().map(Entry::status).collect();
+        list.sort_by(|a, b| a.workload.cmp(&b.workload));
+        list
+    }
+
+    /// A stream was opened; it stays listed as connected until the [`Connection`] is dropped.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        workload: Key,
+        identity: String,
+        version: String,
+    ) -> Connection {
+        let mut entries = self.lock();
+        entries.forget(Instant::now());
+        // A proxy that is back need not be listed as gone too.
+        entries.by_stream.retain(|_, entry| entry.gone.is_none() || entry.workload != workload);
+        let id = entries.next;
+        entries.next += 1;
+        let (since, resources) = (SystemTime::now(), Default::default());
+        let entry = Entry { workload, identity, version, since, gone: None, resources };
+        entries.by_stream.insert(id, entry);
+        Connection { registry: self.clone(), id }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn forget(&mut self, now: Instant) {
+        let expired = |gone: Instant| now.saturating_duration_since(gone) >= REMEMBERED;
+        self.by_stream.retain(|_, entry| !entry.gone.is_some_and(expired));
+        let gone = self.by_stream.iter().filter_map(|(id, entry)| Some((entry.gone?, *id)));
+        let mut gone: Vec<_> = gone.collect();
+        gone.sort_unstable();
+        let surplus = gone.len().saturating_sub(GONE);
+        for (_, id) in gone.into_iter().take(surplus) {
+            self.by_stream.remove(&id);
+        }
+    }
+}
+
+impl Entry {
+    fn status(&self) -> ProxyStatus {
+        ProxyStatus {
+            workload: self.workload.clone(),
+            identity: self.identity.clone(),
+            version: self.version.clone(),
+            connected: self.gone.is_none(),
+            connected_since: self.since,
+            resources: self.resources.iter().flatten().cloned().collect(),
+        }
+    }
+}
+
+/// One open stream in the list.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    registry: Arc<Registry>,
+    id: u64,
+}
+
+impl Connection {
+    /// A response of this generation is on its way.
+    pub(crate) fn sent(&self, kind: ResourceType, generation: u64) {
+        self.update(kind, |status| status.sent = generation);
+    }
+
+    /// It was accepted.
+    pub(crate) fn acked(&self, kind: ResourceType, generation: u64) {
+        self.update(kind, |status| {
+            status.acked = Some(generation);
+            status.rejected = None;
+        });
+    }
+
+    /// It was refused.
+    pub(crate) fn rejected(&self, kind: ResourceType, version: u64, reason: &str) {
+        let reason = super::clip(reason, REASON).to_owned();
+        self.update(kind, |status| status.rejected = Some(Rejection { version, reason }));
+    }
+
+    fn update(&self, kind: ResourceType, change: impl FnOnce(&mut TypeStatus)) {
+        let mut entries = self.registry.lock();
+        let Some(entry) = entries.by_stream.get_mut(&self.id) else { return };
+        let new = || TypeStatus { kind, sent: 0, acked: None, rejected: None };
+        change(entry.resources[kind as usize].get_or_insert_with(new));
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(entry) = self.registry.lock().by_stream.get_mut(&self.id) {
+            entry.gone = Some(Instant::now());
+        }
     }
 }

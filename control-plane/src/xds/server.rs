@@ -1,4 +1,7 @@
 //! The gRPC face: `envoy.service.discovery.v3.AggregatedDiscoveryService`.
+//!
+//! A tonic service written by hand, because its responses are not encoded by tonic: see [`super::body`].
+//! It takes in who calls, counts the stream, and starts its task.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -6,10 +9,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tonic::Status;
+use http::header::CONTENT_TYPE;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tonic::body::Body;
+use tonic::codec::BufferSettings;
+use tonic::{Status, Streaming};
+use tonic_prost::ProstDecoder;
 
+use super::body::ResponseBody;
+use super::stream::{Shared, Stream, stopping};
 use super::{Cache, Registry};
+use crate::peer::AuthenticatedPeer;
 
 /// Bounds on what a proxy may ask and hold.
 #[derive(Clone, Debug)]
@@ -22,8 +32,8 @@ pub struct Limits {
     pub name_bytes: usize,
     /// Bytes of one request.
     pub request_bytes: usize,
-    /// Bytes of resources in one response; more go into further ones. Clients refuse messages above
-    /// 4 MiB by default.
+    /// Bytes of resources in one response, but for the last resource; more go into further responses.
+    /// Clients refuse messages above 4 MiB by default.
     pub response_bytes: usize,
     /// How long a client may leave a response unread before its stream is ended.
     pub send_timeout: Duration,
@@ -45,12 +55,11 @@ impl Default for Limits {
     }
 }
 
-/// ADS as a tonic service: `Routes::new(server)` or `Server::builder().add_service(server)`.
+/// ADS as a tonic service: `Server::builder().add_service(server)`.
 #[derive(Clone, Debug)]
 pub struct Server {
-    cache: Arc<Cache>,
-    registry: Arc<Registry>,
-    limits: Arc<Limits>,
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -63,7 +72,48 @@ impl Server {
         limits: Limits,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { cache, registry, limits: Arc::new(limits), stopping }
+        let permits = Arc::new(Semaphore::new(limits.streams.min(Semaphore::MAX_PERMITS)));
+        Self { shared: Arc::new(Shared { cache, registry, limits }), permits, stopping }
+    }
+
+    fn serve(&self, request: http::Request<Body>) -> Result<http::Response<Body>, Box<Status>> {
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+        if method == "StreamAggregatedResources" {
+            return Err(Box::new(Status::unimplemented(
+                "Weft serves delta ADS only: use DeltaAggregatedResources (Envoy: api_type DELTA_GRPC)",
+            )));
+        }
+        if method != "DeltaAggregatedResources" {
+            return Err(Box::new(Status::unimplemented(format!("there is no method {method:?}"))));
+        }
+        let peer = AuthenticatedPeer::require(request.extensions())?;
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| {
+            let streams = self.shared.limits.streams;
+            Box::new(Status::resource_exhausted(format!("all {streams} streams are in use")))
+        })?;
+
+        // Bound: one response waits here, one is being written; the rest is not made yet.
+        let (responses, queue) = mpsc::channel(1);
+        let (ended, status) = oneshot::channel();
+        let gone = responses.clone();
+        let decoder = ProstDecoder::new(BufferSettings::default());
+        let limit = Some(self.shared.limits.request_bytes);
+        let requests = Streaming::new_request(decoder, request.into_body(), None, limit);
+        let stream = Stream { shared: self.shared.clone(), peer, requests, responses };
+        let mut stop = self.stopping.clone();
+        tokio::spawn(async move {
+            let status = tokio::select! {
+                status = stream.run() => status,
+                _ = stop.wait_for(|stop| *stop) => *stopping(),
+                () = gone.closed() => return,
+            };
+            // Order: the status is there before the queue closes, which is when it is looked for.
+            let _ = ended.send(status);
+            drop(gone);
+        });
+        let response = http::Response::builder().header(CONTENT_TYPE, "application/grpc");
+        let body = Body::new(ResponseBody::new(queue, status, permit));
+        response.body(body).map_err(|error| Box::new(Status::internal(error.to_string())))
     }
 }
 
@@ -71,8 +121,8 @@ impl tonic::server::NamedService for Server {
     const NAME: &'static str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
 }
 
-impl tower::Service<http::Request<tonic::body::Body>> for Server {
-    type Response = http::Response<tonic::body::Body>;
+impl tower::Service<http::Request<Body>> for Server {
+    type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -80,8 +130,7 @@ impl tower::Service<http::Request<tonic::body::Body>> for Server {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: http::Request<tonic::body::Body>) -> Self::Future {
-        let _ = (&self.cache, &self.registry, &self.limits, &self.stopping);
-        ready(Ok(Status::unimplemented("not yet").into_http()))
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        ready(Ok(self.serve(request).unwrap_or_else(|status| status.into_http())))
     }
 }

@@ -1,0 +1,187 @@
+//! What a rule does with a request that it matched: send it to one or several clusters, redirect it, or
+//! answer 500 where it has no backend that could.
+
+use std::time::Duration;
+
+use weft_proto::envoy::core::header_value_option::HeaderAppendAction;
+use weft_proto::envoy::core::{HeaderValue, HeaderValueOption};
+use weft_proto::envoy::route::redirect_action::{
+    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
+};
+use weft_proto::envoy::route::route::Action;
+use weft_proto::envoy::route::route_action::{ClusterNotFoundResponseCode, ClusterSpecifier};
+use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
+use weft_proto::envoy::route::{
+    DirectResponseAction, RedirectAction, RetryPolicy, RouteAction, WeightedCluster,
+};
+use weft_proto::names;
+
+use super::ports::Port;
+use super::precedence::Candidate;
+use super::value::{duration, uint32};
+use crate::model::{self, Backend, BackendRef, HeaderFilter, Mesh, Redirect, RetryOn, Timeouts};
+
+/// Retries where no `TrafficPolicy` speaks of them.
+const DEFAULT_RETRIES: u32 = 2;
+/// Always retried: it is certain that no application saw the request.
+const ALWAYS: [&str; 2] = ["connect-failure", "refused-stream"];
+
+/// An action and the clusters that it sends to and that exist.
+pub(super) struct Answer {
+    /// The action.
+    pub(super) action: Action,
+    /// Names of clusters.
+    pub(super) clusters: Vec<String>,
+}
+
+/// What one rule of an HTTPRoute on this port does.
+pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) -> Answer {
+    let rule = candidate.rule;
+    if let Some(redirect) = &rule.redirect {
+        let action = Action::Redirect(redirect_to(redirect, port.port.port));
+        return Answer { action, clusters: vec![] };
+    }
+    let used: Vec<_> = rule.backends.iter().filter(|backend| backend.weight > 0).collect();
+    let resolved: Vec<_> = used.iter().map(|backend| cluster_of(backend, mesh)).collect();
+    let clusters: Vec<_> = resolved.iter().flatten().cloned().collect();
+    if clusters.is_empty() {
+        let nobody = DirectResponseAction { status: 500, ..Default::default() };
+        return Answer { action: Action::DirectResponse(nobody), clusters };
+    }
+    let specifier = match (&used[..], &clusters[..]) {
+        ([only], [cluster]) if !changes_headers(only) => ClusterSpecifier::Cluster(cluster.clone()),
+        _ => ClusterSpecifier::WeightedClusters(weighted(&used, &resolved)),
+    };
+    let missing = if clusters.len() < used.len() {
+        ClusterNotFoundResponseCode::InternalServerError
+    } else {
+        ClusterNotFoundResponseCode::ServiceUnavailable
+    };
+    let action = RouteAction {
+        cluster_specifier: Some(specifier),
+        cluster_not_found_response_code: missing.into(),
+        timeout: Some(duration(rule.timeouts.request.unwrap_or(Duration::ZERO))),
+        retry_policy: Some(retries(port, &rule.timeouts)),
+        ..Default::default()
+    };
+    Answer { action: Action::Route(action), clusters }
+}
+
+/// To the Service itself, without a time limit.
+pub(super) fn straight(port: &Port<'_>) -> Action {
+    Action::Route(RouteAction {
+        cluster_specifier: Some(ClusterSpecifier::Cluster(port.name.clone())),
+        timeout: Some(duration(Duration::ZERO)),
+        retry_policy: Some(retries(port, &Timeouts::default())),
+        ..Default::default()
+    })
+}
+
+/// Set and add, in this order.
+pub(super) fn headers_to_add(filter: &HeaderFilter) -> Vec<HeaderValueOption> {
+    let option = |change: &model::HeaderChange, action: HeaderAppendAction| HeaderValueOption {
+        header: Some(HeaderValue {
+            key: change.name.clone(),
+            // Compat: Envoy reads header values as formats, in which `%` starts a command.
+            value: change.value.replace('%', "%%"),
+            ..Default::default()
+        }),
+        append_action: action.into(),
+        keep_empty_value: change.value.is_empty(),
+        ..Default::default()
+    };
+    let set = filter.set.iter().map(|c| option(c, HeaderAppendAction::OverwriteIfExistsOrAdd));
+    let add = filter.add.iter().map(|c| option(c, HeaderAppendAction::AppendIfExistsOrAdd));
+    set.chain(add).collect()
+}
+
+/// The cluster of a backend, `None` if it is invalid. One whose Service the mesh does not have counts as
+/// invalid too, so that no set of resources refers to what is not in it.
+fn cluster_of(backend: &BackendRef, mesh: &Mesh) -> Option<String> {
+    let Backend::Service(key, port) = &backend.backend else { return None };
+    let service = mesh.services.get(key)?;
+    service.ports.iter().find(|candidate| candidate.port == *port)?;
+    Some(names::service_port(&key.name, &key.namespace, *port))
+}
+
+fn changes_headers(backend: &BackendRef) -> bool {
+    backend.request_headers != HeaderFilter::default()
+        || backend.response_headers != HeaderFilter::default()
+}
+
+/// Invalid backends keep their share: they become clusters that do not exist.
+fn weighted(used: &[&BackendRef], resolved: &[Option<String>]) -> WeightedCluster {
+    let clusters = used.iter().zip(resolved).enumerate().map(|(index, (backend, cluster))| {
+        let invalid = || format!("invalid/{index}");
+        ClusterWeight {
+            name: cluster.clone().unwrap_or_else(invalid),
+            weight: Some(uint32(backend.weight)),
+            request_headers_to_add: headers_to_add(&backend.request_headers),
+            request_headers_to_remove: backend.request_headers.remove.clone(),
+            response_headers_to_add: headers_to_add(&backend.response_headers),
+            response_headers_to_remove: backend.response_headers.remove.clone(),
+            ..Default::default()
+        }
+    });
+    WeightedCluster { clusters: clusters.collect(), ..Default::default() }
+}
+
+/// The conditions come from the policy of the Service that the caller named; the limit on one attempt
+/// from the rule, which is nearer to the request, else from the policy.
+fn retries(port: &Port<'_>, timeouts: &Timeouts) -> RetryPolicy {
+    let policy = port.policy.and_then(|policy| policy.retries.as_ref());
+    let mut on: Vec<&str> = ALWAYS.to_vec();
+    let mut statuses = Vec::new();
+    for condition in policy.map(|policy| policy.on.as_slice()).unwrap_or_default() {
+        let word = match condition {
+            RetryOn::ConnectFailure => "connect-failure",
+            RetryOn::RefusedStream => "refused-stream",
+            RetryOn::Reset => "reset",
+            RetryOn::GatewayError => "gateway-error",
+            RetryOn::ServerError => "5xx",
+            RetryOn::Status(status) => {
+                statuses.push(u32::from(*status));
+                "retriable-status-codes"
+            }
+        };
+        if !on.contains(&word) {
+            on.push(word);
+        }
+    }
+    let limit = timeouts.backend_request.or(policy.and_then(|policy| policy.per_try_timeout));
+    RetryPolicy {
+        retry_on: on.join(","),
+        num_retries: Some(uint32(policy.map_or(DEFAULT_RETRIES, |policy| policy.attempts))),
+        retriable_status_codes: statuses,
+        per_try_timeout: limit.filter(|limit| !limit.is_zero()).map(duration),
+        ..Default::default()
+    }
+}
+
+fn redirect_to(redirect: &Redirect, port: u16) -> RedirectAction {
+    // The host is routed on without its port, so a port that is to stay is written out.
+    let kept = (redirect.scheme.is_none() && port != 80).then_some(port);
+    let path = match (&redirect.full_path, &redirect.prefix) {
+        (Some(path), _) => Some(PathRewriteSpecifier::PathRedirect(path.clone())),
+        (None, Some(prefix)) => Some(PathRewriteSpecifier::PrefixRewrite(prefix.clone())),
+        (None, None) => None,
+    };
+    let code = match redirect.status {
+        301 => RedirectResponseCode::MovedPermanently,
+        303 => RedirectResponseCode::SeeOther,
+        307 => RedirectResponseCode::TemporaryRedirect,
+        308 => RedirectResponseCode::PermanentRedirect,
+        _ => RedirectResponseCode::Found,
+    };
+    RedirectAction {
+        host_redirect: redirect.hostname.clone().unwrap_or_default(),
+        port_redirect: redirect.port.or(kept).map_or(0, u32::from),
+        response_code: code.into(),
+        scheme_rewrite_specifier: redirect
+            .scheme
+            .clone()
+            .map(SchemeRewriteSpecifier::SchemeRedirect),
+        path_rewrite_specifier: path,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,157 @@
+//! Clusters: one for each port of a Service, named like it, with what its `TrafficPolicy` asks for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use prost::Message as _;
+use weft_proto::config::PeakEwma;
+use weft_proto::envoy::cluster::circuit_breakers::{Thresholds, thresholds};
+use weft_proto::envoy::cluster::cluster::{
+    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
+};
+use weft_proto::envoy::cluster::{
+    CircuitBreakers, Cluster, LoadBalancingPolicy, OutlierDetection, load_balancing_policy,
+};
+use weft_proto::envoy::core::{
+    Http1ProtocolOptions, Http2ProtocolOptions, TransportSocket, TypedExtensionConfig,
+};
+use weft_proto::envoy::http_options::HttpProtocolOptions;
+use weft_proto::envoy::http_options::http_protocol_options::{
+    UpstreamProtocolOptions, UseDownstreamHttpConfig,
+};
+use weft_proto::envoy::{lb, raw_buffer};
+use weft_proto::google::{Any, Struct};
+
+use super::ports::Port;
+use super::value::{ads, any, duration, percent, source, texts, transport_socket, uint32};
+use super::{Reference, Resource, ResourceType, encode::encode, tls};
+use crate::model::{self, Balancer, RetryBudget};
+
+/// `TrafficPolicy.connectTimeout` where none is written.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const PEAK_EWMA: &str = "type.googleapis.com/weft.config.v1.PeakEwma";
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// The Cluster of one Service port.
+pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
+    let policy = port.policy.cloned().unwrap_or_default();
+    let cluster = Cluster {
+        name: port.name.clone(),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
+        eds_cluster_config: Some(EdsClusterConfig {
+            eds_config: Some(ads()),
+            service_name: port.name.clone(),
+        }),
+        connect_timeout: Some(duration(
+            policy.connect_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT),
+        )),
+        metadata: Some(source(&port.service.origin)),
+        load_balancing_policy: Some(balancing(policy.balancer)),
+        outlier_detection: Some(outliers(&policy.outlier_detection.unwrap_or_default())),
+        circuit_breakers: Some(budget(policy.retries.map(|retries| retries.budget))),
+        typed_extension_protocol_options: same_http_version(),
+        transport_socket_matches: sockets(port, trust_domain),
+        ..Default::default()
+    };
+    let references = vec![
+        Reference { kind: ResourceType::Endpoint, name: port.name.as_str().into() },
+        tls::trust_bundle_reference(),
+    ];
+    encode(&port.name, cluster).needing(references)
+}
+
+/// HTTP/1 in, HTTP/1 out; HTTP/2 in, HTTP/2 out: the mesh keeps the application's version.
+pub(super) fn same_http_version() -> HashMap<String, Any> {
+    let same = UseDownstreamHttpConfig {
+        http_protocol_options: Some(Http1ProtocolOptions::default()),
+        http2_protocol_options: Some(Http2ProtocolOptions::default()),
+        ..Default::default()
+    };
+    let options = HttpProtocolOptions {
+        upstream_protocol_options: Some(UpstreamProtocolOptions::UseDownstreamProtocolConfig(same)),
+        ..Default::default()
+    };
+    [(HTTP_OPTIONS.to_owned(), any(&options))].into()
+}
+
+/// The first policy that the proxy knows is used, so a real Envoy skips Weft's own.
+fn balancing(balancer: Balancer) -> LoadBalancingPolicy {
+    let least_request = (
+        "envoy.load_balancing_policies.least_request",
+        any(&lb::least_request::v3::LeastRequest::default()),
+    );
+    let policies = match balancer {
+        Balancer::RoundRobin => vec![(
+            "envoy.load_balancing_policies.round_robin",
+            any(&lb::round_robin::v3::RoundRobin::default()),
+        )],
+        Balancer::Random => {
+            vec![("envoy.load_balancing_policies.random", any(&lb::random::v3::Random::default()))]
+        }
+        Balancer::LeastRequest => vec![least_request],
+        Balancer::PeakEwma => {
+            let value = PeakEwma::default().encode_to_vec();
+            let peak_ewma = Any { type_url: PEAK_EWMA.to_owned(), value };
+            vec![("weft.load_balancing_policies.peak_ewma", peak_ewma), least_request]
+        }
+    };
+    let policy = |(name, config): (&str, Any)| load_balancing_policy::Policy {
+        typed_extension_config: Some(TypedExtensionConfig {
+            name: name.to_owned(),
+            typed_config: Some(config),
+        }),
+    };
+    LoadBalancingPolicy { policies: policies.into_iter().map(policy).collect() }
+}
+
+fn outliers(detection: &model::OutlierDetection) -> OutlierDetection {
+    let on = if detection.consecutive_failures == 0 { 0 } else { 100 };
+    let base = detection.base_ejection.max(Duration::from_millis(1)); // Envoy refuses zero.
+    OutlierDetection {
+        consecutive_5xx: Some(uint32(detection.consecutive_failures)),
+        enforcing_consecutive_5xx: Some(uint32(on)),
+        base_ejection_time: Some(duration(base)),
+        max_ejection_percent: Some(uint32(detection.max_ejected_percent.min(100))),
+        // Envoy would also eject by success rate, which nobody asked for.
+        enforcing_success_rate: Some(uint32(0)),
+        ..Default::default()
+    }
+}
+
+fn budget(budget: Option<RetryBudget>) -> CircuitBreakers {
+    let budget = budget.unwrap_or_default();
+    let retry_budget = thresholds::RetryBudget {
+        budget_percent: Some(percent(budget.percent.into())),
+        min_retry_concurrency: Some(uint32(budget.min_per_second)),
+        ..Default::default()
+    };
+    let thresholds = Thresholds { retry_budget: Some(retry_budget), ..Default::default() };
+    CircuitBreakers { thresholds: vec![thresholds], ..Default::default() }
+}
+
+/// The endpoint's own metadata says whether a sidecar stands before it; what it does not say is plaintext.
+fn sockets(port: &Port<'_>, trust_domain: &str) -> Vec<TransportSocketMatch> {
+    let mut identities = port.identities(trust_domain);
+    if identities.is_empty() {
+        identities = BTreeSet::from([nobody(trust_domain)]);
+    }
+    let mesh = tls::upstream(identities.iter().map(String::as_str), port.port.protocol);
+    let plaintext =
+        transport_socket("envoy.transport_sockets.raw_buffer", &raw_buffer::RawBuffer::default());
+    let one = |name: &str, r#match: Struct, socket: TransportSocket| TransportSocketMatch {
+        name: name.to_owned(),
+        r#match: Some(r#match),
+        transport_socket: Some(socket),
+    };
+    vec![
+        one("mesh", texts(&[("mesh", "true")]), mesh),
+        one("plaintext", Struct::default(), plaintext),
+    ]
+}
+
+/// An id that no workload can have: `_` is no Kubernetes name. Without any matcher Envoy would take every
+/// certificate of the mesh for an endpoint that turns up before its cluster's next version.
+fn nobody(trust_domain: &str) -> String {
+    format!("spiffe://{trust_domain}/ns/_/sa/_")
+}

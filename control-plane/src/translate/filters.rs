@@ -1,0 +1,85 @@
+//! Network filters of listeners: the HTTP connection manager and the TCP proxy. Outbound and inbound
+//! listeners differ in where their routes come from, in nothing else.
+
+use weft_proto::envoy::core::Http1ProtocolOptions;
+use weft_proto::envoy::hcm::http_connection_manager::{
+    RouteSpecifier, StripPortMode, Tracing, UpgradeConfig,
+};
+use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
+use weft_proto::envoy::listener::{Filter, ListenerFilter, filter, listener_filter};
+use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
+use weft_proto::envoy::{http_inspector, router, tls_inspector};
+
+use super::value::{ads, any, percent};
+use crate::model::MeshConfig;
+
+/// Protocols by which Envoy's HTTP inspector says that it saw plaintext HTTP.
+pub(super) const PLAINTEXT_HTTP: [&str; 2] = ["http/1.1", "h2c"];
+
+/// Routes by name, from RDS.
+pub(super) fn rds(name: &str) -> RouteSpecifier {
+    let route_config_name = name.to_owned();
+    RouteSpecifier::Rds(Rds { config_source: Some(ads()), route_config_name })
+}
+
+/// HTTP connection manager: HTTP/1 or HTTP/2, told apart by the preface.
+pub(super) fn http(stat_prefix: &str, routes: RouteSpecifier, config: &MeshConfig) -> Filter {
+    let router = HttpFilter {
+        name: "envoy.filters.http.router".to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(any(&router::Router::default()))),
+        ..Default::default()
+    };
+    let manager = HttpConnectionManager {
+        stat_prefix: stat_prefix.to_owned(),
+        http_filters: vec![router],
+        route_specifier: Some(routes),
+        tracing: Some(Tracing {
+            random_sampling: Some(percent(config.tracing_sampling * 100.0)),
+            ..Default::default()
+        }),
+        upgrade_configs: vec![UpgradeConfig {
+            upgrade_type: "websocket".to_owned(),
+            ..Default::default()
+        }],
+        http_protocol_options: Some(Http1ProtocolOptions::default()),
+        strip_port_mode: Some(StripPortMode::StripAnyHostPort(true)),
+        ..Default::default()
+    };
+    Filter {
+        name: "envoy.filters.network.http_connection_manager".to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(any(&manager))),
+    }
+}
+
+/// Opaque bytes to one cluster.
+pub(super) fn tcp(stat_prefix: &str, cluster: &str) -> Filter {
+    let proxy = TcpProxy {
+        stat_prefix: stat_prefix.to_owned(),
+        cluster_specifier: Some(tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
+        ..Default::default()
+    };
+    Filter {
+        name: "envoy.filters.network.tcp_proxy".to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(any(&proxy))),
+    }
+}
+
+/// Sees HTTP in the first bytes of plaintext.
+pub(super) fn http_inspector() -> ListenerFilter {
+    let config = any(&http_inspector::HttpInspector::default());
+    ListenerFilter {
+        name: "envoy.filters.listener.http_inspector".to_owned(),
+        config_type: Some(listener_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    }
+}
+
+/// Sees TLS and its ALPN in the first bytes.
+pub(super) fn tls_inspector() -> ListenerFilter {
+    let config = any(&tls_inspector::TlsInspector::default());
+    ListenerFilter {
+        name: "envoy.filters.listener.tls_inspector".to_owned(),
+        config_type: Some(listener_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,101 @@
+//! The mesh as the builders of [`super`] walk it: one [`Port`] for each port of a Service, with the
+//! endpoints behind it. References are looked up once here, by index, so that a translation costs what it
+//! makes and not services times workloads.
+
+use std::collections::{BTreeSet, HashMap};
+
+use weft_proto::names;
+
+use crate::model::{Key, Mesh, Route, Service, ServicePort, TrafficPolicy, Workload};
+
+/// One port of a Service.
+pub(super) struct Port<'a> {
+    /// Name of its Listener, RouteConfiguration, Cluster and ClusterLoadAssignment.
+    pub(super) name: String,
+    /// The Service.
+    pub(super) service: &'a Service,
+    /// The port.
+    pub(super) port: &'a ServicePort,
+    /// Endpoints in key order.
+    pub(super) endpoints: Vec<Endpoint<'a>>,
+    /// HTTPRoutes attached to the port, in the order of [`Mesh::routes`].
+    pub(super) routes: Vec<&'a Route>,
+    /// The policy in force.
+    pub(super) policy: Option<&'a TrafficPolicy>,
+}
+
+/// One workload behind a port.
+#[derive(Clone, Copy)]
+pub(super) struct Endpoint<'a> {
+    /// The workload.
+    pub(super) workload: &'a Workload,
+    /// Its port number.
+    pub(super) port: u16,
+}
+
+impl Port<'_> {
+    /// SPIFFE ids of the endpoints that have a sidecar, sorted, each once.
+    pub(super) fn identities(&self, trust_domain: &str) -> BTreeSet<String> {
+        let meshed = self.endpoints.iter().filter(|endpoint| endpoint.workload.meshed);
+        meshed.map(|endpoint| endpoint.workload.identity(trust_domain)).collect()
+    }
+}
+
+/// Every port of every Service, by Service key, then in the order written.
+pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
+    let labels = LabelIndex::new(mesh);
+    let mut routes: HashMap<(&Key, u16), Vec<&Route>> = HashMap::new();
+    for route in &mesh.routes {
+        let parents: BTreeSet<_> = route.parents.iter().map(|(key, port)| (key, *port)).collect();
+        for parent in parents {
+            routes.entry(parent).or_default().push(route);
+        }
+    }
+    let ports = mesh.services.values().flat_map(|service| {
+        let workloads = labels.selected_by(service);
+        service.ports.iter().map(move |port| (service, port, workloads.clone()))
+    });
+    ports
+        .map(|(service, port, workloads)| Port {
+            name: names::service_port(&service.key.name, &service.key.namespace, port.port),
+            service,
+            port,
+            endpoints: resolve(port, workloads),
+            routes: routes.remove(&(&service.key, port.port)).unwrap_or_default(),
+            policy: mesh.traffic_policy(&service.key, port.port),
+        })
+        .collect()
+}
+
+/// A workload without the port that a Service names by name is no endpoint of it.
+fn resolve<'a>(port: &ServicePort, workloads: Vec<&'a Workload>) -> Vec<Endpoint<'a>> {
+    let resolved = workloads.into_iter().map(|workload| (workload, workload.resolve(&port.target)));
+    resolved.filter_map(|(workload, port)| Some(Endpoint { workload, port: port? })).collect()
+}
+
+/// Workloads by namespace and label, in key order.
+struct LabelIndex<'a>(HashMap<(&'a str, &'a str, &'a str), Vec<&'a Workload>>);
+
+impl<'a> LabelIndex<'a> {
+    fn new(mesh: &'a Mesh) -> Self {
+        let mut index: HashMap<_, Vec<_>> = HashMap::new();
+        for workload in mesh.workloads.values() {
+            for (label, value) in &workload.labels {
+                let at = (workload.key.namespace.as_str(), label.as_str(), value.as_str());
+                index.entry(at).or_default().push(workload);
+            }
+        }
+        Self(index)
+    }
+
+    /// The rarest of the selector's labels gives the candidates, the selector decides.
+    fn selected_by(&self, service: &'a Service) -> Vec<&'a Workload> {
+        let namespace = service.key.namespace.as_str();
+        let labels = service.selector.iter();
+        let candidates = labels.map(|(label, value)| {
+            self.0.get(&(namespace, label.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice)
+        });
+        let rarest = candidates.min_by_key(|workloads| workloads.len()).unwrap_or_default();
+        rarest.iter().copied().filter(|workload| service.selects(&workload.labels)).collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! Which rule is asked first: the precedence of the Gateway API, as an order of (host, rule, match).
+//!
+//! Envoy picks one virtual host by the most specific domain and then the first route that matches. The
+//! Gateway API lets a request that no rule of the most specific host matches fall to less specific hosts.
+//! So a virtual host carries, behind its own rules, those of every less specific host that covers it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{PathMatch, Route, RouteMatch, RouteRule};
+
+/// One match of one rule of one route.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    /// The HTTPRoute.
+    pub(super) route: &'a Route,
+    /// The rule.
+    pub(super) rule: &'a RouteRule,
+    /// One of its matches.
+    pub(super) matched: &'a RouteMatch,
+}
+
+/// The domain that stands for every host.
+pub(super) const ANY_HOST: &str = "*";
+
+/// Domains with what is asked for them, in order. `routes` are oldest first, then by key.
+pub(super) fn by_domain<'a>(routes: &[&'a Route]) -> BTreeMap<String, Vec<Candidate<'a>>> {
+    let mut own: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (index, route) in routes.iter().enumerate() {
+        for host in hosts(route) {
+            own.entry(host).or_default().insert(index);
+        }
+    }
+    let all = own.keys().map(|&domain| {
+        let mut seen = BTreeSet::new();
+        let mut candidates = Vec::new();
+        for pattern in patterns(domain) {
+            // A route that names several covering hosts counts once, where it is most specific.
+            let routes_of = own.get(pattern.as_str()).into_iter().flatten();
+            let new: Vec<_> = routes_of.copied().filter(|index| seen.insert(*index)).collect();
+            candidates.extend(in_order(&new, routes));
+        }
+        (domain.to_owned(), candidates)
+    });
+    all.collect()
+}
+
+fn hosts(route: &Route) -> Vec<&str> {
+    if route.hostnames.is_empty() {
+        return vec![ANY_HOST];
+    }
+    route.hostnames.iter().map(String::as_str).collect()
+}
+
+/// The domain itself and every pattern that covers it, most specific first:
+/// `a.b.c`, `*.b.c`, `*.c`, `*`.
+fn patterns(domain: &str) -> Vec<String> {
+    let mut patterns = vec![domain.to_owned()];
+    let mut rest = domain.strip_prefix("*.").unwrap_or(domain);
+    while let Some((_, parent)) = rest.split_once('.') {
+        patterns.push(format!("*.{parent}"));
+        rest = parent;
+    }
+    if domain != ANY_HOST {
+        patterns.push(ANY_HOST.to_owned());
+    }
+    patterns
+}
+
+/// Order: exact path, regex, longer prefix, then a method, more headers, more query parameters, the
+/// older route, its key, and what was written first.
+fn in_order<'a>(indexes: &[usize], routes: &[&'a Route]) -> Vec<Candidate<'a>> {
+    let mut candidates = Vec::new();
+    for &index in indexes {
+        let route = routes[index];
+        for (rule_index, rule) in route.rules.iter().enumerate() {
+            for (match_index, matched) in rule.matches.iter().enumerate() {
+                let written = (index, rule_index, match_index);
+                candidates.push((written, Candidate { route, rule, matched }));
+            }
+        }
+    }
+    candidates.sort_by_key(|(written, candidate)| (specificity(candidate.matched), *written));
+    candidates.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+type Specificity = (u8, Reverse<usize>, Reverse<bool>, Reverse<usize>, Reverse<usize>);
+
+fn specificity(of: &RouteMatch) -> Specificity {
+    let (kind, length) = match &of.path {
+        PathMatch::Exact(_) => (0, 0),
+        PathMatch::Regex(_) => (1, 0),
+        PathMatch::Prefix(prefix) => (2, prefix.chars().count()),
+    };
+    (
+        kind,
+        Reverse(length),
+        Reverse(of.method.is_some()),
+        Reverse(of.headers.len()),
+        Reverse(of.query.len()),
+    )
+}

@@ -1,0 +1,162 @@
+//! RouteConfigurations: one for each port of a Service that may carry HTTP, named like it.
+
+use std::time::Duration;
+
+use weft_proto::envoy::matcher::{RegexMatcher, StringMatcher, string_matcher::MatchPattern};
+use weft_proto::envoy::route::header_matcher::HeaderMatchSpecifier;
+use weft_proto::envoy::route::query_parameter_matcher::QueryParameterMatchSpecifier;
+use weft_proto::envoy::route::route::Action;
+use weft_proto::envoy::route::route_match::PathSpecifier;
+use weft_proto::envoy::route::{
+    self, HeaderMatcher, QueryParameterMatcher, RouteAction, RouteConfiguration, VirtualHost,
+    route_action::ClusterSpecifier,
+};
+use weft_proto::origin::Origin;
+
+use super::action::{self, Answer};
+use super::ports::Port;
+use super::precedence::{self, ANY_HOST, Candidate};
+use super::value::{duration, source};
+use super::{Reference, Resource, ResourceType, encode::encode};
+use crate::model::{AppProtocol, Mesh, PathMatch, RouteMatch, ValueMatch};
+
+/// The RouteConfiguration of one Service port; `None` of one that carries opaque bytes.
+pub(super) fn configuration(port: &Port<'_>, mesh: &Mesh) -> Option<Resource> {
+    if port.port.protocol == AppProtocol::Tcp {
+        return None;
+    }
+    let mut references = Vec::new();
+    let virtual_hosts = if port.routes.is_empty() {
+        references.push(port.name.clone());
+        vec![virtual_host(ANY_HOST, vec![straight(port)])]
+    } else {
+        let domains = precedence::by_domain(&port.routes);
+        let hosts = domains.into_iter().map(|(domain, candidates)| {
+            let routes = candidates.iter().map(|candidate| {
+                let answer = action::answer(candidate, port, mesh);
+                references.extend(answer.clusters.iter().cloned());
+                one(candidate, answer)
+            });
+            virtual_host(&domain, routes.collect())
+        });
+        hosts.collect()
+    };
+    references.sort_unstable();
+    references.dedup();
+    let references = references
+        .into_iter()
+        .map(|name| Reference { kind: ResourceType::Cluster, name: name.into() })
+        .collect();
+    let configuration =
+        RouteConfiguration { name: port.name.clone(), virtual_hosts, ..Default::default() };
+    Some(encode(&port.name, configuration).needing(references))
+}
+
+/// Inline routes of an inbound port: everything to the application, for as long as it takes.
+pub(super) fn everything_to(cluster: &str) -> RouteConfiguration {
+    let action = RouteAction {
+        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_owned())),
+        timeout: Some(duration(Duration::ZERO)),
+        ..Default::default()
+    };
+    let everything = route::Route {
+        name: cluster.to_owned(),
+        r#match: Some(prefix("/")),
+        action: Some(Action::Route(action)),
+        ..Default::default()
+    };
+    RouteConfiguration {
+        name: cluster.to_owned(),
+        virtual_hosts: vec![virtual_host(ANY_HOST, vec![everything])],
+        ..Default::default()
+    }
+}
+
+/// Without an HTTPRoute: every request to the Service itself.
+fn straight(port: &Port<'_>) -> route::Route {
+    route::Route {
+        name: port.name.clone(),
+        r#match: Some(prefix("/")),
+        metadata: Some(source(&port.service.origin)),
+        action: Some(action::straight(port)),
+        ..Default::default()
+    }
+}
+
+/// With them, what no rule matches is answered 404: there is no route behind the last one.
+fn one(candidate: &Candidate<'_>, answer: Answer) -> route::Route {
+    let Candidate { route, rule, matched } = candidate;
+    let origin = Origin { rule: rule.name.clone(), ..route.origin.clone() };
+    route::Route {
+        name: format!("{}#{}", route.key, rule.name),
+        r#match: Some(conditions(matched)),
+        metadata: Some(source(&origin)),
+        action: Some(answer.action),
+        request_headers_to_add: action::headers_to_add(&rule.request_headers),
+        request_headers_to_remove: rule.request_headers.remove.clone(),
+        response_headers_to_add: action::headers_to_add(&rule.response_headers),
+        response_headers_to_remove: rule.response_headers.remove.clone(),
+        ..Default::default()
+    }
+}
+
+fn virtual_host(domain: &str, routes: Vec<route::Route>) -> VirtualHost {
+    let name = domain.to_owned();
+    VirtualHost { domains: vec![name.clone()], name, routes, ..Default::default() }
+}
+
+fn prefix(prefix: &str) -> route::RouteMatch {
+    let path_specifier = Some(PathSpecifier::Prefix(prefix.to_owned()));
+    route::RouteMatch { path_specifier, ..Default::default() }
+}
+
+fn conditions(of: &RouteMatch) -> route::RouteMatch {
+    let path = match &of.path {
+        PathMatch::Exact(path) => PathSpecifier::Path(path.clone()),
+        // Envoy refuses `/` as a separated prefix; as a plain one it says the same.
+        PathMatch::Prefix(path) if path == "/" => PathSpecifier::Prefix(path.clone()),
+        PathMatch::Prefix(path) => PathSpecifier::PathSeparatedPrefix(path.clone()),
+        PathMatch::Regex(regex) => PathSpecifier::SafeRegex(safe_regex(regex)),
+    };
+    let method = of.method.iter().map(|method| header(":method", text(method)));
+    let headers = of.headers.iter().map(|wanted| header(&wanted.name, value(&wanted.value)));
+    let query = of.query.iter().map(|wanted| QueryParameterMatcher {
+        name: wanted.name.clone(),
+        query_parameter_match_specifier: Some(QueryParameterMatchSpecifier::StringMatch(value(
+            &wanted.value,
+        ))),
+    });
+    route::RouteMatch {
+        path_specifier: Some(path),
+        headers: method.chain(headers).collect(),
+        query_parameters: query.collect(),
+        ..Default::default()
+    }
+}
+
+fn header(name: &str, value: StringMatcher) -> HeaderMatcher {
+    HeaderMatcher {
+        name: name.to_owned(),
+        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(value)),
+        ..Default::default()
+    }
+}
+
+fn value(of: &ValueMatch) -> StringMatcher {
+    match of {
+        ValueMatch::Exact(value) => text(value),
+        ValueMatch::Regex(regex) => pattern(MatchPattern::SafeRegex(safe_regex(regex))),
+    }
+}
+
+fn text(value: &str) -> StringMatcher {
+    pattern(MatchPattern::Exact(value.to_owned()))
+}
+
+fn pattern(pattern: MatchPattern) -> StringMatcher {
+    StringMatcher { match_pattern: Some(pattern), ..Default::default() }
+}
+
+fn safe_regex(regex: &str) -> RegexMatcher {
+    RegexMatcher { regex: regex.to_owned(), ..Default::default() }
+}
