@@ -10,6 +10,7 @@
 //! [`Telemetry::finish_request`] when its last byte has gone. Neither may block, fail, or wait for anybody:
 //! a reader that is slow or away costs lines and spans, which are counted, and never a request.
 
+pub mod access_log;
 pub mod metrics;
 pub mod trace;
 
@@ -18,16 +19,19 @@ use std::time::Duration;
 
 use crate::error::Token;
 
+use self::access_log::AccessLog;
 use self::metrics::{Direction, Edge, Metrics, Observation};
 use self::trace::{RequestTrace, Tracing};
 
-/// Everything that a request or connection reports to. Cheap to clone.
-#[derive(Clone, Debug)]
+/// Everything that a request or connection reports to. Cheap to clone; by default nobody listens.
+#[derive(Clone, Debug, Default)]
 pub struct Telemetry {
     /// Counters.
     pub metrics: Metrics,
     /// Spans.
     pub tracing: Tracing,
+    /// Lines.
+    pub access_log: AccessLog,
 }
 
 /// What is known of a request, or of one attempt of it, at its end. Borrowed: nothing is copied unless it is
@@ -89,11 +93,58 @@ impl RequestEnd<'_> {
     }
 }
 
+/// What is known of an opaque connection at its end.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionEnd<'a> {
+    /// Which sidecar of the two speaks.
+    pub direction: Direction,
+    /// Service port that was asked for (`product.shop:8080`); inbound, the workload's own.
+    pub service: &'a str,
+    /// The route object as `Kind/namespace/name#rule`; empty if none.
+    pub route: &'a str,
+    /// SPIFFE id of the other side; empty in plaintext.
+    pub peer_identity: &'a str,
+    /// Address of the other side: outbound the endpoint, inbound the client.
+    pub peer_address: Option<SocketAddr>,
+    /// Did it travel over mutual TLS?
+    pub mtls: bool,
+    /// Bytes to the accepting side.
+    pub sent: u64,
+    /// Bytes from the accepting side.
+    pub received: u64,
+    /// From accept to close.
+    pub duration: Duration,
+    /// Why this proxy failed it, if it did.
+    pub error: Option<Token>,
+}
+
 impl Telemetry {
-    /// Closes a request's record: counters, span and log line. Never blocks.
-    pub fn finish_request(&self, end: &RequestEnd<'_>, edge: &Edge, trace: RequestTrace) {
+    /// Closes a request's record: counters, span and log line. Never blocks. A request that was answered
+    /// before its trace began has none.
+    pub fn finish_request(
+        &self,
+        end: &RequestEnd<'_>,
+        edge: &Edge,
+        trace: impl Into<Option<RequestTrace>>,
+    ) {
+        let trace = trace.into();
         edge.observe(&end.observation());
-        trace.finish(end);
+        self.access_log.request(end, trace.as_ref().and_then(RequestTrace::trace_id));
+        if let Some(trace) = trace {
+            trace.finish(end);
+        }
+    }
+
+    /// Closes an opaque connection's record: counters and log line. Never blocks. Its opening was
+    /// counted by [`Edge::connection_opened`].
+    pub fn finish_connection(&self, end: &ConnectionEnd<'_>, edge: &Edge) {
+        edge.connection_closed(end.sent, end.received, end.error);
+        self.access_log.connection(end);
+    }
+
+    /// Sends and writes what waits, for at most `limit` altogether.
+    pub async fn shutdown(&self, limit: Duration) {
+        tokio::join!(self.tracing.shutdown(limit), self.access_log.shutdown(limit));
     }
 }
 

@@ -169,7 +169,7 @@ pub(crate) fn telemetry() -> Arc<Telemetry> {
     };
     let settings = Settings { disabled: true, ..Settings::default() };
     let tracing = Traces::new(settings, &workload, &metrics);
-    Arc::new(Telemetry { metrics, tracing })
+    Arc::new(Telemetry { metrics, tracing, ..Telemetry::default() })
 }
 
 pub(crate) fn start_inbound(

@@ -22,7 +22,7 @@ pub use names::{ALL, Description, Kind};
 pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 
 pub(crate) use edge::is_server_fault;
-pub(crate) use names::{SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED};
+pub(crate) use names::{LOG_LINES_DROPPED, SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED};
 
 /// How long counters outlive the last route that used them, so that a scrape still sees the final values.
 const KEPT_UNUSED: Duration = Duration::from_mins(15);
@@ -64,19 +64,19 @@ impl std::fmt::Debug for Reading {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::new()
+        Self::new(SystemTime::now())
     }
 }
 
 impl Metrics {
-    /// No edges yet. To be made when the process starts.
+    /// No edges yet. `started` is when the process did.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(started: SystemTime) -> Self {
         Self(Arc::new(Shared {
             edges: table::Table::default(),
             gauges: Gauges::default(),
             readings: Mutex::default(),
-            started: SystemTime::now(),
+            started,
         }))
     }
 

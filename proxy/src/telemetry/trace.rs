@@ -57,7 +57,7 @@ struct Shared {
 impl Default for Tracing {
     /// No collector and no environment: contexts pass through.
     fn default() -> Self {
-        Self::new(Settings::default(), &Workload::default(), &Metrics::new())
+        Self::new(Settings::default(), &Workload::default(), &Metrics::default())
     }
 }
 

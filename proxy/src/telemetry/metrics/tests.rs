@@ -8,7 +8,7 @@ use super::{ALL, Direction, EdgeKey, MAX_EDGES, Metrics, OVERFLOW, Observation};
 use crate::error::Token;
 
 fn metrics() -> Metrics {
-    Metrics::new()
+    Metrics::default()
 }
 
 fn key(direction: Direction, peer: &str) -> EdgeKey {

@@ -15,7 +15,7 @@ const ALL: Formats = Formats { w3c: true, b3: true, b3_multi: true };
 
 /// A collector that is not there: spans are built, and lost.
 fn tracing(settings: Settings) -> Tracing {
-    let metrics = Metrics::new();
+    let metrics = Metrics::default();
     let tracing = Tracing::new(settings, &Workload::default(), &metrics);
     tracing.set_collector(Some("http://127.0.0.1:1"));
     tracing
@@ -50,7 +50,7 @@ fn without_a_collector_every_context_passes_untouched() {
         vec![ID, ("traceparent", &traceparent), ("tracestate", "a=1"), ("baggage", "k=v")],
         vec![ID, ("traceparent", "nonsense"), ("tracestate", "a=1"), ("b3", "0")],
     ] {
-        let metrics = Metrics::new();
+        let metrics = Metrics::default();
         let disabled = Settings { disabled: true, ..Settings::default() };
         let disabled = Tracing::new(disabled, &Workload::default(), &metrics);
         disabled.set_collector(Some("http://127.0.0.1:1"));

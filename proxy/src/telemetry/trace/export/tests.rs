@@ -51,7 +51,7 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<ExportTraceServiceReque
 }
 
 fn tracing(endpoint: Option<&str>, batch: Batch) -> (Tracing, Metrics) {
-    let metrics = Metrics::new();
+    let metrics = Metrics::default();
     let settings = Settings { batch, endpoint: endpoint.map(str::to_owned), ..Settings::default() };
     let workload = Workload { name: "product".into(), ..Workload::default() };
     (Tracing::new(settings, &workload, &metrics), metrics)
