@@ -15,7 +15,7 @@
 //! load → outbound proxy → mTLS (TLS 1.3, P-256, SPIFFE ids checked on both sides) → inbound proxy → application
 //!
 //! All on 127.0.0.1, on free ports, without privileges. Every proxy has one worker, routes by host name (the
-//! others among 101 hosts, Weft by an HTTPRoute it got from its control plane), and keeps the client's HTTP
+//! others among 101 hosts, Weft by an HTTPRoute that it got from its control plane), and keeps the client's HTTP
 //! version up to the application. Before a pair is measured it must show that it refuses: plaintext, a client
 //! without a certificate, a rogue CA's client, a rogue CA's server, a server of another id. Every response is
 //! compared with what the application sent, byte for byte; one error makes the run worthless (exit 1).

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use crate::peer::HOST;
 
+/// The mesh's trust domain, as in the ids of [`crate::peer`].
+pub(super) const TRUST_DOMAIN: &str = "bench.local";
 /// The caller.
 pub(super) const CLIENT: &str = "client.bench";
 /// The workload behind the Service.
@@ -20,7 +22,7 @@ pub(super) fn mesh(inbound: SocketAddr) -> String {
 apiVersion: weft.dev/v1alpha1
 kind: MeshConfig
 metadata: {{name: default, namespace: weft-system}}
-spec: {{trustDomain: bench.local}}
+spec: {{trustDomain: {TRUST_DOMAIN}}}
 ---
 apiVersion: weft.dev/v1alpha1
 kind: InboundPolicy
