@@ -16,6 +16,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
+use weft_certs::SpiffeId;
 
 use crate::body::Body;
 use crate::cluster::Endpoint;
@@ -23,10 +25,10 @@ use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
 use crate::listener::{Carried, serve};
 use crate::record::{Answer, Peer, Record};
-use crate::relay::relay;
+use crate::relay::{Relayed, relay};
 use crate::state::State;
-use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{Direction, EdgeKey};
+use crate::telemetry::{ConnectionEnd, Telemetry};
 use crate::upstream::{Protocol, Upstream};
 use crate::{canonical, drain, response};
 
@@ -162,17 +164,28 @@ impl Inbound {
 
     async fn proxy_tcp(&self, caller: Caller, watch: &drain::Watch) {
         let Caller { mut io, who, .. } = caller;
+        let started = Instant::now();
         who.edge.connection_opened(who.identity.is_some());
-        match self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await {
-            Ok(mut app) => {
-                let relayed = relay(&mut io, &mut app.io, watch).await;
-                who.edge.connection_closed(relayed.sent, relayed.received, relayed.error);
-            }
+        let relayed = match self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await {
+            Ok(mut app) => relay(&mut io, &mut app.io, watch).await,
             Err(error) => {
                 tracing::warn!(client = %who.address, port = self.port, %error, "opaque connection");
-                who.edge.connection_closed(0, 0, Some(Token::ApplicationUnreachable));
+                Relayed { sent: 0, received: 0, error: Some(Token::ApplicationUnreachable) }
             }
-        }
+        };
+        let end = ConnectionEnd {
+            direction: Direction::Inbound,
+            service: &self.workload,
+            route: "",
+            peer_identity: who.identity.as_ref().map_or("", SpiffeId::as_str),
+            peer_address: Some(who.address),
+            mtls: who.identity.is_some(),
+            sent: relayed.sent,
+            received: relayed.received,
+            duration: started.elapsed(),
+            error: relayed.error,
+        };
+        self.telemetry.finish_connection(&end, &who.edge);
     }
 }
 

@@ -1,5 +1,35 @@
-//! The sidecar.
+//! The Weft sidecar: it stands beside one workload and carries its traffic over mutual TLS.
+//!
+//! # Reading order
+//!
+//! 1. [`outbound`]: from the application into the mesh. The life of a request is its module doc; every step is
+//!    one "go to definition" from the last: [`listener::run`] accepts, [`outbound::Outbound::handle_connection`]
+//!    tells HTTP from opaque bytes, [`outbound::Outbound::handle_request`] opens the [`record`], one snapshot
+//!    ([`state`]) is loaded, [`router::route`] decides, [`retry::send`] repeats what may be repeated,
+//!    [`outbound::Outbound::attempt`] chooses an endpoint ([`cluster`]), [`upstream::Upstream::send`] takes a
+//!    connection from the pool or opens one.
+//! 2. [`inbound`]: from the mesh to the application. Who may come in (`inbound::door`), and what the application is
+//!    told about the caller.
+//! 3. [`state`], [`model`] and [`xds`]: where configuration comes from and how it changes under traffic.
+//! 4. [`identity`], [`tls`]: the certificate, its renewal, and the check of every peer.
+//! 5. [`telemetry`]: what can be seen from outside.
+//! 6. [`app`]: the one place where all of it is put together; [`workers`]: the threads of the data path.
+//!
+//! # Invariants
+//!
+//! - A request sees one snapshot of the configuration, from routing to the last retry.
+//! - A request is brought into one canonical form ([`canonical`]) before anything judges it, and what was judged is
+//!   what is forwarded.
+//! - The application never sees a request twice unless its method is idempotent and the policy asks for it, or it
+//!   is certain that it did not see it the first time ([`error::Replay`]).
+//! - No plaintext where an identity is expected, and no fallback to it. Without a valid certificate nothing is sent
+//!   and nothing accepted.
+//! - The private key never leaves the process but for its 0600 file in the state directory.
+//! - Nothing on the request path takes a lock that another thread holds for longer than a push or a pop, looks a
+//!   name up in a map, or waits for the control plane, a collector or a log.
+//! - Everything that grows has a bound, stated where it is declared.
 
+pub mod app;
 pub mod body;
 pub mod bootstrap;
 pub mod canonical;
@@ -13,6 +43,7 @@ pub mod identity;
 pub mod inbound;
 pub mod io;
 pub mod listener;
+mod log;
 pub mod model;
 pub mod outbound;
 pub mod random;
@@ -31,3 +62,32 @@ pub mod tls;
 pub mod upstream;
 pub mod workers;
 pub mod xds;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The program: reads the command line and runs until it is told to stop. Exit codes: 0, 1 for a failure, 2 for a
+/// command line that makes no sense. Called by `main` and by `weft proxy`.
+#[must_use]
+pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
+    let command = match config::parse(args, std::env::vars()) {
+        Ok(command) => command,
+        Err(error) => {
+            // Nothing can be done about a closed standard error.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    log::start();
+    let done = match command {
+        config::Command::Run(config) => app::App::build(config).and_then(app::App::run),
+        config::Command::Drain { state_dir } => drain::request(&state_dir),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -176,12 +176,9 @@ impl Record {
     }
 
     fn close(&mut self) {
-        if let Some(trace) = self.trace.take() {
-            self.telemetry.finish_request(&self.end(), &self.edge, trace);
-        } else {
-            self.edge.observe(&self.end().observation());
-        }
         self.open = false;
+        let trace = self.trace.take();
+        self.telemetry.finish_request(&self.end(), &self.edge, trace);
     }
 
     fn end(&self) -> RequestEnd<'_> {

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use weft_certs::SpiffeId;
 
 use super::Outbound;
 use crate::cluster::Endpoint;
 use crate::drain;
 use crate::error::{Error, Token};
 use crate::io::Io;
-use crate::relay::relay;
+use crate::relay::{Relayed, relay};
 use crate::state::TcpHandles;
+use crate::telemetry::ConnectionEnd;
+use crate::telemetry::metrics::Direction;
 use crate::upstream::{Opened, Protocol};
 
 /// Bound: endpoints that are tried before the client is told.
@@ -27,6 +30,7 @@ impl Outbound {
         client: SocketAddr,
         watch: &drain::Watch,
     ) {
+        let started = Instant::now();
         let config = self.target.load();
         let Some(tcp) = config.as_deref().and_then(|config| config.tcp.as_ref()) else {
             tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
@@ -37,7 +41,8 @@ impl Outbound {
             Err(error) => {
                 tracing::warn!(%client, service = %self.service, %error, "opaque connection");
                 tcp.edge.connection_opened(false);
-                tcp.edge.connection_closed(0, 0, Some(error.token()));
+                let relayed = Relayed { sent: 0, received: 0, error: Some(error.token()) };
+                self.finish(tcp, None, &relayed, started);
                 return;
             }
         };
@@ -45,7 +50,30 @@ impl Outbound {
         tcp.edge.connection_opened(endpoint.spec.identity.is_some());
         let mut stream = Io::Plain(stream);
         let relayed = relay(&mut stream, &mut opened.io, watch).await;
-        tcp.edge.connection_closed(relayed.sent, relayed.received, relayed.error);
+        self.finish(tcp, Some(&endpoint), &relayed, started);
+    }
+
+    fn finish(
+        &self,
+        tcp: &TcpHandles,
+        endpoint: Option<&Arc<Endpoint>>,
+        relayed: &Relayed,
+        started: Instant,
+    ) {
+        let identity = endpoint.and_then(|endpoint| endpoint.spec.identity.as_ref());
+        let end = ConnectionEnd {
+            direction: Direction::Outbound,
+            service: &self.service,
+            route: "",
+            peer_identity: identity.map_or("", SpiffeId::as_str),
+            peer_address: endpoint.map(|endpoint| endpoint.spec.address),
+            mtls: identity.is_some(),
+            sent: relayed.sent,
+            received: relayed.received,
+            duration: started.elapsed(),
+            error: relayed.error,
+        };
+        self.telemetry.finish_connection(&end, &tcp.edge);
     }
 
     async fn connect(&self, tcp: &TcpHandles) -> Result<(Arc<Endpoint>, Opened), Error> {

@@ -1,0 +1,145 @@
+//! The composition root: builds every part once, starts them in order, and stops them in order. Nothing else
+//! in the crate creates a component, reads a file or binds a socket on its own.
+//!
+//! Order of the start: sockets first (a port that is taken is an error, not a surprise later), then the last
+//! good configuration and certificate from the state directory, then the control thread; the workers begin to
+//! accept when the sidecar is ready, or after [`HOLD`], so that a client that is early waits in the backlog
+//! instead of being refused.
+//!
+//! Order of the stop (SIGTERM): readiness off, no new connections, those that are open finish within the grace,
+//! what is left is cut, spans are flushed. `weft-proxy drain` does the first half for callers only.
+
+mod admin;
+mod control;
+mod view;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use weft_proto::names;
+
+use crate::bootstrap::Bootstrap;
+use crate::cluster::Endpoint;
+use crate::config::Config;
+use crate::model::EndpointSpec;
+use crate::readiness::Readiness;
+use crate::state::State;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+use crate::telemetry::access_log::{AccessLog, Sink};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::{Settings, Tracing, Workload};
+use crate::tls::TlsStore;
+use crate::workers::{Behind, Door, Shared, Stop};
+use crate::{drain, listener};
+
+/// How long connections wait for a sidecar that is not ready.
+const HOLD: Duration = Duration::from_secs(5);
+
+/// A sidecar that is built and has its sockets, but serves nobody yet.
+pub struct App {
+    config: Config,
+    bootstrap: Bootstrap,
+    store: Arc<Store>,
+    doors: Vec<Door>,
+    health: Option<std::net::TcpListener>,
+    shared: Shared,
+    readiness: Readiness,
+    /// Taken by [`Self::run`].
+    stopping: Option<Stopping>,
+}
+
+/// The senders of what everybody watches.
+struct Stopping {
+    inbound: drain::Trigger,
+    outbound: drain::Trigger,
+    accepting: watch::Sender<bool>,
+    running: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Reads the bootstrap file, locks the state directory and binds every socket.
+    ///
+    /// # Errors
+    /// In words for people: which file, port or directory, and why.
+    pub fn build(config: Config) -> anyhow::Result<Self> {
+        let bootstrap = Bootstrap::load(&config.bootstrap)?;
+        let store = Arc::new(Store::open(&config.state_dir)?);
+        let telemetry = Arc::new(telemetry(&config, &bootstrap)?);
+        let upstreams = config.upstream.iter().map(|upstream| upstream.service.clone());
+        let metrics = telemetry.metrics.clone();
+        let state = Arc::new(State::new(upstreams, config.workers, metrics));
+        let doors = doors(&config, &bootstrap, &state)?;
+        let health = config.health.map(listener::bind).transpose()?;
+        let tls = Arc::new(TlsStore::default());
+        let (inbound, inbound_source) = drain::channel();
+        let (outbound, outbound_source) = drain::channel();
+        let (accepting, not_accepting) = watch::channel(false);
+        let (running, not_running) = watch::channel(false);
+        let readiness = Readiness {
+            tls: Arc::clone(&tls),
+            state: Arc::clone(&state),
+            serves: !config.inbound.is_empty(),
+        };
+        let shared = Shared {
+            workload: bootstrap.workload.as_str().into(),
+            state,
+            tls,
+            telemetry,
+            inbound: inbound_source,
+            outbound: outbound_source,
+            stop: Stop { accepting: not_accepting, running: not_running },
+        };
+        let stopping = Some(Stopping { inbound, outbound, accepting, running });
+        Ok(Self { config, bootstrap, store, doors, health, shared, readiness, stopping })
+    }
+}
+
+/// Order: inbound ports first, so that the message about a port that is taken names the one that matters most.
+fn doors(config: &Config, bootstrap: &Bootstrap, state: &State) -> anyhow::Result<Vec<Door>> {
+    let mut doors = Vec::new();
+    for flag in &config.inbound {
+        let spec = EndpointSpec {
+            address: flag.app,
+            workload: bootstrap.workload.clone(),
+            identity: None,
+            weight: 1,
+        };
+        let app = Arc::new(Endpoint::new(spec, config.workers));
+        let behind = Behind::Application { port: flag.listen.port(), app };
+        doors.push(Door { socket: listener::bind(flag.listen)?, behind });
+    }
+    for flag in &config.upstream {
+        let target = state.target(&flag.service).context("every upstream is a target")?;
+        let behind = Behind::Service(target);
+        doors.push(Door { socket: listener::bind(flag.listen)?, behind });
+    }
+    Ok(doors)
+}
+
+fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetry> {
+    let (settings, problems) = Settings::from_vars(|name| config.otel.get(name).cloned());
+    for problem in problems {
+        tracing::warn!(%problem, "environment");
+    }
+    let metrics = Metrics::new(SystemTime::now());
+    let (name, namespace) = names::parse_workload(&bootstrap.workload).unwrap_or_default();
+    let workload = Workload {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        version: String::new(),
+        instance: bootstrap.workload.clone(),
+    };
+    let tracing = Tracing::new(settings, &workload, &metrics);
+    let access_log =
+        AccessLog::open(config.access_log, &Sink::Stdout, &bootstrap.workload, &metrics)?;
+    Ok(Telemetry { metrics, tracing, access_log })
+}

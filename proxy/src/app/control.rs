@@ -1,0 +1,171 @@
+//! The control thread: certificate, configuration, reports, admin, signals. It starts the workers and outlives
+//! them. What it awaits never delays a request.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{App, HOLD, Stopping, admin};
+use crate::control_channel::ControlPlane;
+use crate::identity::{Credentials, Identity};
+use crate::state::State;
+use crate::telemetry::Telemetry;
+use crate::workers::{self, Shared};
+use crate::xds::{self, SyncState};
+
+/// How often idle connections are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Bound of the last export of spans.
+const FLUSH: Duration = Duration::from_secs(2);
+
+impl App {
+    /// Serves until SIGTERM or SIGINT, then stops in order. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// If the system gives no threads or signals.
+    pub fn run(self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.control())
+    }
+
+    async fn control(mut self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        self.start_planes();
+        let Stopping { inbound, outbound, accepting, running } =
+            self.stopping.take().context("a sidecar runs once")?;
+        let inbound = Arc::new(inbound);
+        admin::start(&mut self, &inbound)?;
+        tokio::spawn(sweep(Arc::clone(&self.shared.state)));
+        tokio::select! {
+            () = self.ready() => tracing::info!(workload = %self.shared.workload, "ready"),
+            () = tokio::time::sleep(HOLD) => tracing::warn!(
+                missing = ?self.readiness.missing(), "not ready yet, accepting all the same"
+            ),
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+        let mut threads = Vec::new();
+        for index in 0..self.config.workers {
+            threads.push(workers::start(index, self.seed(index), &self.doors, &self.shared)?);
+        }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!(open = inbound.open() + outbound.open(), "stopping");
+        // Order: no new connections before those that are open are asked to end, or the last would never go.
+        accepting.send_replace(true);
+        self.doors.clear();
+        inbound.start();
+        outbound.start();
+        self.shared.telemetry.metrics.draining(true);
+        tokio::select! {
+            () = async { tokio::join!(inbound.finished(), outbound.finished()); } => {}
+            () = tokio::time::sleep(self.config.drain_grace) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        inbound.abort();
+        outbound.abort();
+        running.send_replace(true);
+        for thread in threads {
+            // A worker that panicked has said so.
+            let _ = thread.join();
+        }
+        self.shared.telemetry.shutdown(FLUSH).await;
+        Ok(())
+    }
+
+    /// Certificate and configuration: what the state directory holds is in force when this returns.
+    fn start_planes(&self) {
+        let control_plane = ControlPlane::new(&self.bootstrap);
+        let (pushed, bundles) = watch::channel(None);
+        let store = || Arc::clone(&self.store);
+        let (identity, identity_handle) =
+            Identity::new(&self.bootstrap, control_plane.clone(), store(), bundles);
+        let options = xds::Options {
+            upstreams: self.config.upstream.iter().map(|flag| flag.service.clone()).collect(),
+            control_plane: control_plane.clone(),
+            credentials: identity_handle.credentials.clone(),
+            store: store(),
+            trust_bundle: pushed,
+        };
+        let (state, telemetry) =
+            (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
+        let apply = move |update: xds::Update| {
+            state.apply(update.changes);
+            let collector = state.inbound().and_then(|listener| listener.tracing.endpoint.clone());
+            telemetry.tracing.set_collector(collector.as_deref());
+        };
+        let (client, xds_handle) = xds::Client::new(&self.bootstrap, options, Box::new(apply));
+        put_in_force(&identity_handle.credentials.borrow(), &self.shared);
+        tokio::spawn(identity.run());
+        tokio::spawn(client.run());
+        tokio::spawn(follow_credentials(identity_handle.credentials.clone(), self.shared.clone()));
+        tokio::spawn(follow_sync(xds_handle.sync.clone(), Arc::clone(&self.shared.telemetry)));
+    }
+
+    async fn ready(&self) {
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        while !self.readiness.missing().is_empty() {
+            look.tick().await;
+        }
+    }
+}
+
+impl App {
+    /// Different for every process and worker; balancing needs no more.
+    fn seed(&self, worker: usize) -> u64 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanos = u64::from(now.subsec_nanos()) ^ (now.as_secs() << 20);
+        nanos ^ (u64::from(std::process::id()) << 32) ^ ((worker as u64 + 1) << 52)
+    }
+}
+
+fn put_in_force(credentials: &Option<Arc<Credentials>>, shared: &Shared) {
+    let pair = credentials.as_deref().map(|own| (&own.leaf, &own.bundle));
+    if let Err(error) = shared.tls.set(pair) {
+        tracing::error!(%error, "the new certificate cannot be used, the old one stays");
+    }
+    if let Some(own) = credentials {
+        shared.telemetry.metrics.identity_not_after(own.leaf.not_after());
+    }
+}
+
+async fn follow_credentials(
+    mut credentials: watch::Receiver<Option<Arc<Credentials>>>,
+    shared: Shared,
+) {
+    while credentials.changed().await.is_ok() {
+        let now = credentials.borrow_and_update().clone();
+        put_in_force(&now, &shared);
+    }
+}
+
+async fn follow_sync(mut sync: watch::Receiver<SyncState>, telemetry: Arc<Telemetry>) {
+    loop {
+        {
+            let now = sync.borrow_and_update();
+            telemetry.metrics.config_stale(now.stale);
+            telemetry.metrics.xds_connected(now.connected);
+        }
+        if sync.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Closes connections that have been idle too long, of every cluster and every worker.
+async fn sweep(state: Arc<State>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    loop {
+        tick.tick().await;
+        for cluster in state.clusters().values() {
+            cluster.endpoints.iter().flat_map(|endpoint| &endpoint.pools).for_each(|p| p.sweep());
+        }
+    }
+}
