@@ -29,6 +29,7 @@
 //!   name up in a map, or waits for the control plane, a collector or a log.
 //! - Everything that grows has a bound, stated where it is declared.
 
+pub mod admin;
 pub mod app;
 pub mod body;
 pub mod bootstrap;
