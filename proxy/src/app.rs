@@ -13,6 +13,7 @@ mod admin;
 mod control;
 mod view;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -142,4 +143,19 @@ fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetr
     let access_log =
         AccessLog::open(config.access_log, &Sink::Stdout, &bootstrap.workload, &metrics)?;
     Ok(Telemetry { metrics, tracing, access_log })
+}
+
+/// `weft-proxy drain`: has the sidecar of that state directory take no more calls, and waits until it has none or
+/// its grace is over.
+///
+/// # Errors
+/// If no sidecar answers there.
+pub fn drain(state_dir: &Path) -> anyhow::Result<()> {
+    let socket = state_dir.join(admin::SOCKET);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime
+        .block_on(crate::admin::drain(&socket))
+        .with_context(|| format!("no sidecar answers at {}", socket.display()))?;
+    tracing::info!(%answer, "drained");
+    Ok(())
 }

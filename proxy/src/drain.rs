@@ -5,11 +5,9 @@
 //! it lives. The handshake: [`Trigger::start`] asks, connections finish what they have and drop their watch,
 //! [`Trigger::finished`] returns when the last is gone, [`Trigger::abort`] ends the wait.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Context as _;
 use tokio::sync::{Notify, watch};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,25 +144,4 @@ async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
     if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-/// `weft-proxy drain`: asks the sidecar of that state directory to take no more calls, and waits until it has
-/// none or its grace is over.
-///
-/// # Errors
-/// If no sidecar answers there.
-pub fn request(state_dir: &Path) -> anyhow::Result<()> {
-    use std::io::{Read as _, Write as _};
-    let socket = state_dir.join("admin.sock");
-    let mut stream = std::os::unix::net::UnixStream::connect(&socket)
-        .with_context(|| format!("no sidecar answers at {}", socket.display()))?;
-    stream.write_all(
-        b"POST /v1/drain HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 200") {
-        return Ok(());
-    }
-    anyhow::bail!("the sidecar at {} refused: {answer}", socket.display())
 }

@@ -82,7 +82,7 @@ pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
     log::start();
     let done = match command {
         config::Command::Run(config) => app::App::build(config).and_then(app::App::run),
-        config::Command::Drain { state_dir } => drain::request(&state_dir),
+        config::Command::Drain { state_dir } => app::drain(&state_dir),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,24 +1,18 @@
-//! What the sidecar tells about itself and lets itself be told: wires the handlers to what is in force.
+//! What the sidecar tells about itself and lets itself be told: fills `admin`'s endpoints with what is in force.
 
-use std::convert::Infallible;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 
 use super::{App, view};
+use crate::admin::{AdminSource, Answer, ConfigPart, Socket, serve_health, serve_socket};
 use crate::drain;
 use crate::readiness::Readiness;
 use crate::workers::Shared;
+
+/// Name of the admin socket in the state directory.
+pub(crate) const SOCKET: &str = "admin.sock";
 
 struct Source {
     shared: Shared,
@@ -27,95 +21,75 @@ struct Source {
     grace: Duration,
 }
 
+/// Opens the admin socket and, if there is to be one, the health port. Runs until the control thread ends.
+///
+/// # Errors
+/// If the socket cannot be bound.
 pub(super) fn start(app: &mut App, inbound: &Arc<drain::Trigger>) -> anyhow::Result<()> {
-    let source = Arc::new(Source {
+    let source: Arc<dyn AdminSource> = Arc::new(Source {
         shared: app.shared.clone(),
         readiness: app.readiness.clone(),
         inbound: Arc::clone(inbound),
         grace: app.config.drain_grace,
     });
     if let Some(socket) = app.health.take() {
-        let (listener, source) = (TcpListener::from_std(socket)?, Arc::clone(&source));
+        let source = Arc::clone(&source);
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                serve(stream, Arc::clone(&source), false);
+            if let Err(error) = serve_health(socket, source).await {
+                tracing::error!(%error, "the health port is closed");
             }
         });
     }
-    let path = app.store.directory().join("admin.sock");
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            serve(stream, Arc::clone(&source), true);
-        }
-    });
+    let socket = Socket::bind(&app.store.directory().join(SOCKET))?;
+    tokio::spawn(serve_socket(socket, source));
     Ok(())
 }
 
-fn serve<S>(stream: S, source: Arc<Source>, private: bool)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: Request<Incoming>| {
-        let source = Arc::clone(&source);
-        async move { Ok::<_, Infallible>(source.answer(&request, private).await) }
-    });
-    let http = hyper::server::conn::http1::Builder::new();
-    tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
-}
-
-impl Source {
-    async fn answer(&self, request: &Request<Incoming>, private: bool) -> Response<Full<Bytes>> {
-        let state = &self.shared.state;
-        match (request.method(), request.uri().path(), private) {
-            (&Method::GET, "/ready", _) => self.ready(),
-            (&Method::GET, "/live", _) => text(StatusCode::OK, "live\n".to_owned()),
-            (&Method::GET, "/metrics", _) => {
-                text(StatusCode::OK, self.shared.telemetry.metrics.encode())
-            }
-            (&Method::GET, "/v1/version", true) => {
-                json_answer(&json!({ "version": env!("CARGO_PKG_VERSION") }))
-            }
-            (&Method::GET, "/v1/config/routes", true) => json_answer(&view::routes(state)),
-            (&Method::GET, "/v1/config/clusters", true) => json_answer(&view::clusters(state)),
-            (&Method::GET, "/v1/config/endpoints", true) => json_answer(&view::endpoints(state)),
-            (&Method::GET, "/v1/config/listeners", true) => json_answer(&view::listeners(state)),
-            (&Method::GET, "/v1/config/certificate", true) => {
-                json_answer(&view::certificate(&self.shared.tls))
-            }
-            (&Method::POST, "/v1/drain", true) => self.drain().await,
-            _ => text(StatusCode::NOT_FOUND, "no such path\n".to_owned()),
-        }
-    }
-
-    fn ready(&self) -> Response<Full<Bytes>> {
+impl AdminSource for Source {
+    fn missing(&self) -> Vec<String> {
         let mut missing = self.readiness.missing();
         if self.inbound.is_draining() {
             missing.push("draining".to_owned());
         }
-        if missing.is_empty() {
-            text(StatusCode::OK, "ready\n".to_owned())
-        } else {
-            text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join("; ")))
+        missing
+    }
+
+    fn metrics(&self) -> String {
+        self.shared.telemetry.metrics.encode()
+    }
+
+    fn config(&self, part: ConfigPart) -> Value {
+        let state = &self.shared.state;
+        match part {
+            ConfigPart::Routes => view::routes(state),
+            ConfigPart::Clusters => view::clusters(state),
+            ConfigPart::Endpoints => view::endpoints(state),
+            ConfigPart::Listeners => view::listeners(state),
+            ConfigPart::Certificate => view::certificate(&self.shared.tls),
         }
     }
 
-    async fn drain(&self) -> Response<Full<Bytes>> {
-        self.inbound.start();
-        self.shared.telemetry.metrics.draining(true);
-        let finished = tokio::time::timeout(self.grace, self.inbound.finished()).await.is_ok();
-        json_answer(&json!({ "drained": finished, "open": self.inbound.open() }))
+    fn stats(&self) -> Value {
+        let spans = self.shared.telemetry.tracing.counts();
+        json!({
+            "workload": &*self.shared.workload,
+            "inbound_connections": self.inbound.open(),
+            "draining": self.inbound.is_draining(),
+            "collector": self.shared.telemetry.tracing.collector(),
+            "spans": {
+                "started": spans.started, "exported": spans.exported, "dropped": spans.dropped,
+            },
+            "log_lines_dropped": self.shared.telemetry.access_log.dropped(),
+        })
     }
-}
 
-fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response
-}
-
-fn json_answer(value: &Value) -> Response<Full<Bytes>> {
-    text(StatusCode::OK, format!("{value}\n"))
+    fn drain(&self) -> Answer {
+        let (inbound, grace) = (Arc::clone(&self.inbound), self.grace);
+        inbound.start();
+        self.shared.telemetry.metrics.draining(true);
+        Box::pin(async move {
+            let drained = tokio::time::timeout(grace, inbound.finished()).await.is_ok();
+            json!({ "drained": drained, "open": inbound.open() })
+        })
+    }
 }
