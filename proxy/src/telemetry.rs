@@ -12,6 +12,7 @@
 
 pub mod access_log;
 pub mod metrics;
+pub mod report;
 pub mod trace;
 
 use std::net::SocketAddr;

@@ -50,6 +50,17 @@ struct Gauges {
     draining: AtomicBool,
 }
 
+/// What the process last said of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Seconds since the Unix epoch; 0 while there is no leaf.
+    pub(crate) identity_not_after: i64,
+    /// Served from the last good configuration?
+    pub(crate) stale: bool,
+    /// Draining?
+    pub(crate) draining: bool,
+}
+
 /// A value that is read when somebody scrapes.
 struct Reading {
     what: &'static Description,
@@ -88,8 +99,8 @@ impl Metrics {
     }
 
     /// What the edges counted since the last call. Edges that nobody used for 15 minutes go away with it.
-    /// There is one caller, the report to the control plane: two would share the counts between them.
-    pub fn drain(&self, now: Instant, take: impl FnMut(&Arc<EdgeKey>, Delta)) {
+    /// There is one caller, [`super::report`]: two would share the counts between them.
+    pub(crate) fn drain(&self, now: Instant, take: impl FnMut(&Arc<EdgeKey>, Delta)) {
         self.0.edges.drain(now, KEPT_UNUSED, take);
     }
 
@@ -112,6 +123,16 @@ impl Metrics {
     /// Is the proxy draining?
     pub fn draining(&self, draining: bool) {
         self.0.gauges.draining.store(draining, Relaxed);
+    }
+
+    /// As last set.
+    pub(crate) fn standing(&self) -> Standing {
+        let gauges = &self.0.gauges;
+        Standing {
+            identity_not_after: gauges.identity_not_after.load(Relaxed),
+            stale: gauges.config_stale.load(Relaxed),
+            draining: gauges.draining.load(Relaxed),
+        }
     }
 
     /// Has a value read at each scrape. Call it once per description, at start.

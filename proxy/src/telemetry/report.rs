@@ -1,0 +1,263 @@
+//! Golden metrics to the control plane (`weft.telemetry.v1`): once a second, what the edges counted since the
+//! last report. Run by `app` on the control thread; reads the counters and touches nothing else.
+//!
+//! While the control plane is away nothing is taken from the counters, which go on counting: they are the
+//! memory of an outage, whatever its length. What was taken is kept until it is acknowledged and then goes
+//! first on the next stream. Where an acknowledgement is lost on its way, that one report counts twice.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+use weft_proto::telemetry as wire;
+use weft_proto::telemetry::telemetry_client::TelemetryClient;
+
+use super::Telemetry;
+use super::metrics::{Delta, Direction, EdgeKey, Standing};
+use crate::control_channel::{Backoff, random_unit};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// A sign of life when there is nothing to count.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Limit on the server's first sign, and on each acknowledgement.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bound on one message: about 300 bytes an edge.
+const EDGES_PER_MESSAGE: usize = 1000;
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// A channel in the making.
+pub type Connecting = Pin<Box<dyn Future<Output = Result<Channel, String>> + Send>>;
+
+/// The client of the control plane's telemetry service.
+pub struct Reporter {
+    workload: String,
+    telemetry: Arc<Telemetry>,
+    connect: Box<dyn Fn() -> Connecting + Send + Sync>,
+    /// Taken from the counters and not acknowledged. Bound: filled only when it is empty, with at most as many
+    /// edges as there are.
+    unacknowledged: VecDeque<Vec<wire::EdgeDelta>>,
+    said: Option<(Standing, Instant)>,
+    period: Duration,
+}
+
+/// An open stream: one report is on its way at a time.
+struct Stream {
+    reports: mpsc::Sender<wire::ReportRequest>,
+    acks: Streaming<wire::ReportAck>,
+}
+
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reporter({})", self.workload)
+    }
+}
+
+impl Reporter {
+    /// A reporter of the workload (`product-v1.shop`). `connect` gives a channel that is authenticated as it;
+    /// it is asked for another one whenever a stream has ended, and may wait.
+    pub fn new(
+        workload: &str,
+        telemetry: Arc<Telemetry>,
+        connect: impl Fn() -> Connecting + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            telemetry,
+            connect: Box::new(connect),
+            unacknowledged: VecDeque::new(),
+            said: None,
+            period: PERIOD,
+        }
+    }
+
+    /// Reports until `stop` is true or its sender is gone; then once more, if a stream is open.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+        let mut told = false;
+        loop {
+            let error = match self.session(&mut stop, &mut backoff, &mut told).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            // One line for an outage, not one for each try.
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(%error, "no reports to the control plane");
+            }
+            tokio::select! {
+                () = stopped(&mut stop) => return,
+                () = tokio::time::sleep(backoff.next(random_unit())) => {}
+            }
+        }
+    }
+
+    /// One stream, from its opening to its end. Fine if the proxy stops; else says why it ended.
+    async fn session(
+        &mut self,
+        stop: &mut watch::Receiver<bool>,
+        backoff: &mut Backoff,
+        told: &mut bool,
+    ) -> Result<(), String> {
+        let mut stream = tokio::select! {
+            stream = self.open() => stream?,
+            () = stopped(stop) => return Ok(()),
+        };
+        self.said = None;
+        let mut tick = tokio::time::interval(self.period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let last = tokio::select! {
+                _ = tick.tick() => false,
+                () = stopped(stop) => true,
+                ack = stream.acks.message() => return Err(unexpected(ack)),
+            };
+            self.report(&mut stream).await?;
+            backoff.reset();
+            if std::mem::take(told) {
+                tracing::info!("reports to the control plane again");
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Stream, String> {
+        let channel = (self.connect)().await?;
+        let (reports, outgoing) = mpsc::channel(1);
+        let mut client = TelemetryClient::new(channel);
+        let opening = client.report(ReceiverStream::new(outgoing));
+        let opened = tokio::time::timeout(PATIENCE, opening).await;
+        let acks = opened
+            .map_err(|_| "the stream did not open".to_owned())?
+            .map_err(|status| text(&status))?;
+        Ok(Stream { reports, acks: acks.into_inner() })
+    }
+
+    /// Sends what there is to say, if there is anything, and waits until it is acknowledged.
+    async fn report(&mut self, stream: &mut Stream) -> Result<(), String> {
+        if self.unacknowledged.is_empty() {
+            self.take();
+        }
+        let standing = self.telemetry.metrics.standing();
+        let known = self
+            .said
+            .as_ref()
+            .is_some_and(|(said, at)| *said == standing && at.elapsed() < SILENCE);
+        if self.unacknowledged.is_empty() && !known {
+            self.unacknowledged.push_back(Vec::new());
+        }
+        while let Some(edges) = self.unacknowledged.front() {
+            let report = self.message(edges.clone(), standing);
+            stream.exchange(report).await?;
+            self.unacknowledged.pop_front();
+            self.said = Some((standing, Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// Takes what the edges counted.
+    fn take(&mut self) {
+        let mut deltas = Vec::new();
+        let now = Instant::now().into_std();
+        self.telemetry.metrics.drain(now, |key, delta| deltas.push(to_wire(key, delta)));
+        while !deltas.is_empty() {
+            let rest = deltas.split_off(deltas.len().min(EDGES_PER_MESSAGE));
+            self.unacknowledged.push_back(std::mem::replace(&mut deltas, rest));
+        }
+    }
+
+    fn message(&self, edges: Vec<wire::EdgeDelta>, standing: Standing) -> wire::ReportRequest {
+        let spans = self.telemetry.tracing.counts();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        wire::ReportRequest {
+            workload: self.workload.clone(),
+            at: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+            edges,
+            proxy: Some(wire::ProxyState {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                leaf_not_after: standing.identity_not_after,
+                spans_started: spans.started,
+                spans_exported: spans.exported,
+                spans_dropped: spans.dropped,
+                stale: standing.stale,
+                draining: standing.draining,
+            }),
+        }
+    }
+}
+
+impl Stream {
+    /// Sends a report and waits for its acknowledgement.
+    async fn exchange(&mut self, report: wire::ReportRequest) -> Result<(), String> {
+        let exchange = async {
+            if self.reports.send(report).await.is_err() {
+                // The end of the stream says why.
+                return Err(unexpected(self.acks.message().await));
+            }
+            match self.acks.message().await {
+                Ok(Some(wire::ReportAck {})) => Ok(()),
+                end => Err(unexpected(end)),
+            }
+        };
+        let answered = tokio::time::timeout(PATIENCE, exchange).await;
+        answered.unwrap_or_else(|_| Err("a report was not acknowledged".to_owned()))
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn text(status: &Status) -> String {
+    format!("{:?}: {}", status.code(), status.message())
+}
+
+fn unexpected(ack: Result<Option<wire::ReportAck>, Status>) -> String {
+    match ack {
+        Ok(Some(wire::ReportAck {})) => "an acknowledgement of nothing".to_owned(),
+        Ok(None) => "the control plane ended the stream".to_owned(),
+        Err(status) => text(&status),
+    }
+}
+
+fn to_wire(key: &EdgeKey, delta: Delta) -> wire::EdgeDelta {
+    let direction = match key.direction {
+        Direction::Outbound => wire::Direction::Outbound,
+        Direction::Inbound => wire::Direction::Inbound,
+    };
+    wire::EdgeDelta {
+        direction: direction.into(),
+        peer: key.peer.clone(),
+        route: key.route.clone(),
+        backend: key.backend.clone(),
+        requests: delta.requests,
+        failures: delta.failures,
+        retries: delta.retries,
+        mtls: delta.mtls,
+        latency: delta
+            .latency
+            .into_iter()
+            .map(|(index, count)| wire::Bucket { index, count })
+            .collect(),
+        connections: delta.connections,
+        bytes_sent: delta.bytes_sent,
+        bytes_received: delta.bytes_received,
+        errors: delta
+            .errors
+            .into_iter()
+            .map(|(token, count)| (token.as_str().to_owned(), count))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

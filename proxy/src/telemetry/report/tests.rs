@@ -1,0 +1,249 @@
+//! Against a scripted control plane in this process: whatever it does, the acknowledged deltas add up to what
+//! was counted.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::{Endpoint, Server};
+use tonic::{Request, Response, Status, Streaming};
+use weft_proto::telemetry as wire;
+use weft_proto::telemetry::telemetry_server::{self, TelemetryServer};
+
+use super::{Connecting, EDGES_PER_MESSAGE, Reporter};
+use crate::error::Token;
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::{Direction, EdgeKey, Observation};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the control plane does on one stream.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// Refuses it.
+    Refuse,
+    /// Acknowledges so many reports, reads one more and ends.
+    EndAfter(usize),
+    /// Acknowledges all.
+    Acknowledge,
+}
+
+struct ControlPlane {
+    /// One for each stream; the last one for all further ones.
+    script: Vec<Act>,
+    streams: Arc<AtomicUsize>,
+    acknowledged: mpsc::UnboundedSender<wire::ReportRequest>,
+}
+
+#[tonic::async_trait]
+impl telemetry_server::Telemetry for ControlPlane {
+    type ReportStream = ReceiverStream<Result<wire::ReportAck, Status>>;
+
+    async fn report(
+        &self,
+        request: Request<Streaming<wire::ReportRequest>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
+        let stream = self.streams.fetch_add(1, Relaxed);
+        let most = match self.script[stream.min(self.script.len() - 1)] {
+            Act::Refuse => return Err(Status::permission_denied("not you")),
+            Act::EndAfter(most) => most,
+            Act::Acknowledge => usize::MAX,
+        };
+        let (acks, answer) = mpsc::channel(1);
+        let mut reports = request.into_inner();
+        let acknowledged = self.acknowledged.clone();
+        tokio::spawn(async move {
+            for count in 0.. {
+                let Ok(Some(report)) = reports.message().await else { return };
+                if count == most {
+                    return;
+                }
+                acknowledged.send(report).unwrap();
+                acks.send(Ok(wire::ReportAck {})).await.unwrap();
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(answer)))
+    }
+}
+
+/// A control plane with its reporter, which reports every few milliseconds.
+struct Mesh {
+    telemetry: Arc<Telemetry>,
+    acknowledged: mpsc::UnboundedReceiver<wire::ReportRequest>,
+    streams: Arc<AtomicUsize>,
+    stop: watch::Sender<bool>,
+    reporter: JoinHandle<()>,
+}
+
+fn connect(address: SocketAddr) -> impl Fn() -> Connecting {
+    move || {
+        Box::pin(async move {
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+            endpoint.connect().await.map_err(|error| error.to_string())
+        })
+    }
+}
+
+async fn mesh(script: &[Act]) -> Mesh {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, acknowledged) = mpsc::unbounded_channel();
+    let streams = Arc::new(AtomicUsize::new(0));
+    let service =
+        ControlPlane { script: script.to_vec(), streams: streams.clone(), acknowledged: sender };
+    tokio::spawn(
+        Server::builder()
+            .add_service(TelemetryServer::new(service))
+            .serve_with_incoming(TcpListenerStream::new(listener)),
+    );
+    let telemetry = Arc::new(Telemetry::default());
+    let mut reporter = Reporter::new("web-v1.shop", telemetry.clone(), connect(address));
+    reporter.period = Duration::from_millis(5);
+    let (stop, stopped) = watch::channel(false);
+    let reporter = tokio::spawn(reporter.run(stopped));
+    Mesh { telemetry, acknowledged, streams, stop, reporter }
+}
+
+fn key(peer: &str) -> EdgeKey {
+    EdgeKey {
+        direction: Direction::Outbound,
+        peer: peer.into(),
+        route: "HTTPRoute/shop/web#0".into(),
+        backend: "product-v2.shop:8080".into(),
+    }
+}
+
+fn request(status: u16) -> Observation {
+    Observation {
+        status,
+        grpc_status: None,
+        duration: Duration::from_millis(1),
+        retries: 1,
+        mtls: true,
+        error: (status >= 500).then_some(Token::ConnectionRefused),
+    }
+}
+
+impl Mesh {
+    async fn next(&mut self) -> wire::ReportRequest {
+        tokio::time::timeout(DEADLINE, self.acknowledged.recv()).await.unwrap().unwrap()
+    }
+
+    /// Requests per peer, once there are as many as expected; more would fail the test at once.
+    async fn sum(&mut self, expected: u64) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        while sums.values().sum::<u64>() < expected {
+            for edge in self.next().await.edges {
+                *sums.entry(edge.peer).or_default() += edge.requests;
+            }
+        }
+        sums
+    }
+}
+
+#[tokio::test]
+async fn a_report_in_full() {
+    let mut mesh = mesh(&[Act::Acknowledge]).await;
+    let metrics = &mesh.telemetry.metrics;
+    metrics.identity_not_after(SystemTime::UNIX_EPOCH + Duration::from_secs(99));
+    metrics.config_stale(true);
+    let edge = metrics.edge(key("product.shop:8080"));
+    edge.observe(&request(503));
+    edge.connection_opened(false);
+    edge.connection_closed(3, 4, None);
+    let report = mesh.next().await;
+    let report = if report.edges.is_empty() { mesh.next().await } else { report };
+    assert_eq!(report.workload, "web-v1.shop");
+    assert!(report.at > 1_700_000_000);
+    let proxy = report.proxy.unwrap();
+    assert_eq!((proxy.leaf_not_after, proxy.stale, proxy.draining), (99, true, false));
+    let index = u32::try_from(weft_proto::latency::index(1000)).unwrap();
+    let expected = wire::EdgeDelta {
+        direction: wire::Direction::Outbound.into(),
+        peer: "product.shop:8080".into(),
+        route: "HTTPRoute/shop/web#0".into(),
+        backend: "product-v2.shop:8080".into(),
+        requests: 1,
+        failures: 1,
+        retries: 1,
+        mtls: 1,
+        latency: vec![wire::Bucket { index, count: 1 }],
+        connections: 1,
+        bytes_sent: 3,
+        bytes_received: 4,
+        errors: [("connection_refused".to_owned(), 1)].into(),
+    };
+    assert_eq!(report.edges, [expected]);
+}
+
+#[tokio::test]
+async fn deltas_add_up_across_refusals_and_broken_streams() {
+    let script =
+        [Act::Refuse, Act::EndAfter(0), Act::EndAfter(1), Act::EndAfter(3), Act::Acknowledge];
+    let mut mesh = mesh(&script).await;
+    let edges = ["a", "b"].map(|peer| mesh.telemetry.metrics.edge(key(peer)));
+    // As long as there are streams to break: requests all the time.
+    let mut counted = 0;
+    while mesh.streams.load(Relaxed) < script.len() {
+        edges.iter().for_each(|edge| edge.observe(&request(200)));
+        counted += 1;
+        tokio::task::yield_now().await;
+    }
+    let expected = BTreeMap::from([("a".to_owned(), counted), ("b".to_owned(), counted)]);
+    assert_eq!(mesh.sum(2 * counted).await, expected);
+}
+
+#[tokio::test]
+async fn a_change_of_standing_is_told_at_once_and_silence_is_kept() {
+    let mut mesh = mesh(&[Act::Acknowledge]).await;
+    assert!(!mesh.next().await.proxy.unwrap().draining);
+    mesh.telemetry.metrics.draining(true);
+    // Ten seconds of silence would be more than a thousand of its periods.
+    let next = mesh.next().await;
+    assert!(next.proxy.unwrap().draining, "nothing in between");
+}
+
+#[tokio::test]
+async fn many_edges_are_told_in_several_messages() {
+    let mut mesh = mesh(&[Act::EndAfter(1), Act::Acknowledge]).await;
+    let count = 2 * EDGES_PER_MESSAGE as u64 + 1;
+    for n in 0..count {
+        mesh.telemetry.metrics.edge(key(&n.to_string())).observe(&request(200));
+    }
+    let mut largest = 0;
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    while sums.len() < usize::try_from(count).unwrap() {
+        let edges = mesh.next().await.edges;
+        largest = largest.max(edges.len());
+        edges.into_iter().for_each(|edge| *sums.entry(edge.peer).or_default() += edge.requests);
+    }
+    assert!(sums.values().all(|requests| *requests == 1));
+    assert_eq!(largest, EDGES_PER_MESSAGE);
+}
+
+#[tokio::test]
+async fn the_last_requests_are_reported_at_the_end() {
+    let mut mesh = mesh(&[Act::Acknowledge]).await;
+    let _ = mesh.next().await;
+    mesh.telemetry.metrics.edge(key("a")).observe(&request(200));
+    mesh.stop.send_replace(true);
+    tokio::time::timeout(DEADLINE, &mut mesh.reporter).await.unwrap().unwrap();
+    assert_eq!(mesh.sum(1).await, BTreeMap::from([("a".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn without_a_control_plane_the_end_is_not_delayed() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let telemetry = Arc::new(Telemetry::default());
+    let (stop, stopped) = watch::channel(false);
+    let reporter = Reporter::new("web-v1.shop", telemetry, connect(unused));
+    let reporter = tokio::spawn(reporter.run(stopped));
+    drop(stop);
+    tokio::time::timeout(DEADLINE, reporter).await.unwrap().unwrap();
+}
