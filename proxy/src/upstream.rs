@@ -105,6 +105,10 @@ fn classify(error: &hyper::Error, mesh: bool) -> Error {
     if let Some(h2) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
         return classify_h2(h2);
     }
+    if mesh && let Some(alert) = refused_certificate(error) {
+        let message = format!("the other side refuses this workload's certificate: {alert:?}");
+        return Error::unprocessed(Token::TlsCertificateError, message);
+    }
     // A sidecar ends a connection with a TLS close_notify only between requests: after a request that it has
     // begun to read it answers first, and when it dies it sends none. So an orderly end before the first byte
     // of a response means that the request was not read. rustls reports the disorderly end as an I/O error.
@@ -118,6 +122,27 @@ fn classify(error: &hyper::Error, mesh: bool) -> Error {
         return Error::new(Token::ResponseError, describe(error));
     }
     Error::new(Token::ConnectionTerminated, describe(error))
+}
+
+/// In TLS 1.3 a client learns only when it reads that its certificate was refused. The server sends such an alert
+/// before it has delivered a byte of ours to anybody (RFC 8446 §4.4.2.4).
+fn refused_certificate(error: &hyper::Error) -> Option<rustls::AlertDescription> {
+    use rustls::AlertDescription as Alert;
+    use std::error::Error as _;
+    let io = error.source()?.downcast_ref::<std::io::Error>()?;
+    match io.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::AlertReceived(
+            alert @ (Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::CertificateRequired),
+        ) => Some(*alert),
+        _ => None,
+    }
 }
 
 fn classify_h2(error: &h2::Error) -> Error {

@@ -36,7 +36,7 @@ pub(super) async fn send(
                 Err(error) => return Err(Failure { error, request: Some(Box::new(request)) }),
             },
         };
-        if sender.ready().await.is_err() && is_reused {
+        if is_reused && !is_free(&sender).await {
             continue;
         }
         let mut failure = match sender.try_send_request(request).await {
@@ -60,6 +60,15 @@ pub(super) async fn send(
     }
 }
 
+/// A connection whose response ended before its request did is still busy with the request: nobody waits for
+/// that. One turn of the scheduler is enough for a connection that has only just become free.
+async fn is_free(sender: &http1::SendRequest<Body>) -> bool {
+    if !sender.is_ready() {
+        tokio::task::yield_now().await;
+    }
+    sender.is_ready()
+}
+
 async fn open(
     upstream: &Upstream,
     endpoint: &Arc<Endpoint>,
@@ -67,12 +76,16 @@ async fn open(
 ) -> Result<http1::SendRequest<Body>, Error> {
     let (io, open) = connect(upstream, endpoint, Protocol::Http1, timeout).await?;
     let handshake = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(io)).await;
-    let (sender, connection) = handshake
-        .map_err(|error| Error::unprocessed(Token::ConnectionTerminated, error.to_string()))?;
+    let (mut sender, connection) = handshake.map_err(|error| unopened(&error))?;
     tokio::spawn(async move {
         // Its failures reach whoever waits for the response.
         let _ = connection.await;
         drop(open);
     });
+    sender.ready().await.map_err(|error| unopened(&error))?;
     Ok(sender)
+}
+
+fn unopened(error: &hyper::Error) -> Error {
+    Error::unprocessed(Token::ConnectionTerminated, error.to_string())
 }
