@@ -51,10 +51,12 @@ pub(crate) struct Pair {
     pub(crate) seen: Arc<AtomicUsize>,
     /// The caller's configuration.
     pub(crate) state: Arc<State>,
+    /// Whom both sidecars trust.
+    pub(crate) authority: Authority,
     /// Drains the receiving sidecar.
     pub(crate) drain: drain::Trigger,
     /// Keeps the listeners open.
-    _stop: watch::Sender<bool>,
+    pub(crate) stop: watch::Sender<bool>,
 }
 
 /// Settings of a [`Pair`]; what is `None` takes the ordinary value.
@@ -98,7 +100,21 @@ impl Pair {
         let expected = setup.expected.unwrap_or("spiffe://test.local/ns/test/sa/app");
         state.apply(changes(&setup, protocol, &[(inbound, Some(expected))]));
         let entry = start_outbound(tls(&authority, "caller"), &state, stopped);
-        Self { entry, inbound, seen, state, drain, _stop: stop }
+        Self { entry, inbound, seen, state, authority, drain, stop }
+    }
+
+    /// A second sidecar of the same identity, with nobody behind it.
+    pub(crate) async fn deserted(&self) -> SocketAddr {
+        let nobody = app(None, Arc::default(), true).await;
+        let (_, source) = drain::channel();
+        let tls = tls(&self.authority, "app");
+        start_inbound(
+            tls,
+            nobody,
+            (AppProtocol::Http, MtlsMode::Strict),
+            source,
+            self.stop.subscribe(),
+        )
     }
 
     pub(crate) fn seen(&self) -> usize {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -58,23 +59,22 @@ async fn another_identity_than_the_expected_one_gets_no_request() {
 }
 
 #[tokio::test]
-async fn a_post_to_an_application_that_is_not_there_is_tried_at_the_next_endpoint() {
-    let absent = Pair::start(Setup { no_app: true, ..Setup::default() }).await;
+async fn a_post_to_an_application_that_is_not_there_goes_whole_to_the_next_endpoint() {
     let retry = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
-    let pair = Pair::start(Setup { retry: retry.clone(), ..Setup::default() }).await;
+    let echo: Handler = Arc::new(|request| {
+        Response::new(request.body().size_hint().exact().unwrap().to_string().into())
+    });
+    let pair =
+        Pair::start(Setup { retry: retry.clone(), handler: Some(echo), ..Setup::default() }).await;
     let id = Some("spiffe://test.local/ns/test/sa/app");
-    // The other pair's sidecar has another root: its handshake fails, which is as safe to repeat.
+    let endpoints = [(pair.deserted().await, id), (pair.inbound, id)];
     let setup = Setup { retry, ..Setup::default() };
-    pair.state.apply(changes(
-        &setup,
-        AppProtocol::Http,
-        &[(absent.inbound, id), (pair.inbound, id)],
-    ));
-    for _ in 0..8 {
-        let (status, _, _) = send(pair.entry, post("x")).await;
-        assert_eq!(status, StatusCode::OK);
+    pair.state.apply(changes(&setup, AppProtocol::Http, &endpoints));
+    for sent in 1..=8 {
+        let (status, _, body) = send(pair.entry, post(&"x".repeat(60_000))).await;
+        assert_eq!((status, body.as_str()), (StatusCode::OK, "60000"));
+        assert_eq!(pair.seen(), sent);
     }
-    assert_eq!(pair.seen(), 8);
 }
 
 #[tokio::test]
@@ -174,21 +174,17 @@ async fn opaque_bytes_keep_their_half_close() {
         stream.write_all(&heard).await.unwrap();
     });
     let pair = Pair::start(Setup { protocol: Some(AppProtocol::Tcp), ..Setup::default() }).await;
-    let authority = crate::testing::authority();
-    let (_stop, stopped) = tokio::sync::watch::channel(false);
     let (_trigger, source) = crate::drain::channel();
     let inbound = crate::testing::start_inbound(
-        crate::testing::tls(&authority, "app"),
+        crate::testing::tls(&pair.authority, "app"),
         echo,
         (AppProtocol::Tcp, MtlsMode::Strict),
         source,
-        stopped.clone(),
+        pair.stop.subscribe(),
     );
     let id = Some("spiffe://test.local/ns/test/sa/app");
     pair.state.apply(changes(&Setup::default(), AppProtocol::Tcp, &[(inbound, id)]));
-    let caller = crate::testing::tls(&authority, "caller");
-    let entry = crate::testing::start_outbound(caller, &pair.state, stopped);
-    let mut stream = TcpStream::connect(entry).await.unwrap();
+    let mut stream = TcpStream::connect(pair.entry).await.unwrap();
     stream.write_all(b"abc").await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answer = String::new();
