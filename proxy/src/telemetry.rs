@@ -155,4 +155,6 @@ fn clip(text: &str, most: usize) -> &str {
 }
 
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 pub(crate) mod tests;
