@@ -7,12 +7,15 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
 
 use super::{App, HOLD, Stopping, admin};
 use crate::control_channel::ControlPlane;
 use crate::identity::{Credentials, Identity};
 use crate::state::State;
 use crate::telemetry::Telemetry;
+use crate::telemetry::report::Reporter;
 use crate::workers::{self, Shared};
 use crate::xds::{self, SyncState};
 
@@ -34,7 +37,7 @@ impl App {
     async fn control(mut self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        self.start_planes();
+        let reporting = self.start_planes();
         let Stopping { inbound, outbound, accepting, running } =
             self.stopping.take().context("a sidecar runs once")?;
         let inbound = Arc::new(inbound);
@@ -76,12 +79,16 @@ impl App {
             // A worker that panicked has said so.
             let _ = thread.join();
         }
-        self.shared.telemetry.shutdown(FLUSH).await;
+        // Order: the workers have ended, so the last report and the last spans are complete.
+        let _ = tokio::time::timeout(FLUSH, async {
+            tokio::join!(reporting, self.shared.telemetry.shutdown(FLUSH))
+        })
+        .await;
         Ok(())
     }
 
     /// Certificate and configuration: what the state directory holds is in force when this returns.
-    fn start_planes(&self) {
+    fn start_planes(&self) -> JoinHandle<()> {
         let control_plane = ControlPlane::new(&self.bootstrap);
         let (pushed, bundles) = watch::channel(None);
         let store = || Arc::clone(&self.store);
@@ -103,10 +110,17 @@ impl App {
         };
         let (client, xds_handle) = xds::Client::new(&self.bootstrap, options, Box::new(apply));
         put_in_force(&identity_handle.credentials.borrow(), &self.shared);
+        let credentials = identity_handle.credentials.clone();
+        let reporter = Reporter::new(
+            &self.bootstrap.workload,
+            Arc::clone(&self.shared.telemetry),
+            move || Box::pin(authenticated(control_plane.clone(), credentials.clone())),
+        );
         tokio::spawn(identity.run());
         tokio::spawn(client.run());
         tokio::spawn(follow_credentials(identity_handle.credentials.clone(), self.shared.clone()));
         tokio::spawn(follow_sync(xds_handle.sync.clone(), Arc::clone(&self.shared.telemetry)));
+        tokio::spawn(reporter.run(self.shared.stop.running.clone()))
     }
 
     async fn ready(&self) {
@@ -134,6 +148,16 @@ fn put_in_force(credentials: &Option<Arc<Credentials>>, shared: &Shared) {
     if let Some(own) = credentials {
         shared.telemetry.metrics.identity_not_after(own.leaf.not_after());
     }
+}
+
+/// A channel to the control plane as this workload; waits until it can prove to be it.
+async fn authenticated(
+    control_plane: ControlPlane,
+    mut credentials: watch::Receiver<Option<Arc<Credentials>>>,
+) -> Result<Channel, String> {
+    let own = credentials.wait_for(Option::is_some).await;
+    let own = own.map_err(|_| "the proxy is stopping".to_owned())?.clone();
+    control_plane.channel(own.as_deref()).await.map_err(|error| error.to_string())
 }
 
 async fn follow_credentials(
