@@ -163,6 +163,9 @@ fn redirect_to(redirect: &Redirect, port: u16) -> RedirectAction {
     let kept = (redirect.scheme.is_none() && port != 80).then_some(port);
     let path = match (&redirect.full_path, &redirect.prefix) {
         (Some(path), _) => Some(PathRewriteSpecifier::PathRedirect(path.clone())),
+        (None, Some(prefix)) if prefix.is_empty() => {
+            Some(PathRewriteSpecifier::PrefixRewrite("/".to_owned()))
+        }
         (None, Some(prefix)) => Some(PathRewriteSpecifier::PrefixRewrite(prefix.clone())),
         (None, None) => None,
     };

@@ -87,9 +87,13 @@ fn version<M: Annotated>(message: &mut M) -> Version {
     let mut taken = taken.into_iter();
     message.each_metadata(&mut |metadata| *metadata = taken.next().flatten());
 
-    let hash = digest(&SHA256, &bytes);
-    let head = hash.as_ref().iter().take(8);
-    Version(head.fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    Version(hash(&bytes))
+}
+
+/// The first 8 bytes of SHA-256: the same in every process and on every machine.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    let digest = digest(&SHA256, bytes);
+    digest.as_ref().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// Unambiguous bytes: every text with its length, every list with its count.

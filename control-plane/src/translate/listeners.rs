@@ -1,7 +1,6 @@
 //! Outbound listeners: one for each port of a Service, named like it. Every proxy may see them; which of
 //! them it uses, its applications decide by what they call.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use weft_proto::envoy::core::TrafficDirection;
@@ -20,7 +19,6 @@ const DETECT_TIMEOUT: Duration = Duration::from_millis(200);
 /// The Listener of one Service port.
 pub(super) fn outbound(port: &Port<'_>, config: &MeshConfig) -> Resource {
     let name = &port.name;
-    let ip = port.service.cluster_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let detect = port.port.protocol == AppProtocol::Detect;
     let http = || filters::http(name, filters::rds(name), config);
     let tcp = || filters::tcp(name, name);
@@ -32,9 +30,8 @@ pub(super) fn outbound(port: &Port<'_>, config: &MeshConfig) -> Resource {
     let listener = Listener {
         name: name.clone(),
         traffic_direction: TrafficDirection::Outbound.into(),
-        address: Some(address(ip, port.port.port)),
-        // Connections come from the one redirected or explicit socket of the proxy. Not bound, listeners
-        // may also share an address, as those of Services without a cluster IP do.
+        address: Some(address(port.address, port.port.port)),
+        // Connections come from the one redirected or explicit socket of the proxy.
         bind_to_port: Some(boolean(false)),
         metadata: Some(source(&port.service.origin)),
         listener_filters: if detect { vec![filters::http_inspector()] } else { vec![] },

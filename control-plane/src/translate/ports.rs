@@ -2,10 +2,12 @@
 //! endpoints behind it. References are looked up once here, by index, so that a translation costs what it
 //! makes and not services times workloads.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use weft_proto::names;
 
+use super::encode::hash;
 use crate::model::{Key, Mesh, Route, Service, ServicePort, TrafficPolicy, Workload};
 
 /// One port of a Service.
@@ -16,6 +18,8 @@ pub(super) struct Port<'a> {
     pub(super) service: &'a Service,
     /// The port.
     pub(super) port: &'a ServicePort,
+    /// Address of its listener: the Service's own, or a made-up one that no other Service has.
+    pub(super) address: IpAddr,
     /// Endpoints in key order.
     pub(super) endpoints: Vec<Endpoint<'a>>,
     /// HTTPRoutes attached to the port, in the order of [`Mesh::routes`].
@@ -51,25 +55,51 @@ pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
             routes.entry(parent).or_default().push(route);
         }
     }
-    let ports = mesh.services.values().flat_map(|service| {
+    let mut addresses = Addresses::new(mesh);
+    let mut ports = Vec::new();
+    for service in mesh.services.values() {
         let workloads = labels.selected_by(service);
-        service.ports.iter().map(move |port| (service, port, workloads.clone()))
-    });
-    ports
-        .map(|(service, port, workloads)| Port {
+        let address = service.cluster_ip.unwrap_or_else(|| addresses.invent(&service.key));
+        ports.extend(service.ports.iter().map(|port| Port {
             name: names::service_port(&service.key.name, &service.key.namespace, port.port),
             service,
             port,
-            endpoints: resolve(port, workloads),
+            address,
+            endpoints: resolve(port, &workloads),
             routes: routes.remove(&(&service.key, port.port)).unwrap_or_default(),
             policy: mesh.traffic_policy(&service.key, port.port),
-        })
-        .collect()
+        }));
+    }
+    ports
+}
+
+/// Addresses of listeners. Envoy refuses a listener whose address another one has, even if neither is
+/// bound (seen with 1.40), so Services without an address cannot all be at 0.0.0.0. They get one of
+/// 240.0.0.0/8, which is reserved and routed nowhere, by a hash of their name.
+struct Addresses(HashSet<IpAddr>);
+
+impl Addresses {
+    fn new(mesh: &Mesh) -> Self {
+        Self(mesh.services.values().filter_map(|service| service.cluster_ip).collect())
+    }
+
+    fn invent(&mut self, service: &Key) -> IpAddr {
+        let start = hash(service.to_string().as_bytes());
+        let at = |offset: u64| {
+            let low = u32::try_from(start.wrapping_add(offset) & 0x00ff_ffff).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(0xf000_0000 | low))
+        };
+        // Ends: there are fewer Services than addresses.
+        let free = (0..).map(at).find(|address| !self.0.contains(address));
+        let address = free.unwrap_or(at(0));
+        self.0.insert(address);
+        address
+    }
 }
 
 /// A workload without the port that a Service names by name is no endpoint of it.
-fn resolve<'a>(port: &ServicePort, workloads: Vec<&'a Workload>) -> Vec<Endpoint<'a>> {
-    let resolved = workloads.into_iter().map(|workload| (workload, workload.resolve(&port.target)));
+fn resolve<'a>(port: &ServicePort, workloads: &[&'a Workload]) -> Vec<Endpoint<'a>> {
+    let resolved = workloads.iter().map(|workload| (*workload, workload.resolve(&port.target)));
     resolved.filter_map(|(workload, port)| Some(Endpoint { workload, port: port? })).collect()
 }
 

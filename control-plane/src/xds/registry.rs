@@ -171,7 +171,7 @@ impl Connection {
 
     /// It was refused.
     pub(crate) fn rejected(&self, kind: ResourceType, version: u64, reason: &str) {
-        let reason = super::clip(reason, REASON).to_owned();
+        let reason = super::clip(reason, REASON).trim_end().to_owned();
         self.update(kind, |status| status.rejected = Some(Rejection { version, reason }));
     }
 
