@@ -1,8 +1,63 @@
 //! The control plane of Weft: reads what users write, tells the proxies, and issues their certificates.
+//!
+//! # Three rings
+//!
+//! ```text
+//!   outside             inside                                   outside
+//!   ┌──────────┐        ┌───────┐        ┌───────────┐        ┌───────┐
+//!   │ source/* │ ─────► │ model │ ─────► │ translate │ ─────► │  xds  │ ══► proxies (delta ADS)
+//!   └──────────┘  watch │ Mesh  │  watch └───────────┘        └───────┘
+//!    YAML files         └───────┘         pure functions       streams
+//!                           │
+//!                           ├──────────► ca ═══════════════════════════► proxies (weft.identity.v1)
+//!                           ├──────────► telemetry ◄════════════════════ proxies (weft.telemetry.v1)
+//!                           └──────────► admin ◄──── weft, scripts, Prometheus (Unix socket)
+//! ```
+//!
+//! A source turns what users wrote into one [`model::Mesh`], a whole and consistent version of everything, and
+//! puts it into a `watch` channel. Everybody else reads that channel. The three gRPC services share one TLS
+//! port (`server`); the admin socket is a file.
+//!
+//! # Reading order
+//!
+//! 1. [`model`]: the mesh in our own words.
+//! 2. [`app`]: which parts there are and how they hang together; the one place where anything is built.
+//! 3. [`source`] and [`finding`]: from files to a mesh, and what is said about the bad ones.
+//! 4. [`translate`], then [`xds`]: from a mesh to resources, and who gets which.
+//! 5. `server` and [`peer`]: the port, and how a request comes to have an authenticated sender.
+//! 6. `ca`: from a join token or a certificate to the next certificate.
+//! 7. `telemetry`: from the sidecars' reports to `weft stat`.
+//! 8. `admin`: what people and programs may ask.
+//!
+//! # Invariants
+//!
+//! - The model knows nobody: no file, no protobuf, no socket, no clock. Sources know the model and findings;
+//!   `translate` knows the model and Envoy's types; neither knows the other.
+//! - Who a caller is follows from the TLS handshake and from nothing that it says ([`peer::AuthenticatedPeer`]);
+//!   it is looked at again for each request. What it may see or ask follows from that identity.
+//! - A broken file, object, report or request costs itself and nothing else. What is dropped is counted or shown.
+//! - Private keys do not travel, join tokens are not stored, and both never reach a log.
+//! - Everything that a proxy can make grow has a bound, stated where it grows.
+//! - The environment is read in [`config`] only; the time comes from a [`clock::Clock`].
+//! - Telemetry decides nothing: it is what others say they measured.
 
+pub mod app;
+pub mod clock;
+pub mod config;
 pub mod finding;
 pub mod model;
 pub mod peer;
 pub mod source;
 pub mod translate;
 pub mod xds;
+
+mod admin;
+mod ca;
+mod log;
+mod program;
+mod server;
+mod telemetry;
+#[cfg(test)]
+mod testing;
+
+pub use program::main;

@@ -1,0 +1,88 @@
+//! The control plane's admin socket: HTTP/1.1 and JSON on a Unix socket, for `weft`, scripts and scrapers.
+//!
+//! Whoever may open the file may do anything here, join tokens included: the permission of the file (0600) is
+//! the authentication. Nothing of it may ever listen on TCP. `socket` is the file,
+//! `handlers` the table of paths, `json` and `metrics` the shapes of the answers.
+
+mod handlers;
+mod json;
+mod latency;
+mod metrics;
+mod socket;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use weft_certs::SpiffeId;
+
+pub(crate) use self::latency::PublishLatency;
+use self::socket::AdminSocket;
+pub(crate) use self::socket::SocketError;
+use crate::ca::CertificateAuthority;
+use crate::finding::Finding;
+use crate::model::Mesh;
+use crate::telemetry::TelemetryService;
+use crate::xds::Registry;
+
+/// What the endpoints look at. They change nothing but join tokens.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Name of the mesh.
+    pub(crate) mesh_name: String,
+    /// What proxies are told to connect to.
+    pub(crate) advertised: String,
+    /// Where the gRPC port is bound.
+    pub(crate) grpc_address: SocketAddr,
+    /// Who answers there.
+    pub(crate) identity: SpiffeId,
+    /// The mesh in force.
+    pub(crate) mesh: watch::Receiver<Arc<Mesh>>,
+    /// What is to be said about it.
+    pub(crate) findings: watch::Receiver<Arc<Vec<Finding>>>,
+    /// For join tokens and its numbers.
+    pub(crate) ca: Arc<CertificateAuthority>,
+    /// For stat.
+    pub(crate) telemetry: TelemetryService,
+    /// The proxies that are connected.
+    pub(crate) registry: Arc<Registry>,
+    /// Generation of the resources in force; 0 before the first.
+    pub(crate) generation: watch::Receiver<u64>,
+    /// How long publishing takes.
+    pub(crate) latency: Arc<PublishLatency>,
+    /// True once the control plane stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// The socket, bound and not served yet.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    socket: AdminSocket,
+    view: View,
+}
+
+impl Admin {
+    /// Binds the socket at `path`.
+    pub(crate) fn bind(path: &Path, view: View) -> Result<Self, SocketError> {
+        Ok(Self { socket: AdminSocket::bind(path)?, view })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.socket.path()
+    }
+
+    /// Serves for ever. Cancel: dropping the future removes the socket.
+    pub(crate) async fn run(self) {
+        let (listener, _remove_at_end) = self.socket.into_parts();
+        let router = handlers::router(Arc::new(self.view));
+        // axum retries what fails in accepting and never returns.
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the admin socket failed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The shapes of the admin's answers, a contract with `weft` and with scripts: fields are added, never renamed
+//! or removed. `GET /v1/stat` and `GET /v1/analysis` have theirs in `telemetry::stat` and `finding`.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::telemetry::ProxyState;
+use crate::xds::{ProxyStatus, TypeStatus};
+
+/// `GET /v1/version`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Version {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+}
+
+/// `GET /v1/mesh`.
+#[derive(Debug, Serialize)]
+pub(crate) struct MeshSummary {
+    pub(crate) name: String,
+    pub(crate) trust_domain: String,
+    /// Where the gRPC port is bound.
+    pub(crate) grpc_address: String,
+    /// What proxies are told to connect to.
+    pub(crate) advertised_address: String,
+    /// The control plane's own id.
+    pub(crate) identity: String,
+    pub(crate) counts: Counts,
+}
+
+/// What the mesh consists of.
+#[derive(Debug, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) services: usize,
+    pub(crate) workloads: usize,
+    /// Of the workloads, those with a sidecar.
+    pub(crate) meshed: usize,
+    pub(crate) routes: usize,
+    pub(crate) traffic_policies: usize,
+    pub(crate) inbound_policies: usize,
+    /// Proxies with an open stream.
+    pub(crate) proxies: usize,
+    pub(crate) findings: usize,
+}
+
+/// Body of `POST /v1/join-tokens`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JoinRequest {
+    /// `product-v1.shop`.
+    pub(crate) workload: String,
+}
+
+/// Answer of `POST /v1/join-tokens`: the bootstrap file of a proxy, as it is.
+#[derive(Serialize)]
+pub(crate) struct Bootstrap {
+    pub(crate) workload: String,
+    pub(crate) identity: String,
+    pub(crate) control_plane: ControlPlane,
+    /// PEM.
+    pub(crate) trust_bundle: String,
+    /// A secret.
+    pub(crate) join_token: String,
+}
+
+/// Where a proxy finds the control plane, and who must answer there.
+#[derive(Serialize)]
+pub(crate) struct ControlPlane {
+    pub(crate) address: String,
+    pub(crate) identity: String,
+}
+
+/// One of `GET /v1/proxies`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Proxy {
+    pub(crate) workload: String,
+    pub(crate) identity: String,
+    pub(crate) version: String,
+    pub(crate) connected: bool,
+    /// RFC 3339.
+    pub(crate) connected_since: String,
+    pub(crate) stale: bool,
+    pub(crate) draining: bool,
+    /// RFC 3339; null before its first report.
+    pub(crate) leaf_not_after: Option<String>,
+    /// By kind: `clusters`, `endpoints`, `listeners`, `routes`, `secrets`.
+    pub(crate) resources: BTreeMap<&'static str, Resources>,
+    pub(crate) traces: Traces,
+}
+
+/// What one proxy has of one kind of resource.
+#[derive(Debug, Serialize)]
+pub(crate) struct Resources {
+    pub(crate) sent: u64,
+    pub(crate) acked: Option<u64>,
+    pub(crate) rejected: Option<Rejected>,
+}
+
+/// What a proxy refused.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rejected {
+    pub(crate) version: u64,
+    pub(crate) reason: String,
+}
+
+/// Spans since the proxy's start.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Traces {
+    pub(crate) started: u64,
+    pub(crate) exported: u64,
+    pub(crate) dropped: u64,
+}
+
+impl Proxy {
+    /// What the xDS server knows of it, with what it last reported of itself.
+    pub(crate) fn new(workload: String, status: ProxyStatus, reported: Option<ProxyState>) -> Self {
+        let version = status.version;
+        let version = version.strip_prefix("weft-proxy/").unwrap_or(&version).to_owned();
+        let reported_leaf = reported.as_ref().and_then(|state| rfc3339(state.leaf_not_after));
+        let reported = reported.unwrap_or_default();
+        Self {
+            workload,
+            identity: status.identity,
+            version: if reported.version.is_empty() { version } else { reported.version },
+            connected: status.connected,
+            connected_since: rfc3339_of(status.connected_since),
+            stale: reported.stale,
+            draining: reported.draining,
+            leaf_not_after: reported_leaf,
+            resources: status.resources.into_iter().map(resources).collect(),
+            traces: Traces {
+                started: reported.spans_started,
+                exported: reported.spans_exported,
+                dropped: reported.spans_dropped,
+            },
+        }
+    }
+}
+
+fn resources(status: TypeStatus) -> (&'static str, Resources) {
+    let rejected = status
+        .rejected
+        .map(|rejection| Rejected { version: rejection.version, reason: rejection.reason });
+    let resources = Resources { sent: status.sent, acked: status.acked, rejected };
+    (status.kind.plural(), resources)
+}
+
+fn rfc3339_of(time: SystemTime) -> String {
+    let unix = i64::try_from(crate::clock::unix(time)).unwrap_or(i64::MAX);
+    rfc3339(unix).unwrap_or_default()
+}
+
+/// `None` of a time that is unset or that no calendar has.
+fn rfc3339(unix: i64) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp(unix).ok().filter(|_| unix != 0)?;
+    time.format(&Rfc3339).ok()
+}

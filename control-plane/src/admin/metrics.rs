@@ -1,0 +1,166 @@
+//! The control plane's own numbers in Prometheus' text format. All of its metric names stand here.
+//!
+//! Read from the parts when asked: nothing is counted a second time for the sake of this page.
+
+use std::collections::BTreeMap;
+
+use super::View;
+use super::latency::BOUNDS_MS;
+use crate::clock;
+use crate::finding::Severity;
+use crate::translate::ResourceType;
+
+/// Of the answer.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The page.
+pub(super) fn text(view: &View) -> String {
+    let mut page = Page::default();
+    build(&mut page);
+    mesh(&mut page, view);
+    findings(&mut page, view);
+    publishing(&mut page, view);
+    proxies(&mut page, view);
+    certificates(&mut page, view);
+    telemetry(&mut page, view);
+    page.text
+}
+
+fn build(page: &mut Page) {
+    page.family(
+        "weft_control_plane_build_info",
+        "gauge",
+        "Version of the control plane; always 1.",
+    );
+    page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+}
+
+fn mesh(page: &mut Page, view: &View) {
+    let mesh = view.mesh.borrow().clone();
+    page.family("weft_control_plane_objects", "gauge", "Objects of the mesh in force, by kind.");
+    for (kind, count) in [
+        ("Service", mesh.services.len()),
+        ("MeshWorkload", mesh.workloads.len()),
+        ("HTTPRoute", mesh.routes.len()),
+        ("TrafficPolicy", mesh.traffic_policies.len()),
+        ("InboundPolicy", mesh.inbound_policies.len()),
+    ] {
+        page.sample(&[("kind", kind)], count as u64);
+    }
+}
+
+fn findings(page: &mut Page, view: &View) {
+    let findings = view.findings.borrow().clone();
+    page.family("weft_control_plane_findings", "gauge", "Findings about the configuration.");
+    for severity in [Severity::Error, Severity::Warning, Severity::Info] {
+        let count = findings.iter().filter(|finding| finding.severity() == severity).count();
+        page.sample(&[("severity", severity.as_str())], count as u64);
+    }
+}
+
+fn publishing(page: &mut Page, view: &View) {
+    page.family(
+        "weft_control_plane_config_generation",
+        "gauge",
+        "Counts the configurations that changed something for proxies; 0 before the first.",
+    );
+    page.sample(&[], *view.generation.borrow());
+    let help = "Time from a change of the mesh until proxies are being told.";
+    page.family("weft_control_plane_publish_seconds", "histogram", help);
+    let (counts, sum_ms) = view.latency.cumulated();
+    for (bound, count) in BOUNDS_MS.iter().zip(counts) {
+        page.part("_bucket", &[("le", &seconds(*bound))], &count.to_string());
+    }
+    let all = counts[BOUNDS_MS.len()].to_string();
+    page.part("_bucket", &[("le", "+Inf")], &all);
+    page.part("_sum", &[], &seconds(sum_ms));
+    page.part("_count", &[], &all);
+}
+
+/// Milliseconds as seconds, exactly.
+fn seconds(millis: u64) -> String {
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+fn proxies(page: &mut Page, view: &View) {
+    let proxies = view.registry.list();
+    let connected: Vec<_> = proxies.iter().filter(|proxy| proxy.connected).collect();
+    page.family("weft_control_plane_proxies", "gauge", "Proxies with an open xDS stream.");
+    page.sample(&[], connected.len() as u64);
+
+    let (mut behind, mut rejecting) = (BTreeMap::new(), BTreeMap::new());
+    for kind in connected.iter().flat_map(|proxy| &proxy.resources) {
+        *behind.entry(kind.kind).or_insert(0) += u64::from(kind.acked != Some(kind.sent));
+        *rejecting.entry(kind.kind).or_insert(0) += u64::from(kind.rejected.is_some());
+    }
+    for (name, help, counts) in [
+        (
+            "weft_control_plane_proxies_behind",
+            "Connected proxies that have not acknowledged the last push, by resource type.",
+            behind,
+        ),
+        (
+            "weft_control_plane_proxies_rejecting",
+            "Connected proxies that refused the last push, by resource type.",
+            rejecting,
+        ),
+    ] {
+        page.family(name, "gauge", help);
+        for kind in ResourceType::ALL {
+            let count = counts.get(&kind).copied().unwrap_or(0);
+            page.sample(&[("type", kind.plural())], count);
+        }
+    }
+}
+
+fn certificates(page: &mut Page, view: &View) {
+    let ca = view.ca.numbers();
+    let requests = "weft_control_plane_certificate_requests_total";
+    page.family(requests, "counter", "Certificate requests of workloads, by result.");
+    for (result, count) in [("issued", ca.issued), ("refused", ca.refused), ("failed", ca.failed)] {
+        page.sample(&[("result", result)], count);
+    }
+    page.family("weft_control_plane_join_tokens", "gauge", "Join tokens not used yet.");
+    page.sample(&[], ca.tokens as u64);
+    let end = "weft_control_plane_issuing_certificate_not_after_seconds";
+    page.family(end, "gauge", "End of the CA's issuing certificate, seconds since the epoch.");
+    page.sample(&[], clock::unix(ca.not_after));
+}
+
+fn telemetry(page: &mut Page, view: &View) {
+    let (edges, dropped) = view.telemetry.size();
+    page.family("weft_control_plane_telemetry_edges", "gauge", "Edges with golden metrics.");
+    page.sample(&[], edges as u64);
+    let name = "weft_control_plane_telemetry_dropped_total";
+    page.family(name, "counter", "Reported increments that were not counted: full, or malformed.");
+    page.sample(&[], dropped);
+}
+
+/// Text of the page so far. Values of labels are words of ours and need no escaping.
+#[derive(Default)]
+struct Page {
+    text: String,
+    family: &'static str,
+}
+
+impl Page {
+    /// Starts a metric; samples belong to the last one started.
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        self.text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.part("", labels, &value.to_string());
+    }
+
+    fn part(&mut self, suffix: &str, labels: &[(&str, &str)], value: &str) {
+        let labels: Vec<_> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let labels = match &labels[..] {
+            [] => String::new(),
+            labels => format!("{{{}}}", labels.join(",")),
+        };
+        self.text.push_str(&format!("{}{suffix}{labels} {value}\n", self.family));
+    }
+}

@@ -1,0 +1,211 @@
+//! The composition root: builds every part of the control plane once, wires them, starts and stops them.
+//!
+//! `main` and tests call it; no other file creates a part or knows how they hang together. Everything that can
+//! fail for a reason outside (files, ports, keys) fails in [`App::build`], before anything runs.
+
+mod in_force;
+mod state_dir;
+mod trust_domain;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tonic::service::Routes;
+use weft_certs::SpiffeId;
+
+use self::in_force::InForce;
+use self::state_dir::StateDir;
+use crate::admin::{Admin, PublishLatency, View};
+use crate::ca::{CertificateAuthority, IdentityService};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::server::{Server, ServerLeaf, Tls};
+use crate::source::DirectorySource;
+use crate::telemetry::TelemetryService;
+use crate::xds;
+
+/// Namespace and service account of the control plane itself.
+const OWN_NAMESPACE: &str = "weft-system";
+const OWN_SERVICE_ACCOUNT: &str = "weft-control-plane";
+
+/// A control plane that holds its port and its socket and is ready to [`App::run`].
+#[derive(Debug)]
+pub struct App {
+    source: DirectorySource,
+    in_force: InForce,
+    ca: Arc<CertificateAuthority>,
+    port: Port,
+    publisher: xds::Publisher,
+    generation: watch::Receiver<u64>,
+    latency: Arc<PublishLatency>,
+    routes: Routes,
+    admin: Admin,
+    stopping: watch::Sender<bool>,
+    // Order: last, so that the directory is free only when everything in it is closed.
+    _state: StateDir,
+}
+
+/// The gRPC port and what it shows of itself.
+#[derive(Debug)]
+struct Port {
+    server: Server,
+    identity: SpiffeId,
+    leaf: ServerLeaf,
+    tls: Tls,
+}
+
+impl App {
+    /// Reads the configuration, opens the CA, binds the port and the admin socket. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// If the configuration directory cannot be read, the state directory is in use, open to others or
+    /// damaged, the trust domain is another than the CA's, or an address is taken. Broken configuration files
+    /// are findings, not errors.
+    pub async fn build(config: &Config, clock: Clock) -> Result<Self> {
+        let state = StateDir::open(&config.state_dir)?;
+        let source = open_source(config.config_dir.clone()).await?;
+        let trust_domain = trust_domain::decide(&state, config, &source)?;
+        let in_force = InForce::new(source.mesh(), source.findings(), trust_domain.clone());
+        let mesh = || in_force.mesh();
+
+        let ca_dir = config.state_dir.join("ca");
+        let ca = CertificateAuthority::open(ca_dir, &trust_domain, mesh(), clock.clone())?;
+        let ca = Arc::new(ca);
+        state.record_trust_domain(&trust_domain)?;
+        let port = Port::open(config.listen, &ca, clock.clone())?;
+
+        let stopping = watch::Sender::new(false);
+        let (cache, registry) = (xds::Cache::new(), xds::Registry::new());
+        let (generation, latency) = (cache.watch(), Arc::<PublishLatency>::default());
+        let publisher = xds::Publisher::new(mesh(), ca.bundle_pem(), cache.clone());
+        let limits = xds::Limits::default();
+        let ads = xds::Server::new(cache, registry.clone(), limits, stopping.subscribe());
+        let telemetry = TelemetryService::new(mesh(), stopping.subscribe(), clock);
+        let routes = Routes::new(ads)
+            .add_service(IdentityService::new(ca.clone()).into_server())
+            .add_service(telemetry.clone().into_server());
+
+        let address = port.server.address();
+        let view = View {
+            mesh_name: config.mesh.clone(),
+            advertised: config.advertise.clone().unwrap_or_else(|| address.to_string()),
+            grpc_address: address,
+            identity: port.identity.clone(),
+            mesh: mesh(),
+            findings: in_force.findings(),
+            ca: ca.clone(),
+            telemetry,
+            registry,
+            generation: generation.clone(),
+            latency: latency.clone(),
+            stopping: stopping.subscribe(),
+        };
+        let admin = Admin::bind(&config.state_dir.join("admin.sock"), view)?;
+        Ok(Self {
+            source,
+            in_force,
+            ca,
+            port,
+            publisher,
+            generation,
+            latency,
+            routes,
+            admin,
+            stopping,
+            _state: state,
+        })
+    }
+
+    /// Where proxies connect, with the real port.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.port.server.address()
+    }
+
+    /// The admin socket.
+    #[must_use]
+    pub fn admin_socket(&self) -> &Path {
+        self.admin.path()
+    }
+
+    /// Serves until `shutdown`, then stops within about a second: streams end, the port closes, the admin
+    /// socket is removed.
+    ///
+    /// # Errors
+    /// If a part ends that never should.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let Port { server, leaf, tls, .. } = self.port;
+        tracing::info!(
+            address = %server.address(),
+            admin = %self.admin.path().display(),
+            trust_domain = %tls.trust_domain,
+            "the control plane is running"
+        );
+        let (ca, latency, mesh) = (self.ca, self.latency, self.in_force.mesh());
+        let mut parts = JoinSet::new();
+        parts.spawn(named("the configuration source", self.source.run()));
+        parts.spawn(named("the mesh in force", self.in_force.run()));
+        parts.spawn(named("the xDS publisher", self.publisher.run()));
+        parts.spawn(named("the publisher's onlooker", async move {
+            latency.follow(mesh, self.generation).await;
+        }));
+        parts.spawn(named("the renewal of the server's certificate", leaf.run()));
+        parts.spawn(named("the CA", async move { ca.run().await }));
+        parts.spawn(named("the admin socket", self.admin.run()));
+
+        let mut stopped = self.stopping.subscribe();
+        let serving = server.run(tls, self.routes, async move {
+            // An error means that the sender is gone, which is a stop as well.
+            let _ = stopped.wait_for(|stopping| *stopping).await;
+        });
+        tokio::pin!(serving);
+        let result = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = &mut serving => return ended.context("the gRPC port"),
+            Some(ended) = parts.join_next() => Err(unexpected(ended)),
+        };
+        tracing::info!("the control plane is stopping");
+        // Order: streams end and readiness goes first, then the port; the rest is dropped with its tasks.
+        self.stopping.send_replace(true);
+        serving.await.context("the gRPC port")?;
+        parts.shutdown().await;
+        result
+    }
+}
+
+impl Port {
+    fn open(address: SocketAddr, ca: &Arc<CertificateAuthority>, clock: Clock) -> Result<Self> {
+        let trust_domain = ca.trust_domain();
+        let identity = SpiffeId::workload(&trust_domain, OWN_NAMESPACE, OWN_SERVICE_ACCOUNT)?;
+        let leaf = ServerLeaf::issue(ca.clone(), identity.clone())?;
+        let tls = Tls { config: leaf.config(), trust_domain, clock };
+        let server =
+            Server::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+        Ok(Self { server, identity, leaf, tls })
+    }
+}
+
+async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
+    part.await;
+    name
+}
+
+fn unexpected(ended: Result<&'static str, JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(name) => anyhow::anyhow!("{name} ended"),
+        Err(error) => anyhow::Error::new(error).context("a part of the control plane failed"),
+    }
+}
+
+/// Reading a large directory takes a while; the runtime goes on meanwhile.
+async fn open_source(dir: PathBuf) -> Result<DirectorySource> {
+    let opened = tokio::task::spawn_blocking(move || DirectorySource::open(dir)).await;
+    Ok(opened.context("reading the configuration was broken off")??)
+}
+
+#[cfg(test)]
+mod tests;

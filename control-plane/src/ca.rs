@@ -1,0 +1,233 @@
+//! The certificate authority as the control plane runs it: who may have which certificate, for how long.
+//!
+//! Around `weft_certs::Authority`, which signs and knows no network. `service` answers proxies over gRPC,
+//! `token` is how a proxy without a certificate proves itself; tokens are minted over the admin socket. What
+//! must hold: a certificate names exactly the identity that its caller proved in the same call, and that
+//! identity belongs to a workload of the mesh.
+
+mod service;
+mod token;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use weft_certs::csr::SigningRequest;
+use weft_certs::{
+    Authority, AuthorityError, IssueError, Issued, Leaf, SpiffeId, TrustBundle, TrustDomain,
+};
+
+pub(crate) use self::service::IdentityService;
+use self::token::JoinTokens;
+use crate::clock::Clock;
+use crate::model::{Key, Mesh};
+
+/// Shorter lives would be spent on renewing.
+const LEAF_LIFETIME_MIN: Duration = Duration::from_secs(5);
+/// A leaf is renewed after this share of its life, in percent.
+const RENEW_AFTER_PERCENT: u32 = 60;
+/// How often the issuing certificate's age is looked at. It is replaced in the last third of its year.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(12 * 3600);
+
+/// Signs for the mesh. One per control plane.
+#[derive(Debug)]
+pub(crate) struct CertificateAuthority {
+    dir: PathBuf,
+    authority: ArcSwap<Authority>,
+    /// PEM of the trust bundle.
+    bundle: watch::Sender<Arc<str>>,
+    tokens: Mutex<JoinTokens>,
+    mesh: watch::Receiver<Arc<Mesh>>,
+    clock: Clock,
+    counts: Counts,
+}
+
+/// For `/metrics`.
+#[derive(Debug, Default)]
+struct Counts {
+    issued: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What `/metrics` shows of the CA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CaNumbers {
+    /// Certificates issued to workloads.
+    pub(crate) issued: u64,
+    /// Requests refused: no proof, a bad one, another identity, a bad CSR.
+    pub(crate) refused: u64,
+    /// Requests that the authority could not serve.
+    pub(crate) failed: u64,
+    /// Join tokens that nobody has used yet.
+    pub(crate) tokens: usize,
+    /// The end of the issuing certificate.
+    pub(crate) not_after: SystemTime,
+}
+
+/// Why there is no join token.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MintError {
+    /// No such workload.
+    #[error("no MeshWorkload {0} exists")]
+    UnknownWorkload(Key),
+    /// Its service account makes no SPIFFE id.
+    #[error("the identity of {0} is not valid: {1}")]
+    Identity(Key, weft_certs::IdError),
+    /// The table is full.
+    #[error(transparent)]
+    TooMany(#[from] token::TooMany),
+    /// The system gives no randomness.
+    #[error("no randomness for a join token")]
+    Randomness,
+}
+
+impl CertificateAuthority {
+    /// Loads the CA's state from `dir`, or makes a new CA there. `mesh` says which identities exist.
+    ///
+    /// # Errors
+    /// As [`Authority::load_or_create`].
+    pub(crate) fn open(
+        dir: PathBuf,
+        trust_domain: &TrustDomain,
+        mesh: watch::Receiver<Arc<Mesh>>,
+        clock: Clock,
+    ) -> Result<Self, AuthorityError> {
+        let authority = Authority::load_or_create(&dir, trust_domain, clock.now())?;
+        Ok(Self {
+            dir,
+            bundle: watch::Sender::new(authority.bundle().to_pem().into()),
+            authority: ArcSwap::from_pointee(authority),
+            tokens: Mutex::default(),
+            mesh,
+            clock,
+            counts: Counts::default(),
+        })
+    }
+
+    /// The trust bundle in force, as PEM, and its changes.
+    pub(crate) fn bundle_pem(&self) -> watch::Receiver<Arc<str>> {
+        self.bundle.subscribe()
+    }
+
+    /// The trust bundle in force.
+    pub(crate) fn bundle(&self) -> TrustBundle {
+        self.authority.load().bundle().clone()
+    }
+
+    /// What this CA vouches for.
+    pub(crate) fn trust_domain(&self) -> TrustDomain {
+        self.authority.load().trust_domain().clone()
+    }
+
+    /// The CA's clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// A single-use token for `workload`, and the identity that it can be turned into.
+    ///
+    /// # Errors
+    /// If there is no such workload, or too many tokens are outstanding.
+    pub(crate) fn mint(&self, workload: &Key) -> Result<(String, SpiffeId), MintError> {
+        let identity = {
+            let mesh = self.mesh.borrow();
+            let found = mesh.workloads.get(workload);
+            let found = found.ok_or_else(|| MintError::UnknownWorkload(workload.clone()))?;
+            SpiffeId::workload(&self.trust_domain(), &workload.namespace, &found.service_account)
+                .map_err(|error| MintError::Identity(workload.clone(), error))?
+        };
+        let mut secret = [0; 32];
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_unspecified| MintError::Randomness)?;
+        let token =
+            self.tokens().mint(workload.clone(), identity.clone(), secret, self.clock.now())?;
+        Ok((token, identity))
+    }
+
+    /// A leaf for the control plane itself, and when to renew it.
+    pub(crate) fn leaf_for(&self, id: &SpiffeId) -> Result<(Leaf, SystemTime), IssueError> {
+        let now = self.clock.now();
+        let leaf = self.authority.load().leaf_for(id, self.leaf_lifetime(), now)?;
+        let renew_at = renew_at(now, leaf.not_after());
+        Ok((leaf, renew_at))
+    }
+
+    /// For `/metrics`.
+    pub(crate) fn numbers(&self) -> CaNumbers {
+        CaNumbers {
+            issued: self.counts.issued.load(Ordering::Relaxed),
+            refused: self.counts.refused.load(Ordering::Relaxed),
+            failed: self.counts.failed.load(Ordering::Relaxed),
+            tokens: self.tokens().outstanding(self.clock.now()),
+            not_after: self.authority.load().not_after(),
+        }
+    }
+
+    /// Keeps the issuing certificate fresh in a process that runs for months. Cancel: at any time.
+    pub(crate) async fn run(&self) {
+        loop {
+            tokio::time::sleep(RELOAD_INTERVAL).await;
+            self.reload().await;
+        }
+    }
+
+    async fn reload(&self) {
+        let (dir, trust_domain, now) = (self.dir.clone(), self.trust_domain(), self.clock.now());
+        let load = move || Authority::load_or_create(&dir, &trust_domain, now);
+        match tokio::task::spawn_blocking(load).await {
+            Ok(Ok(authority)) => {
+                let bundle: Arc<str> = authority.bundle().to_pem().into();
+                self.authority.store(Arc::new(authority));
+                self.bundle.send_if_modified(|known| {
+                    let changed = *known != bundle;
+                    *known = bundle;
+                    changed
+                });
+            }
+            Ok(Err(error)) => tracing::error!(%error, "cannot reload the CA; the old one goes on"),
+            Err(error) => tracing::error!(%error, "reloading the CA was broken off"),
+        }
+    }
+
+    /// Signs for `proven`, if the request asks for just that. Returns also when to renew.
+    fn sign(
+        &self,
+        request: &SigningRequest,
+        proven: &SpiffeId,
+    ) -> Result<(Issued, SystemTime), IssueError> {
+        let now = self.clock.now();
+        let issued = self.authority.load().issue(request, proven, self.leaf_lifetime(), now)?;
+        let renew_at = renew_at(now, issued.not_after);
+        Ok((issued, renew_at))
+    }
+
+    /// Does a workload of the mesh have this identity?
+    fn is_known(&self, id: &SpiffeId) -> bool {
+        let mesh = self.mesh.borrow();
+        let account = (id.namespace(), id.service_account());
+        id.trust_domain() == self.authority.load().trust_domain()
+            && mesh
+                .workloads
+                .values()
+                .any(|known| (&*known.key.namespace, &*known.service_account) == account)
+    }
+
+    fn leaf_lifetime(&self) -> Duration {
+        self.mesh.borrow().config.leaf_lifetime.max(LEAF_LIFETIME_MIN)
+    }
+
+    /// Held for look-ups only, never over an `.await` or a signature.
+    fn tokens(&self) -> MutexGuard<'_, JoinTokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// After [`RENEW_AFTER_PERCENT`] of what is left at `now`; not of the nominal life, which starts earlier than
+/// now so that clocks may differ a little.
+fn renew_at(now: SystemTime, not_after: SystemTime) -> SystemTime {
+    let life = not_after.duration_since(now).unwrap_or(Duration::ZERO);
+    now + life * RENEW_AFTER_PERCENT / 100
+}

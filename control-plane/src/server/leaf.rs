@@ -1,0 +1,85 @@
+//! The port's own certificate: issued by our CA at start, renewed long before its end.
+//!
+//! A renewal changes what new handshakes see and touches no connection. Should the CA fail, the old leaf is
+//! kept and asked for again; its end is far enough away for somebody to read the log.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
+use weft_certs::tls::{self, ClientAuth, TlsError};
+use weft_certs::{IssueError, SpiffeId};
+
+use crate::ca::CertificateAuthority;
+
+/// gRPC is HTTP/2.
+const ALPN: [&[u8]; 1] = [b"h2"];
+/// The longest sleep: wall-clock time jumps (a suspended machine, a set clock), timers do not.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
+/// Between attempts after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why the port has no certificate.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LeafError {
+    /// The CA failed.
+    #[error("the control plane's own certificate: {0}")]
+    Issue(#[from] IssueError),
+    /// rustls refused it.
+    #[error("the control plane's own certificate: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// Keeps the configuration of the port's TLS in force.
+#[derive(Debug)]
+pub(crate) struct ServerLeaf {
+    ca: Arc<CertificateAuthority>,
+    id: SpiffeId,
+    config: watch::Sender<Arc<ServerConfig>>,
+    renew_at: SystemTime,
+}
+
+impl ServerLeaf {
+    /// Issues the first leaf for `id`.
+    pub(crate) fn issue(ca: Arc<CertificateAuthority>, id: SpiffeId) -> Result<Self, LeafError> {
+        let (config, renew_at) = issue(&ca, &id)?;
+        Ok(Self { ca, id, config: watch::Sender::new(config), renew_at })
+    }
+
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> watch::Receiver<Arc<ServerConfig>> {
+        self.config.subscribe()
+    }
+
+    /// Renews for ever. Cancel: at any time.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let left = self.renew_at.duration_since(self.ca.now()).unwrap_or(Duration::ZERO);
+            if left > Duration::ZERO {
+                tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
+                continue;
+            }
+            match issue(&self.ca, &self.id) {
+                Ok((config, renew_at)) => {
+                    self.renew_at = renew_at;
+                    self.config.send_replace(config);
+                    tracing::info!("renewed the control plane's own certificate");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot renew; the old one stays in use");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+fn issue(
+    ca: &CertificateAuthority,
+    id: &SpiffeId,
+) -> Result<(Arc<ServerConfig>, SystemTime), LeafError> {
+    let (leaf, renew_at) = ca.leaf_for(id)?;
+    let config = tls::server_config(&leaf, &ca.bundle(), ClientAuth::OptionalAllowExpired, &ALPN)?;
+    Ok((Arc::new(config), renew_at))
+}

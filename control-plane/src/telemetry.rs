@@ -1,0 +1,157 @@
+//! `weft.telemetry.v1`: what the sidecars measured, taken in, kept for a while, and summed up.
+//!
+//! Reading order: `tally` (what is counted), `edge` (over time), `store` (of everything, with its bounds),
+//! `decode` (from the wire), [`stat`] (for people). This file is the service: it believes a reporter only
+//! about the workloads that have its identity.
+
+mod decode;
+mod edge;
+mod stat;
+mod store;
+mod tally;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use weft_certs::SpiffeId;
+use weft_proto::names;
+use weft_proto::telemetry::telemetry_server::{Telemetry, TelemetryServer};
+use weft_proto::telemetry::{ReportAck, ReportRequest};
+
+pub(crate) use self::edge::WINDOW_MAX;
+pub(crate) use self::stat::Stat;
+use self::store::Store;
+pub(crate) use self::store::{ProxyState, Window};
+use crate::clock::Clock;
+use crate::model::{Key, Mesh};
+use crate::peer::AuthenticatedPeer;
+
+// Bound: the report of a proxy with 2,000 edges, all of them changed, is about 600 KiB.
+const MAX_REPORT: usize = 2 * 1024 * 1024;
+// Bound: acknowledgements that a reporter has not read yet; further reports wait.
+const MAX_ACKS: usize = 4;
+
+/// Store and service in one; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct TelemetryService {
+    store: Arc<Mutex<Store>>,
+    mesh: watch::Receiver<Arc<Mesh>>,
+    stopping: watch::Receiver<bool>,
+    clock: Clock,
+}
+
+impl TelemetryService {
+    /// Nothing reported yet. `mesh` says which workload has which identity; streams end once `stopping` is
+    /// true or its sender is gone.
+    pub(crate) fn new(
+        mesh: watch::Receiver<Arc<Mesh>>,
+        stopping: watch::Receiver<bool>,
+        clock: Clock,
+    ) -> Self {
+        let store = Arc::new(Mutex::new(Store::new(clock.unix())));
+        Self { store, mesh, stopping, clock }
+    }
+
+    /// For the server's routes.
+    pub(crate) fn into_server(self) -> TelemetryServer<Self> {
+        TelemetryServer::new(self).max_decoding_message_size(MAX_REPORT)
+    }
+
+    /// The sums over `window` under the names that the mesh has now.
+    pub(crate) fn stat(&self, window: Window) -> Stat {
+        let mesh = self.mesh.borrow().clone();
+        let now = self.clock.unix();
+        let store = self.store();
+        let seconds = store.covered(window, now);
+        stat::stat(store.tallies(window, now), &mesh, seconds)
+    }
+
+    /// What a proxy last said of itself; `workload` as in `product-v1.shop`.
+    pub(crate) fn proxy(&self, workload: &str) -> Option<ProxyState> {
+        self.store().proxy(workload).cloned()
+    }
+
+    /// Edges held, and increments dropped at a bound since the start.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        self.store().size()
+    }
+
+    fn record(&self, peer: &SpiffeId, report: ReportRequest) -> Result<(), Status> {
+        self.check(peer, &report.workload)?;
+        let now = self.clock.unix();
+        let reporter: Arc<str> = report.workload.into();
+        // Decoded before the lock is taken.
+        let sent = report.edges.len();
+        let edges: Vec<_> =
+            report.edges.into_iter().filter_map(|delta| decode::edge(&reporter, delta)).collect();
+        let mut store = self.store();
+        store.drop_malformed((sent - edges.len()) as u64);
+        for (key, increment) in edges {
+            store.record(key, increment, now);
+        }
+        if let Some(state) = report.proxy {
+            store.set_proxy(reporter, decode::proxy(state, now));
+        }
+        Ok(())
+    }
+
+    /// Looked at for each report: the workload may go while the stream is open.
+    fn check(&self, peer: &SpiffeId, workload: &str) -> Result<(), Status> {
+        let mesh = self.mesh.borrow();
+        let found = names::parse_workload(workload)
+            .and_then(|(name, namespace)| mesh.workloads.get(&Key::new(namespace, name)));
+        match found.map(|workload| workload.identity(&mesh.config.trust_domain)) {
+            Some(identity) if identity == peer.as_str() => Ok(()),
+            Some(identity) => Err(Status::permission_denied(format!(
+                "the report is of {workload}, whose identity is {identity}, but the peer is {peer}"
+            ))),
+            None => Err(Status::permission_denied(format!("no MeshWorkload {workload} exists"))),
+        }
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes reports until the stream ends, one is refused, or the control plane stops. Back-pressure: a
+    /// report is read only when the acknowledgement of an earlier one found room.
+    async fn take(
+        self,
+        peer: SpiffeId,
+        mut reports: Streaming<ReportRequest>,
+        acks: mpsc::Sender<Result<ReportAck, Status>>,
+    ) {
+        let mut stopping = self.stopping.clone();
+        loop {
+            let report = tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+                report = reports.message() => report,
+            };
+            let Ok(Some(report)) = report else { return };
+            let recorded = self.record(&peer, report);
+            let refused = recorded.is_err();
+            let gone = acks.send(recorded.map(|()| ReportAck {})).await.is_err();
+            if refused || gone {
+                return;
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Telemetry for TelemetryService {
+    type ReportStream = ReceiverStream<Result<ReportAck, Status>>;
+
+    async fn report(
+        &self,
+        request: Request<Streaming<ReportRequest>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
+        let peer = AuthenticatedPeer::require(request.extensions())?;
+        let (acks, stream) = mpsc::channel(MAX_ACKS);
+        // Ends with the stream: reading fails when the connection goes, sending when the answer is dropped.
+        tokio::spawn(self.clone().take(peer, request.into_inner(), acks));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
