@@ -8,6 +8,7 @@
 //! needs no look-up rules; what could not be resolved is kept as such, because it has a meaning on the wire
 //! (a backend that does not exist costs its share of the traffic).
 
+mod endpoints;
 mod policy;
 mod route;
 mod workload;
@@ -15,6 +16,7 @@ mod workload;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use endpoints::EndpointIndex;
 pub use policy::{
     Balancer, InboundPolicy, MtlsMode, OutlierDetection, RetryBudget, RetryOn, RetryPolicy,
     TrafficPolicy,

@@ -67,6 +67,8 @@ struct State {
     scanner: Scanner,
     watcher: Watcher,
     store: Store,
+    /// What the last look had to say of the directory itself.
+    about_directory: Vec<Finding>,
     mesh: watch::Sender<Arc<Mesh>>,
     findings: watch::Sender<Arc<Vec<Finding>>>,
 }
@@ -83,6 +85,7 @@ impl DirectorySource {
             watcher: Watcher::new(&path, Arc::clone(&wake)),
             scanner: Scanner::new(path),
             store: Store::default(),
+            about_directory: Vec::new(),
             mesh: watch::Sender::default(),
             findings: watch::Sender::default(),
         };
@@ -141,9 +144,14 @@ impl State {
         let now = SystemTime::now();
         let watcher = &mut self.watcher;
         let found = self.scanner.scan(now, &mut |dir| watcher.add(dir));
+        let same_files = found.changed.is_empty() && found.gone.is_empty();
+        if same_files && found.findings == self.about_directory {
+            return found.unsettled;
+        }
         self.store.apply(found.changed, &found.gone, now);
         let (mesh, mut findings) = self.store.mesh();
-        findings.splice(0..0, found.findings);
+        findings.splice(0..0, found.findings.iter().cloned());
+        self.about_directory = found.findings;
         self.mesh.send_if_modified(|present| {
             let changed = **present != mesh;
             if changed {

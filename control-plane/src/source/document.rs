@@ -69,7 +69,7 @@ fn read_document(file: &str, value: Value, lines: Lines, entries: &mut Vec<Entry
     }
     let is_list = value["apiVersion"] == "v1" && value["kind"] == "List";
     if let (true, Some(items)) = (is_list, value["items"].as_array()) {
-        for (index, item) in items.iter().enumerate().take(MAX_DOCUMENTS) {
+        for (index, item) in items.iter().enumerate() {
             let here = lines.field("items").and_then(|items| items.item(index)).cloned();
             entries.push(read_object(file, item.clone(), here.unwrap_or_default()));
         }
@@ -84,7 +84,7 @@ fn read_object(file: &str, value: Value, lines: Lines) -> Entry {
     let kind = match kind(&value) {
         Ok(Ok(kind)) => kind,
         Ok(Err((code, message))) => {
-            let findings = vec![Finding::new(code, message).at(file, line)];
+            let findings = vec![Finding::new(code, message).at(file, line).about(name_of(&value))];
             return Entry { what: What::Ignored(None), lines: Arc::new(lines), findings };
         }
         Err(problem) => return Entry::refused(None, problem, file, lines),
@@ -174,6 +174,17 @@ fn kind(value: &Value) -> Result<Result<Kind, (Code, String)>, Problem> {
             Ok(Err((Code::UnsupportedValue, format!("{kind} is not supported"))))
         }
         _ => Ok(Err((Code::KindIgnored, format!("{version} {kind} is not read")))),
+    }
+}
+
+/// `Kind namespace/name` of an object of any kind, as far as it is written.
+fn name_of(value: &Value) -> String {
+    let metadata = &value["metadata"];
+    let namespace = namespace_or_default(metadata["namespace"].as_str());
+    match (value["kind"].as_str(), metadata["name"].as_str()) {
+        (Some(kind), Some(name)) => format!("{kind} {namespace}/{name}"),
+        (Some(kind), None) => kind.to_owned(),
+        (None, _) => String::new(),
     }
 }
 

@@ -88,10 +88,15 @@ impl Store {
     pub(crate) fn mesh(&self) -> (Mesh, Vec<Finding>) {
         let (mesh, mut findings) = assemble(&self.in_force);
         findings.extend(self.findings.iter().cloned());
+        let mut held: BTreeMap<&str, usize> = BTreeMap::new();
+        for object in self.in_force.values().filter(|object| object.held) {
+            *held.entry(&object.file).or_default() += 1;
+        }
         for (file, entry) in self.entries() {
-            findings.extend(
-                entry.findings.iter().map(|finding| self.say_what_holds(finding, file, entry)),
-            );
+            let held = held.get(&**file).copied().unwrap_or(0);
+            let say =
+                |finding: &Finding| self.say_what_holds(finding.clone(), file, &entry.what, held);
+            findings.extend(entry.findings.iter().map(say));
         }
         (mesh, in_order(findings))
     }
@@ -182,32 +187,35 @@ impl Store {
         }
     }
 
-    /// Adds to an error what is in force instead.
-    fn say_what_holds(&self, finding: &Finding, file: &Arc<str>, entry: &Entry) -> Finding {
-        let mut finding = finding.clone();
-        match &entry.what {
+    /// Adds to an error what is in force instead; `held` is the number of objects that the file holds so.
+    fn say_what_holds(
+        &self,
+        mut finding: Finding,
+        file: &Arc<str>,
+        what: &What,
+        held: usize,
+    ) -> Finding {
+        match what {
             What::Broken(id) if finding.severity() == Severity::Error => {
                 let held =
                     self.in_force.get(id).filter(|object| object.held && object.file == *file);
-                finding.message.push_str(&held.map_or_else(
-                    || "; the object is not in force".to_owned(),
-                    |held| format!("; its last good version, {}, stays in force", held.version()),
-                ));
+                finding.message.push_str(&match held {
+                    Some(held) => {
+                        format!(
+                            "; the object's last good version, {}, stays in force",
+                            held.version()
+                        )
+                    }
+                    None => "; this object is not in force".to_owned(),
+                });
             }
-            What::Unknown => {
-                let held =
-                    self.in_force.values().filter(|object| object.held && object.file == *file);
-                match held.count() {
-                    0 => {}
-                    1 => finding.message.push_str(
-                        "; the last good version of 1 object of this file stays in force",
-                    ),
-                    count => finding.message.push_str(&format!(
-                        "; the last good versions of {count} objects of this file stay in force"
-                    )),
-                }
-            }
-            What::Broken(_) | What::Good(..) | What::Ignored(_) => {}
+            What::Unknown if held == 1 => finding
+                .message
+                .push_str("; the last good version of 1 object of this file stays in force"),
+            What::Unknown if held > 1 => finding.message.push_str(&format!(
+                "; the last good versions of {held} objects of this file stay in force"
+            )),
+            What::Broken(_) | What::Unknown | What::Good(..) | What::Ignored(_) => {}
         }
         finding
     }

@@ -12,10 +12,11 @@ use super::Notes;
 /// Runs all checks.
 pub(super) fn run(mesh: &Mesh, notes: &mut Notes<'_>) {
     let mut selected: BTreeSet<&Key> = BTreeSet::new();
+    let index = mesh.endpoint_index();
     for service in mesh.services.values() {
         let id = ObjectId::new(Kind::Service, &service.key);
         let mut endpoints = 0;
-        for (key, workload) in mesh.endpoints_of(service) {
+        for (key, workload) in index.of(service) {
             endpoints += 1;
             selected.insert(key);
             for (index, port) in service.ports.iter().enumerate() {

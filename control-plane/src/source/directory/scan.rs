@@ -7,13 +7,14 @@ mod file;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::finding::{Code, Finding};
 use crate::source::store::Reading;
 
 use file::{Look, Stamp};
+pub(super) use walk::Listing;
 
 /// Remembers what every file looked like.
 #[derive(Debug)]
@@ -42,11 +43,7 @@ impl Scanner {
 
     /// Looks once. `enter` is called with every directory before it is listed: what watches it from then on
     /// misses nothing.
-    pub(super) fn scan(
-        &mut self,
-        now: SystemTime,
-        enter: &mut dyn FnMut(&std::path::Path),
-    ) -> Found {
+    pub(super) fn scan(&mut self, now: SystemTime, enter: &mut dyn FnMut(&Path)) -> Found {
         let listing = match walk::walk(&self.root, enter) {
             Ok(listing) => listing,
             // Nothing was deleted, the whole place is away; that is no reason to forget a mesh.
@@ -59,6 +56,11 @@ impl Scanner {
                 return Found { findings, ..Found::default() };
             }
         };
+        self.compare(listing, now)
+    }
+
+    /// Finds what differs from the last look.
+    pub(super) fn compare(&mut self, listing: Listing, now: SystemTime) -> Found {
         let mut found = Found { findings: listing.findings, ..Found::default() };
         let hidden = |name: &str| listing.unreadable.iter().any(|prefix| name.starts_with(prefix));
         self.known.retain(|name, _| {

@@ -138,6 +138,7 @@ impl<'de> Visitor<'de> for AnyValue {
             values.push(value);
             lines.items.push(item);
         }
+        lines.items.shrink_to_fit();
         Ok(Unplaced(Value::Array(values), lines))
     }
 
@@ -150,6 +151,7 @@ impl<'de> Visitor<'de> for AnyValue {
             lines.fields.push((key.value.clone().into(), field));
             values.insert(key.value, value);
         }
+        lines.fields.shrink_to_fit();
         Ok(Unplaced(Value::Object(values), lines))
     }
 }

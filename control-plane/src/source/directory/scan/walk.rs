@@ -17,12 +17,12 @@ const MAX_DEPTH: usize = 16;
 
 /// What is there.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(in crate::source::directory) struct Listing {
     /// Files by path relative to the root, with `/` between.
-    pub(super) files: BTreeMap<String, PathBuf>,
+    pub(in crate::source::directory) files: BTreeMap<String, PathBuf>,
     /// Relative paths of directories that could not be listed, each with `/` behind.
-    pub(super) unreadable: Vec<String>,
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::source::directory) unreadable: Vec<String>,
+    pub(in crate::source::directory) findings: Vec<Finding>,
 }
 
 struct Walk<'a> {
