@@ -5,6 +5,8 @@
 //! another: a silent reconnect would go on with a certificate that has been renewed since.
 
 mod backoff;
+#[cfg(test)]
+pub(crate) mod fixture;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -103,7 +105,7 @@ impl ControlPlane {
         bundle: &TrustBundle,
     ) -> Result<Channel, ChannelError> {
         let address = &self.0.address;
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, self.handshake(leaf, bundle))
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(self.handshake(leaf, bundle)))
             .await
             .map_err(|_| ChannelError::Timeout(address.clone()))??;
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?
@@ -115,7 +117,7 @@ impl ControlPlane {
             let stream = stream.take();
             std::future::ready(stream.ok_or_else(|| std::io::Error::other("connection lost")))
         });
-        Ok(endpoint.connect_with_connector(once).await?)
+        Ok(Box::pin(endpoint.connect_with_connector(once)).await?)
     }
 
     async fn handshake(
@@ -136,3 +138,6 @@ impl ControlPlane {
         Ok(stream)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,7 @@ impl Identity {
         loop {
             self.expire();
             if self.is_due() {
-                Box::pin(self.renew()).await;
+                self.renew().await;
                 continue;
             }
             let wait = self.wait();

@@ -7,6 +7,8 @@
 
 mod change;
 mod decode;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod graph;
 mod response;
 mod restore;

@@ -1,1 +1,245 @@
-//! T.
+//! A certificate's life against an identity service in the same process, with real and short lives: what is
+//! waited for is always the certificate, never a time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use weft_certs::TrustBundle;
+
+use super::{Credentials, Handle, Identity};
+use crate::bootstrap::Bootstrap;
+use crate::control_channel::ControlPlane;
+use crate::control_channel::fixture::{FakeControlPlane, Proven, within};
+use crate::store::Store;
+
+/// A proxy's identity component on a state directory that outlives it.
+struct Proxy {
+    handle: Handle,
+    pushed: watch::Sender<Option<TrustBundle>>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    fn start(bootstrap: &Bootstrap, directory: &TempDir) -> Self {
+        let (pushed, bundles) = watch::channel(None);
+        let store = Arc::new(Store::open(directory.path()).unwrap());
+        let control_plane = ControlPlane::new(bootstrap);
+        let (identity, handle) = Identity::new(bootstrap, control_plane, store, bundles);
+        Self { handle, pushed, task: tokio::spawn(identity.run()) }
+    }
+
+    async fn stop(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// Credentials that fulfil something.
+    async fn until(&mut self, what: &str, good: impl Fn(&Credentials) -> bool) -> Arc<Credentials> {
+        let found = self.handle.credentials.wait_for(|own| own.as_deref().is_some_and(&good));
+        let found = within(what, found).await.unwrap();
+        Arc::clone(found.as_ref().unwrap())
+    }
+
+    async fn first(&mut self) -> Arc<Credentials> {
+        self.until("a certificate", |_| true).await
+    }
+
+    async fn next_after(&mut self, old: &Credentials) -> Arc<Credentials> {
+        self.until("a new certificate", |own| own.leaf.chain() != old.leaf.chain()).await
+    }
+
+    async fn none(&mut self) {
+        let none = self.handle.credentials.wait_for(Option::is_none);
+        within("the certificate to be given up", none).await.unwrap();
+    }
+
+    async fn error(&mut self) -> String {
+        let failed = self.handle.renewal.wait_for(|renewal| renewal.last_error.is_some());
+        let failed = within("a failure", failed).await.unwrap();
+        failed.last_error.clone().unwrap()
+    }
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[tokio::test]
+async fn joins_with_the_token_then_renews_over_the_certificate_with_a_new_key() {
+    let fake = FakeControlPlane::start();
+    fake.issuing.set_life(Duration::from_secs(4));
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    let first = proxy.first().await;
+    assert_eq!((&first.bundle, first.epoch), (&fake.bundle(), 1));
+    let second = proxy.next_after(&first).await;
+    assert!(first.leaf.is_valid_at(SystemTime::now()), "renewed while the old one was good");
+    assert_ne!(first.leaf.key().to_pem(), second.leaf.key().to_pem());
+    assert_eq!(second.epoch, 1, "the roots are the same");
+    proxy.next_after(&second).await;
+    assert_eq!(fake.issuing.seen()[..3], [Proven::Token, Proven::Certificate, Proven::Certificate]);
+}
+
+#[tokio::test]
+async fn a_failed_renewal_keeps_the_old_certificate_and_is_tried_again() {
+    let fake = FakeControlPlane::start();
+    fake.issuing.set_life(Duration::from_secs(6));
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    let first = proxy.first().await;
+    fake.issuing.refuse.store(true, SeqCst);
+    let error = proxy.error().await;
+    assert_eq!(error, "control plane, asked with the certificate: Unavailable: no signer");
+    let kept = proxy.handle.credentials.borrow().clone().unwrap();
+    assert_eq!(kept.leaf.chain(), first.leaf.chain());
+    fake.issuing.refuse.store(false, SeqCst);
+    proxy.next_after(&first).await;
+    assert!(first.leaf.is_valid_at(SystemTime::now()), "in time");
+    assert_eq!(proxy.handle.renewal.borrow().last_error, None);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_given_up_and_renewed_by_itself_when_the_control_plane_is_back() {
+    let mut fake = FakeControlPlane::start();
+    fake.issuing.set_life(Duration::from_secs(1));
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    let first = proxy.first().await;
+    fake.stop();
+    proxy.none().await;
+    assert!(!proxy.handle.credentials.borrow().is_some());
+    fake.issuing.set_life(Duration::from_secs(3600));
+    fake.restart().await;
+    let second = proxy.next_after(&first).await;
+    assert!(second.leaf.is_valid_at(SystemTime::now()));
+    assert_eq!(fake.issuing.seen().last(), Some(&Proven::ExpiredCertificate));
+}
+
+#[tokio::test]
+async fn a_restarted_proxy_has_its_certificate_before_it_asks_anybody() {
+    let mut fake = FakeControlPlane::start();
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    let first = proxy.first().await;
+    proxy.stop().await;
+    fake.stop();
+
+    let (_, bundles) = watch::channel(None);
+    let store = Arc::new(Store::open(directory.path()).unwrap());
+    let bootstrap = fake.bootstrap();
+    let (_, handle) = Identity::new(&bootstrap, ControlPlane::new(&bootstrap), store, bundles);
+    let own = handle.credentials.borrow().clone().unwrap();
+    assert_eq!(own.leaf.to_pem(), first.leaf.to_pem());
+    assert_eq!(own.bundle, first.bundle);
+    assert!(handle.renewal.borrow().renew_at.unwrap() > SystemTime::now());
+}
+
+#[tokio::test]
+async fn a_proxy_restarted_with_an_expired_certificate_recovers_over_it() {
+    let mut fake = FakeControlPlane::start();
+    fake.issuing.set_life(Duration::from_secs(1));
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    proxy.first().await;
+    fake.stop();
+    proxy.none().await;
+    proxy.stop().await;
+
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    assert!(proxy.handle.credentials.borrow().is_none(), "fails closed");
+    proxy.error().await;
+    fake.restart().await;
+    proxy.first().await;
+    assert_eq!(fake.issuing.seen().last(), Some(&Proven::ExpiredCertificate));
+}
+
+#[tokio::test]
+async fn a_certificate_for_somebody_else_is_not_believed() {
+    let fake = FakeControlPlane::start();
+    fake.issuing.betray.store(true, SeqCst);
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    let error = proxy.error().await;
+    assert!(error.starts_with("the certificate that was issued is of no use: "), "{error}");
+    assert!(proxy.handle.credentials.borrow().is_none());
+}
+
+#[tokio::test]
+async fn without_token_and_certificate_it_says_what_to_do() {
+    let fake = FakeControlPlane::start();
+    let mut bootstrap = fake.bootstrap();
+    bootstrap.join_token = None;
+    let directory = directory();
+    let mut proxy = Proxy::start(&bootstrap, &directory);
+    let error = proxy.error().await;
+    assert!(error.contains("get a new bootstrap file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_an_error_that_names_it() {
+    let fake = FakeControlPlane::start();
+    let mut bootstrap = fake.bootstrap();
+    bootstrap.join_token = Some("wrong".to_owned());
+    let directory = directory();
+    let mut proxy = Proxy::start(&bootstrap, &directory);
+    assert_eq!(
+        proxy.error().await,
+        "control plane, asked with the join token: Unauthenticated: unknown join token"
+    );
+}
+
+#[tokio::test]
+async fn a_pushed_trust_bundle_is_a_new_epoch_and_is_kept() {
+    let fake = FakeControlPlane::start();
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    let first = proxy.first().await;
+    let other = crate::xds::fixture::authority();
+    let roots =
+        fake.bundle().ders().iter().chain(other.bundle().ders()).cloned().collect::<Vec<_>>();
+    let both = TrustBundle::from_der(roots).unwrap();
+    proxy.pushed.send_replace(Some(both.clone()));
+    let second = proxy.until("the new bundle", |own| own.bundle == both).await;
+    assert_eq!((first.epoch, second.epoch), (1, 2));
+    assert_eq!(first.leaf.chain(), second.leaf.chain(), "same certificate");
+    proxy.pushed.send_replace(Some(both.clone()));
+    proxy.stop().await;
+    let store = Store::open(directory.path()).unwrap();
+    assert_eq!(store.identity().unwrap().bundle, both);
+}
+
+#[tokio::test]
+async fn a_new_bootstrap_file_under_a_new_ca_enrols_a_proxy_that_has_old_state() {
+    let mut fake = FakeControlPlane::start();
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    let first = proxy.first().await;
+    proxy.stop().await;
+    fake.stop();
+    fake.replace_authority();
+    fake.issuing.renew_token();
+    fake.restart().await;
+
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    assert!(proxy.handle.credentials.borrow().is_some(), "what is stored is used meanwhile");
+    let second = proxy.next_after(&first).await;
+    assert_eq!((&second.bundle, second.epoch), (&fake.bundle(), 2));
+    assert_eq!(fake.issuing.seen(), [Proven::Token, Proven::Token]);
+}
+
+#[tokio::test]
+async fn an_identity_stored_for_another_workload_is_ignored() {
+    let fake = FakeControlPlane::start();
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    proxy.first().await;
+    proxy.stop().await;
+    let mut bootstrap = fake.bootstrap();
+    bootstrap.identity = "spiffe://demo.local/ns/shop/sa/order".parse().unwrap();
+    let proxy = Proxy::start(&bootstrap, &directory);
+    assert!(proxy.handle.credentials.borrow().is_none());
+}

@@ -126,8 +126,10 @@ impl Subscription {
 
     /// The next message for the server, if one is owed. Answers first, then changes of what is wanted.
     pub(crate) fn next_request(&mut self) -> Option<DeltaDiscoveryRequest> {
-        let is_due = |kind: &Kind| self.types.get(kind).is_some_and(Type::is_due);
-        let kind = ORDER.into_iter().find(is_due)?;
+        let find = |due: fn(&Type) -> bool| {
+            ORDER.into_iter().find(|kind| self.types.get(kind).is_some_and(due))
+        };
+        let kind = find(|of_type| !of_type.replies.is_empty()).or_else(|| find(Type::is_due))?;
         let mut request = self.of_type(kind).next_request();
         kind.type_url().clone_into(&mut request.type_url);
         if std::mem::take(&mut self.node_due) {

@@ -62,6 +62,14 @@ fn every_response_is_answered_by_its_own_nonce() {
 }
 
 #[test]
+fn answers_of_every_type_go_before_new_wishes() {
+    let mut subscription = new();
+    subscription.want(&keys(&[(Kind::Cluster, "a")]), Instant::now());
+    subscription.reply(Kind::Routes, "1".to_owned(), None);
+    assert_eq!(said(&mut subscription), ["RouteConfiguration ack:1 node", "Cluster +a"]);
+}
+
+#[test]
 fn a_nack_carries_the_code_invalid_argument() {
     let mut subscription = new();
     subscription.reply(Kind::Cluster, "2".to_owned(), Some("no".to_owned()));

@@ -1,0 +1,161 @@
+//! Outbound listeners.
+
+use weft_proto::envoy::hcm::HttpConnectionManager;
+use weft_proto::envoy::http_inspector::HttpInspector;
+use weft_proto::envoy::listener::{Listener, ListenerFilter, listener_filter};
+use weft_proto::envoy::types::Percent;
+
+use super::{change, refusal};
+use crate::model::{AppProtocol, OutboundListener, Tracing};
+use crate::xds::decode::Key;
+use crate::xds::fixture::{
+    PRODUCT, any, chain, http_filter, http_listener, number, origin, outbound, rds, seconds,
+    tcp_filter,
+};
+use crate::xds::{Change, Kind};
+
+fn found(message: &Listener) -> (OutboundListener, Vec<Key>) {
+    match change(Kind::Listener, PRODUCT, message) {
+        (Change::Outbound(listener), references) => (listener, references),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(message: &Listener) -> String {
+    refusal(Kind::Listener, PRODUCT, message)
+}
+
+fn refused_http(spoil: impl FnOnce(&mut HttpConnectionManager)) -> String {
+    let mut http = http_filter(rds(PRODUCT));
+    spoil(&mut http);
+    refused(&outbound(vec![chain(&http, &[])], None))
+}
+
+#[test]
+fn http_tcp_and_detection() {
+    let routes = (Kind::Routes, PRODUCT.to_owned());
+    let cluster = (Kind::Cluster, PRODUCT.to_owned());
+    let (listener, references) = found(&http_listener());
+    let expected = OutboundListener {
+        name: PRODUCT.to_owned(),
+        origin: origin(),
+        protocol: AppProtocol::Http,
+        routes: Some(PRODUCT.to_owned()),
+        tcp_cluster: None,
+        tracing: Tracing { sampling: 0.25, endpoint: None },
+    };
+    assert_eq!((listener, references), (expected, vec![routes.clone()]));
+
+    let (listener, references) = found(&outbound(vec![chain(&tcp_filter(PRODUCT), &[])], None));
+    assert_eq!((listener.protocol, listener.routes), (AppProtocol::Tcp, None));
+    assert_eq!(
+        (listener.tcp_cluster.as_deref(), references),
+        (Some(PRODUCT), vec![cluster.clone()])
+    );
+
+    let mut detect = outbound(
+        vec![chain(&http_filter(rds(PRODUCT)), &["http/1.1", "h2c"])],
+        Some(chain(&tcp_filter(PRODUCT), &[])),
+    );
+    let inspector = listener_filter::ConfigType::TypedConfig(any(&HttpInspector::default()));
+    detect.listener_filters.push(ListenerFilter {
+        name: "x".to_owned(),
+        config_type: Some(inspector),
+        ..ListenerFilter::default()
+    });
+    detect.listener_filters_timeout = seconds(1);
+    detect.continue_on_listener_filters_timeout = true;
+    let (listener, references) = found(&detect);
+    assert_eq!((listener.protocol, references), (AppProtocol::Detect, vec![routes, cluster]));
+    detect.continue_on_listener_filters_timeout = false;
+    assert_eq!(refused(&detect), "listener_filters_timeout: not supported by weft-proxy");
+}
+
+#[test]
+fn listeners_without_a_sense_are_refused() {
+    let http = || chain(&http_filter(rds(PRODUCT)), &[]);
+    let tcp = || chain(&tcp_filter(PRODUCT), &[]);
+    let cases = [
+        (outbound(vec![], None), "filter_chains: missing"),
+        (
+            outbound(vec![http(), tcp()], None),
+            "filter_chains[1]: only one is supported beside the default",
+        ),
+        (
+            outbound(vec![http()], Some(tcp())),
+            "filter_chains[0].filter_chain_match.application_protocols: must be http/1.1 and h2c",
+        ),
+        (
+            outbound(vec![chain(&tcp_filter(PRODUCT), &["h2c"])], Some(tcp())),
+            "filter_chains[0].filters[0]: must be HTTP",
+        ),
+        (
+            outbound(vec![chain(&http_filter(rds(PRODUCT)), &["h2c"])], Some(http())),
+            "default_filter_chain.filters[0]: must take its routes by `rds`, once",
+        ),
+        (
+            Listener { traffic_direction: 0, ..http_listener() },
+            "traffic_direction: must be INBOUND or OUTBOUND",
+        ),
+        (
+            Listener { traffic_direction: 1, ..http_listener() },
+            "name: must be inbound/shop/product-v1",
+        ),
+        (
+            Listener { tcp_backlog_size: number(7), ..http_listener() },
+            "tcp_backlog_size: not supported by weft-proxy",
+        ),
+    ];
+    for (message, expected) in cases {
+        assert_eq!(refused(&message), expected);
+    }
+    let mut two = http_listener();
+    let filter = two.filter_chains[0].filters[0].clone();
+    two.filter_chains[0].filters.push(filter);
+    assert_eq!(refused(&two), "filter_chains[0].filters[1]: only one filter is supported");
+}
+
+#[test]
+fn http_settings_that_are_not_honoured_are_named() {
+    let start = "filter_chains[0].filters[0].typed_config";
+    let cases: [(&str, String); 7] = [
+        (".codec_type: only AUTO is supported", refused_http(|http| http.codec_type = 2)),
+        (
+            ".request_timeout: not supported by weft-proxy",
+            refused_http(|http| http.request_timeout = seconds(1)),
+        ),
+        (
+            ".tracing.random_sampling: 101 is not between 0 and 100",
+            refused_http(|http| {
+                http.tracing.as_mut().unwrap().random_sampling = Some(Percent { value: 101.0 });
+            }),
+        ),
+        (
+            ".tracing.verbose: not supported by weft-proxy",
+            refused_http(|http| http.tracing.as_mut().unwrap().verbose = true),
+        ),
+        (
+            ".upgrade_configs[0].upgrade_type: only websocket is supported",
+            refused_http(|http| http.upgrade_configs[0].upgrade_type = "CONNECT".to_owned()),
+        ),
+        (
+            ".http_filters: only the router is supported",
+            refused_http(|http| http.http_filters.clear()),
+        ),
+        (
+            ".rds.config_source: missing",
+            refused_http(|http| {
+                let mut named = rds(PRODUCT);
+                if let weft_proto::envoy::hcm::http_connection_manager::RouteSpecifier::Rds(rds) =
+                    &mut named
+                {
+                    rds.config_source = None;
+                }
+                http.route_specifier = Some(named);
+            }),
+        ),
+    ];
+    for (expected, found) in cases {
+        assert_eq!(found, format!("{start}{expected}"));
+    }
+}

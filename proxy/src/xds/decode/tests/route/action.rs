@@ -1,0 +1,237 @@
+//! What rules do: weights, timeouts, retries, headers, redirects.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
+use weft_proto::envoy::core::{HeaderValue as ProtoHeader, HeaderValueOption};
+use weft_proto::envoy::route::redirect_action::{PathRewriteSpecifier, SchemeRewriteSpecifier};
+use weft_proto::envoy::route::route::Action as ProtoAction;
+use weft_proto::envoy::route::route_action::ClusterSpecifier;
+use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
+use weft_proto::envoy::route::{
+    DirectResponseAction, RedirectAction, RetryPolicy, WeightedCluster,
+};
+
+use super::{forward, refused, rule, table};
+use crate::model::{Action, HeaderChange, Redirect, RetryOn};
+use crate::xds::fixture::{number, route, routes, seconds};
+
+fn option(key: &str, value: &str, append_action: i32) -> HeaderValueOption {
+    let header = ProtoHeader { key: key.to_owned(), value: value.to_owned(), ..Default::default() };
+    HeaderValueOption { header: Some(header), append_action, ..Default::default() }
+}
+
+fn weighted(clusters: &[(&str, u32)]) -> ClusterSpecifier {
+    let one = |(name, weight): &(&str, u32)| ClusterWeight {
+        name: (*name).to_owned(),
+        weight: number(*weight),
+        ..Default::default()
+    };
+    let clusters = clusters.iter().map(one).collect();
+    ClusterSpecifier::WeightedClusters(WeightedCluster { clusters, ..Default::default() })
+}
+
+#[test]
+fn weights_and_clusters_that_cannot_exist() {
+    let mut one = route("a");
+    forward(&mut one).cluster_specifier = Some(weighted(&[("a", 90), ("invalid/1", 10), ("b", 0)]));
+    forward(&mut one).cluster_not_found_response_code = 2;
+    let (table, references) = table(&routes(vec![one, route("b")]));
+    assert_eq!(table.clusters, ["a", "invalid/1", "b"]);
+    let names: Vec<&str> = references.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["a", "b"], "nobody asks for what cannot exist");
+    let Action::Forward(splits) = &table.hosts[0].rules[0].action else { panic!() };
+    let shares: Vec<_> = splits.iter().map(|split| (split.cluster, split.weight)).collect();
+    assert_eq!(shares, [(0, 90), (1, 10), (2, 0)]);
+
+    let no = |specifier: ClusterSpecifier, code: i32| {
+        refused(|route| {
+            forward(route).cluster_specifier = Some(specifier);
+            forward(route).cluster_not_found_response_code = code;
+        })
+    };
+    assert_eq!(
+        no(weighted(&[("a", 1), ("invalid/1", 1)]), 0),
+        ".route.cluster_not_found_response_code: must be INTERNAL_SERVER_ERROR"
+    );
+    assert_eq!(
+        no(ClusterSpecifier::Cluster("a".to_owned()), 1),
+        ".route.cluster_not_found_response_code: not supported"
+    );
+    assert_eq!(
+        no(weighted(&[("a", 0)]), 0),
+        ".route.weighted_clusters.clusters: the weights sum up to 0"
+    );
+    assert_eq!(
+        no(weighted(&[("a", u32::MAX), ("b", 1)]), 0),
+        ".route.weighted_clusters.clusters: the weights sum up to 4294967296"
+    );
+    assert_eq!(no(weighted(&[("", 1)]), 0), ".route.weighted_clusters.clusters[0].name: missing");
+    assert_eq!(
+        no(ClusterSpecifier::ClusterHeader("h".to_owned()), 0),
+        ".route.cluster_specifier: only `cluster` and `weighted_clusters` are supported"
+    );
+}
+
+#[test]
+fn timeouts_and_retries() {
+    let rule = rule(|route| {
+        let action = forward(route);
+        action.timeout = Some(weft_proto::google::Duration { seconds: 1, nanos: 500_000_000 });
+        action.retry_policy = Some(RetryPolicy {
+            retry_on: "connect-failure, reset,gateway-error,5xx,retriable-status-codes".to_owned(),
+            num_retries: number(3),
+            per_try_timeout: seconds(2),
+            retriable_status_codes: vec![429, 503],
+            ..Default::default()
+        });
+    });
+    assert_eq!(rule.timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(
+        (rule.retry.attempts, rule.retry.per_try_timeout),
+        (3, Some(Duration::from_secs(2)))
+    );
+    let status = |code| RetryOn::Status(StatusCode::from_u16(code).unwrap());
+    let expected =
+        [RetryOn::Reset, RetryOn::GatewayError, RetryOn::ServerError, status(429), status(503)];
+    assert_eq!(rule.retry.on, expected);
+
+    let absent = self::rule(|route| {
+        forward(route).timeout = None;
+        forward(route).retry_policy = None;
+    });
+    assert_eq!(absent.timeout, Some(Duration::from_secs(15)), "Envoy's own default");
+    assert_eq!(absent.retry.attempts, 0);
+
+    let no = |spoil: &dyn Fn(&mut RetryPolicy)| {
+        refused(|route| spoil(forward(route).retry_policy.as_mut().unwrap()))
+    };
+    assert_eq!(
+        no(&|policy| policy.retry_on = "retriable-4xx".to_owned()),
+        ".route.retry_policy.retry_on: \"retriable-4xx\" is not supported"
+    );
+    assert_eq!(
+        no(&|policy| policy.retriable_status_codes = vec![503]),
+        ".route.retry_policy.retriable_status_codes: not supported by weft-proxy",
+        "set, but no word in retry_on calls for it"
+    );
+    assert_eq!(
+        no(&|policy| {
+            policy.retry_on = "retriable-status-codes".to_owned();
+            policy.retriable_status_codes = vec![503, 9];
+        }),
+        ".route.retry_policy.retriable_status_codes[1]: 9 is not a status"
+    );
+    assert_eq!(
+        no(&|policy| policy.num_retries = number(101)),
+        ".route.retry_policy.num_retries: 101 is more than 100"
+    );
+    assert_eq!(
+        no(&|policy| policy.host_selection_retry_max_attempts = 3),
+        ".route.retry_policy.host_selection_retry_max_attempts: not supported by weft-proxy"
+    );
+}
+
+#[test]
+fn header_changes_in_the_order_of_envoy() {
+    let rule = rule(|route| {
+        route.request_headers_to_add =
+            vec![option("X-Set", "100%%", 2), option("x-add", "a", 0), {
+                let mut empty = option("x-empty", "", 2);
+                empty.keep_empty_value = true;
+                empty
+            }];
+        route.request_headers_to_remove = vec!["x-gone".to_owned()];
+        route.response_headers_to_add = vec![option("x-back", "b", 0)];
+    });
+    let name = |name: &'static str| HeaderName::from_static(name);
+    let value = |value: &'static str| HeaderValue::from_static(value);
+    let expected = [
+        HeaderChange::Remove(name("x-gone")),
+        HeaderChange::Set(name("x-set"), value("100%")),
+        HeaderChange::Add(name("x-add"), value("a")),
+        HeaderChange::Set(name("x-empty"), value("")),
+    ];
+    assert_eq!(rule.request_headers.changes, expected);
+    assert_eq!(rule.response_headers.changes, [HeaderChange::Add(name("x-back"), value("b"))]);
+
+    let no =
+        |option: HeaderValueOption| refused(|route| route.request_headers_to_add = vec![option]);
+    let start = ".request_headers_to_add[0]";
+    let cases = [
+        (
+            option("x", "%REQ(:path)%", 0),
+            ".header.value: \"%REQ(:path)%\": commands between % are not supported",
+        ),
+        (option("x", "a\r\nb", 0), ".header.value: \"a\\r\\nb\" is not a header value"),
+        (option("x", "", 0), ".header.value: missing"),
+        (option(":path", "/", 0), ".header.key: \":path\" is not a header name"),
+        (option("Host", "h", 2), ".header.key: host belongs to the connection"),
+        (option("x", "y", 1), ".append_action: only appending and overwriting are supported"),
+    ];
+    for (option, expected) in cases {
+        assert_eq!(no(option), format!("{start}{expected}"));
+    }
+    assert_eq!(
+        refused(|route| route.request_headers_to_remove = vec!["Transfer-Encoding".to_owned()]),
+        ".request_headers_to_remove[0]: transfer-encoding belongs to the connection"
+    );
+}
+
+#[test]
+fn redirects_and_fixed_answers() {
+    let action = |action| rule(|route| route.action = Some(action)).action;
+    let redirect = ProtoAction::Redirect(RedirectAction {
+        host_redirect: "example.com".to_owned(),
+        port_redirect: 8443,
+        response_code: 4,
+        scheme_rewrite_specifier: Some(SchemeRewriteSpecifier::HttpsRedirect(true)),
+        path_rewrite_specifier: Some(PathRewriteSpecifier::PrefixRewrite("/new".to_owned())),
+        ..Default::default()
+    });
+    let Action::Redirect(found) = action(redirect) else { panic!("no redirect") };
+    let expected = Redirect {
+        scheme: Some("https".to_owned()),
+        host: Some("example.com".to_owned()),
+        port: Some(8443),
+        path: None,
+        prefix: Some("/new".to_owned()),
+        status: StatusCode::PERMANENT_REDIRECT,
+    };
+    assert_eq!(found, expected);
+    let answer = DirectResponseAction { status: 500, ..Default::default() };
+    let Action::Respond(status) = action(ProtoAction::DirectResponse(answer)) else { panic!() };
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+
+    let no = |action| refused(|route| route.action = Some(action));
+    let redirect = |spoil: &dyn Fn(&mut RedirectAction)| {
+        let mut action = RedirectAction::default();
+        spoil(&mut action);
+        no(ProtoAction::Redirect(action))
+    };
+    assert_eq!(
+        redirect(&|r| r.strip_query = true),
+        ".redirect.strip_query: not supported by weft-proxy"
+    );
+    assert_eq!(
+        redirect(&|r| r.host_redirect = "a b".to_owned()),
+        ".redirect.host_redirect: \"a b\" is not a host"
+    );
+    assert_eq!(
+        redirect(&|r| {
+            let to = PathRewriteSpecifier::PathRedirect("/a\r\n".to_owned());
+            r.path_rewrite_specifier = Some(to);
+        }),
+        ".redirect.path_redirect: \"/a\\r\\n\" is not an absolute path"
+    );
+    let informational = DirectResponseAction { status: 101, ..Default::default() };
+    assert_eq!(
+        no(ProtoAction::DirectResponse(informational)),
+        ".direct_response.status: 101 is not a final status"
+    );
+    assert_eq!(
+        refused(|route| route.action = None),
+        ".action: only `route`, `redirect` and `direct_response` are supported"
+    );
+}
