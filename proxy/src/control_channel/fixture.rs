@@ -93,25 +93,17 @@ impl FakeControlPlane {
         self.authority.bundle().clone()
     }
 
-    /// The process dies: port closed, connections cut.
-    pub(crate) fn stop(&mut self) {
+    /// The process dies: when this returns its port is closed and its connections are cut.
+    pub(crate) async fn stop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.shutdown_background();
+            let end = tokio::task::spawn_blocking(|| server.shutdown_timeout(DEADLINE));
+            end.await.unwrap();
         }
     }
 
-    /// And comes back on the same port, as soon as the kernel has let go of it.
-    pub(crate) async fn restart(&mut self) {
-        let free = async {
-            loop {
-                match std::net::TcpListener::bind(self.address) {
-                    Ok(listener) => break listener,
-                    Err(_) => tokio::task::yield_now().await,
-                }
-            }
-        };
-        let listener = within("the port", free).await;
-        self.serve(listener);
+    /// And comes back on the same port.
+    pub(crate) fn restart(&mut self) {
+        self.serve(std::net::TcpListener::bind(self.address).unwrap());
     }
 
     /// As somebody whose CA is another one.
@@ -154,7 +146,9 @@ impl FakeControlPlane {
 
 impl Drop for FakeControlPlane {
     fn drop(&mut self) {
-        self.stop();
+        if let Some(server) = self.server.take() {
+            server.shutdown_background();
+        }
     }
 }
 

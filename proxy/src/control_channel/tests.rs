@@ -45,7 +45,7 @@ async fn a_server_under_other_roots_is_not_believed() {
 #[tokio::test]
 async fn a_dead_port_is_named() {
     let mut fake = FakeControlPlane::start();
-    fake.stop();
+    fake.stop().await;
     let bootstrap = fake.bootstrap();
     let error = error(&bootstrap).await.to_string();
     let expected = format!("control plane {}: Connection refused", bootstrap.control_plane.address);
@@ -70,8 +70,8 @@ async fn a_broken_channel_stays_broken() {
     let control_plane = ControlPlane::new(&fake.bootstrap());
     let leaf = fake.leaf(&id(), Duration::from_secs(60));
     let channel = control_plane.connect(Some(&leaf), &fake.bundle()).await.unwrap();
-    fake.stop();
-    fake.restart().await;
+    fake.stop().await;
+    fake.restart();
     let mut client = weft_proto::identity::identity_client::IdentityClient::new(channel);
     let broken = async {
         // The first call may still meet the dying connection; what matters is that none reconnects.

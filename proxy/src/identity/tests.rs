@@ -109,11 +109,11 @@ async fn an_expired_certificate_is_given_up_and_renewed_by_itself_when_the_contr
     let directory = directory();
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     let first = proxy.first().await;
-    fake.stop();
+    fake.stop().await;
     proxy.none().await;
     assert!(!proxy.handle.credentials.borrow().is_some());
     fake.issuing.set_life(Duration::from_secs(3600));
-    fake.restart().await;
+    fake.restart();
     let second = proxy.next_after(&first).await;
     assert!(second.leaf.is_valid_at(SystemTime::now()));
     assert_eq!(fake.issuing.seen().last(), Some(&Proven::ExpiredCertificate));
@@ -126,7 +126,7 @@ async fn a_restarted_proxy_has_its_certificate_before_it_asks_anybody() {
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     let first = proxy.first().await;
     proxy.stop().await;
-    fake.stop();
+    fake.stop().await;
 
     let (_, bundles) = watch::channel(None);
     let store = Arc::new(Store::open(directory.path()).unwrap());
@@ -145,14 +145,14 @@ async fn a_proxy_restarted_with_an_expired_certificate_recovers_over_it() {
     let directory = directory();
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     proxy.first().await;
-    fake.stop();
+    fake.stop().await;
     proxy.none().await;
     proxy.stop().await;
 
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     assert!(proxy.handle.credentials.borrow().is_none(), "fails closed");
     proxy.error().await;
-    fake.restart().await;
+    fake.restart();
     proxy.first().await;
     assert_eq!(fake.issuing.seen().last(), Some(&Proven::ExpiredCertificate));
 }
@@ -219,10 +219,10 @@ async fn a_new_bootstrap_file_under_a_new_ca_enrols_a_proxy_that_has_old_state()
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     let first = proxy.first().await;
     proxy.stop().await;
-    fake.stop();
+    fake.stop().await;
     fake.replace_authority();
     fake.issuing.renew_token();
-    fake.restart().await;
+    fake.restart();
 
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     assert!(proxy.handle.credentials.borrow().is_some(), "what is stored is used meanwhile");

@@ -25,7 +25,7 @@ async fn a_restarted_proxy_serves_before_the_control_plane_answers_and_says_that
     let mut scene = Scene::start(FakeControlPlane::start());
     serve_product(&mut scene).await;
     let (mut fake, directory) = scene.stop().await;
-    fake.stop();
+    fake.stop().await;
 
     let mut scene = Scene::start_on(fake, directory);
     assert_eq!(scene.applied(), ALL, "in force when `new` returns");
@@ -35,7 +35,7 @@ async fn a_restarted_proxy_serves_before_the_control_plane_answers_and_says_that
     scene.until("an error", |sync| sync.last_error.is_some()).await;
     assert!(scene.sync().stale);
 
-    scene.fake.restart().await;
+    scene.fake.restart();
     let mut stream = serve_product(&mut scene).await;
     assert!(!scene.sync().stale, "confirmed");
     let two = endpoints("a", vec![endpoint("10.0.0.1", IDENTITY), endpoint("10.0.0.2", IDENTITY)]);
