@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::parent;
 
@@ -22,6 +23,8 @@ const OWN_EXECUTABLE: &str = "/proc/self/exe";
 const TAIL_LINES: usize = 12;
 /// Bound: a longer line is cut.
 const MAX_LINE: usize = 2000;
+/// How long a dead child's output is waited for; somebody else may hold the pipe open.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -38,6 +41,7 @@ pub(crate) struct Spec {
 #[derive(Debug)]
 pub(crate) struct Child {
     process: tokio::process::Child,
+    readers: JoinSet<()>,
     tail: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -65,13 +69,15 @@ impl Child {
         let mut process =
             command.spawn().with_context(|| format!("cannot start the {}", spec.name))?;
         let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let mut readers = JoinSet::new();
         if let Some(stdout) = process.stdout.take() {
-            tokio::spawn(read_lines(stdout, spec.name.clone(), Arc::clone(&tail), lines.clone()));
+            let (name, tail) = (spec.name.clone(), Arc::clone(&tail));
+            readers.spawn(read_lines(stdout, name, tail, lines.clone()));
         }
         if let Some(stderr) = process.stderr.take() {
-            tokio::spawn(read_lines(stderr, spec.name.clone(), Arc::clone(&tail), lines));
+            readers.spawn(read_lines(stderr, spec.name.clone(), Arc::clone(&tail), lines));
         }
-        Ok(Self { process, tail })
+        Ok(Self { process, readers, tail })
     }
 
     /// Its process id; `None` once it has ended.
@@ -81,7 +87,11 @@ impl Child {
 
     /// Waits for its end and says how it ended: `was killed by SIGKILL`.
     pub(crate) async fn ended(&mut self) -> String {
-        match self.process.wait().await {
+        let ended = self.process.wait().await;
+        // Race: its last words may still be in the pipe.
+        let words = async { while self.readers.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_WORDS, words).await;
+        match ended {
             Ok(status) => describe(status),
             Err(error) => format!("was lost: {error}"),
         }

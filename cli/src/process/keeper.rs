@@ -160,3 +160,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     // The value is of no interest, and it must not be held: it is a read lock.
     let _ = stop.wait_for(|stop| *stop).await;
 }
+
+#[cfg(test)]
+mod tests;
