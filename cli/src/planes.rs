@@ -23,9 +23,9 @@ fn control_plane(_args: &[OsString]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn proxy(_args: &[OsString]) -> ExitCode {
-    anstream::eprintln!("error: this build of weft has no sidecar");
-    ExitCode::FAILURE
+fn proxy(args: &[OsString]) -> ExitCode {
+    // It wants a program's name first, for its usage text.
+    weft_proxy::main_with_args(std::iter::once("weft proxy".into()).chain(args.to_vec()).collect())
 }
 
 /// Becomes another program; returns only if it cannot, with the exit codes that shells use for that.

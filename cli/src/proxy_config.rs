@@ -43,15 +43,44 @@ fn draw(config: &Value) -> String {
     }
 }
 
+/// Columns in the order in which people read them; what is not named here stands behind.
+const ORDER: [&str; 14] = [
+    "service",
+    "listener",
+    "cluster",
+    "endpoint",
+    "workload",
+    "direction",
+    "protocol",
+    "mtls",
+    "hosts",
+    "match",
+    "action",
+    "balancer",
+    "endpoints",
+    "health",
+];
+/// Columns that say where a row comes from stand last.
+const LAST: [&str; 2] = ["identity", "source"];
+
+fn rank(field: &str) -> usize {
+    let known = ORDER.iter().position(|name| *name == field);
+    let last = LAST.iter().position(|name| *name == field);
+    known.or(last.map(|place| ORDER.len() + 1 + place)).unwrap_or(ORDER.len())
+}
+
 fn rows_table(rows: &[Value]) -> String {
     let mut fields: Vec<&str> = Vec::new();
     for row in rows {
-        for name in row.as_object().into_iter().flatten().map(|(name, _)| name.as_str()) {
+        // A column in which no row says anything is left out.
+        let said = row.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        for name in said.map(|(name, _)| name.as_str()) {
             if !fields.contains(&name) {
                 fields.push(name);
             }
         }
     }
+    fields.sort_by_key(|field| rank(field));
     let titles: Vec<String> =
         fields.iter().map(|name| name.to_uppercase().replace('_', " ")).collect();
     let columns: Vec<(&str, Align)> =

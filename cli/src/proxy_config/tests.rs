@@ -12,12 +12,13 @@ fn plain(config: &Value) -> String {
 fn a_list_becomes_a_table_with_a_column_for_each_field() {
     let config = json!([
         {"cluster": "product.shop:8080", "endpoints": ["127.66.0.3:8080", "127.66.0.4:8080"]},
-        {"cluster": "user.shop:8080", "endpoints": [], "ejected": 0}]);
+        {"source": "Service shop/user", "cluster": "user.shop:8080", "endpoints": [], "ejected": 0,
+         "nothing": null}]);
     assert_eq!(
         plain(&config),
-        "CLUSTER            ENDPOINTS                         EJECTED\n\
-         product.shop:8080  127.66.0.3:8080, 127.66.0.4:8080  -\n\
-         user.shop:8080     -                                 0"
+        "CLUSTER            ENDPOINTS                         EJECTED  SOURCE\n\
+         product.shop:8080  127.66.0.3:8080, 127.66.0.4:8080  -        -\n\
+         user.shop:8080     -                                 0        Service shop/user"
     );
     assert_eq!(plain(&json!([])), "None.");
 }
