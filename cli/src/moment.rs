@@ -41,6 +41,12 @@ impl Moment {
         }
     }
 
+    /// For people: RFC 3339 in UTC.
+    pub(crate) fn shown(self) -> String {
+        let at = OffsetDateTime::from_unix_timestamp(self.0).ok();
+        at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| self.0.to_string())
+    }
+
     /// How long it is from `earlier` to this; `None` if it came before.
     pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
         u64::try_from(self.0.checked_sub(earlier.0)?).ok().map(Duration::from_secs)

@@ -8,5 +8,6 @@ mod child;
 mod keeper;
 pub(crate) mod parent;
 
-pub(crate) use child::{Child, Spec};
+use child::Child;
+pub(crate) use child::{Ending, Spec};
 pub(crate) use keeper::{Event, Inlet, Keeper, Prepare};

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::args::ProxyConfigArgs;
 use crate::environment::Environment;
 use crate::mesh::Mesh;
+use crate::moment::Moment;
 use crate::output::{Output, Verdict};
 use crate::table::{Align, Cell, Table};
 
@@ -35,7 +36,9 @@ fn draw(config: &Value) -> String {
         Value::Object(fields) => {
             let mut table = Table::new(&[("FIELD", Align::Left), ("VALUE", Align::Left)]);
             for (name, value) in fields {
-                table.push(vec![name.as_str().into(), text(value).into()]);
+                let moment = Moment::read(value).filter(|_| name.ends_with("not_after"));
+                let shown = moment.map_or_else(|| text(value), Moment::shown);
+                table.push(vec![name.as_str().into(), shown.into()]);
             }
             table.render()
         }

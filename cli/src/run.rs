@@ -20,7 +20,7 @@ use crate::demo::processes::{bootstrap_file, join};
 use crate::environment::Environment;
 use crate::mesh::sidecar_socket;
 use crate::output::{Output, Verdict};
-use crate::process::{Event, Inlet, Keeper, Spec};
+use crate::process::{Ending, Event, Inlet, Keeper, Spec};
 use crate::run_dir::proxy_dir;
 use crate::signals::Signals;
 use host::Host;
@@ -160,7 +160,7 @@ impl Watch {
             self.tell(&event);
             if self.deaths >= HOPELESS {
                 return match event {
-                    Event::Died { name, reason, tail, .. } => {
+                    Event::Died { name, ending: Ending { reason, tail }, .. } => {
                         format!("the {name} {reason}: {}", tail.join("\n"))
                     }
                     Event::Failed { name, reason } => format!("the {name} cannot start: {reason}"),
@@ -177,7 +177,7 @@ impl Watch {
                 self.output.note(&format!("▸ {name} runs again"))
             }
             Event::Started { .. } => {}
-            Event::Died { name, reason, tail, .. } => {
+            Event::Died { name, ending: Ending { reason, tail }, .. } => {
                 self.deaths += 1;
                 self.output.note(&format!("× {name} {reason}; it is started again"));
                 tail.iter().for_each(|line| self.output.note(&format!("    {line}")));

@@ -72,12 +72,31 @@ impl RunRoot {
         meshes
     }
 
+    /// Removes what killed owners have left behind.
+    fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        for entry in entries.flatten() {
+            let file = entry.file_name();
+            let name = file.to_str().and_then(|name| name.strip_suffix(".lock"));
+            // Taking it and dropping it removes it; one that has an owner cannot be taken.
+            drop(name.map(|name| self.take(name)));
+        }
+    }
+
     /// Takes the mesh's directory for this process, empty; `None` if another process has it.
     ///
     /// # Errors
     /// The name cannot be a directory, or the directory cannot be made.
     pub(crate) fn claim(&self, name: &str) -> Result<Option<MeshDir>> {
+        self.sweep();
+        self.take(name)
+    }
+
+    fn take(&self, name: &str) -> Result<Option<MeshDir>> {
         check_name(name)?;
+        // The last mesh that goes takes the root with it.
+        create_private(&self.path)
+            .with_context(|| format!("cannot create {}", self.path.display()))?;
         let lock_path = self.path.join(format!("{name}.lock"));
         let Some(lock) = lock_exclusively(&lock_path)
             .with_context(|| format!("cannot lock {}", lock_path.display()))?

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::report::Restart;
 use super::screen::Screen;
-use crate::process::{Event, Inlet};
+use crate::process::{Ending, Event, Inlet};
 
 /// Bound: deaths that the report names.
 const MAX_RESTARTS: usize = 1000;
@@ -68,7 +68,7 @@ impl Scribe {
                     self.screen.up(&name, "runs again");
                 }
                 Event::Started { first: true, .. } => {}
-                Event::Died { name, reason, tail, again_in } => {
+                Event::Died { name, ending: Ending { reason, tail }, again_in } => {
                     let again = format!("started again in {} ms", again_in.as_millis());
                     self.screen.bad(&format!("{name} {reason}; {again}"));
                     for line in &tail {

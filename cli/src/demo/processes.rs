@@ -55,13 +55,22 @@ pub(super) fn app(workload: &Workload, addresses: &Addresses, seed: u64) -> Spec
     }
 }
 
+/// What a sidecar tells of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watching<'a> {
+    /// Where traces go, if anywhere.
+    pub(super) collector: Option<&'a str>,
+    /// Does it log requests that fail?
+    pub(super) log: bool,
+}
+
 /// The sidecar of a workload. The shop's front door is a second address of the gateway's.
 pub(super) fn sidecar(
     workload: &Workload,
     addresses: &Addresses,
     layout: &Layout,
     state: &Path,
-    collector: Option<&str>,
+    watching: Watching<'_>,
 ) -> Spec {
     let mut args: Vec<OsString> = vec![
         "proxy".into(),
@@ -74,7 +83,7 @@ pub(super) fn sidecar(
         "--workers".into(),
         "1".into(),
         "--access-log".into(),
-        "errors".into(),
+        if watching.log { "errors" } else { "off" }.into(),
     ];
     let mut inbound = vec![addresses.inbound];
     if *workload == WORKLOADS[0] {
@@ -87,7 +96,7 @@ pub(super) fn sidecar(
         let target = format!("{address}={service}.{NAMESPACE}:{SERVICE_PORT}");
         args.extend(["--upstream".into(), target.into()]);
     }
-    let endpoint = collector.map(|url| ("OTEL_EXPORTER_OTLP_ENDPOINT", url.to_owned()));
+    let endpoint = watching.collector.map(|url| ("OTEL_EXPORTER_OTLP_ENDPOINT", url.to_owned()));
     Spec {
         name: format!("sidecar of {}", workload.name),
         args,

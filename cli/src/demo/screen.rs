@@ -45,6 +45,11 @@ impl Screen {
         self.live.is_some()
     }
 
+    /// Is the output of every process wanted?
+    pub(super) fn is_verbose(&self) -> bool {
+        self.output.verbose
+    }
+
     /// A line that stays.
     pub(super) fn line(&self, text: &str) {
         let written = match &self.live {

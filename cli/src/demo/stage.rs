@@ -15,10 +15,11 @@ use super::collector::Collector;
 use super::hints;
 use super::layout::{Claims, Layout};
 use super::load::{self, Load};
+use super::manifests;
+use super::processes::{self, Watching};
 use super::report::{Observed, has_settled};
 use super::screen::Screen;
 use super::topology::WORKLOADS;
-use super::{manifests, processes};
 use crate::admin::{AdminSocket, Finding, MeshInfo, Proxy, Stat};
 use crate::args::{DemoArgs, Window};
 use crate::environment::Environment;
@@ -101,14 +102,17 @@ impl Stage {
         self.raise_control_plane(&manifests, &layout).await?;
         let urls = collector.urls(layout.front());
         self.publish(&urls)?;
-        self.raise_shop(args, &layout, collector.endpoint.as_deref()).await?;
+        let collector_url = collector.endpoint.as_deref();
+        let watching = Watching { collector: collector_url, log: self.screen.is_verbose() };
+        self.raise_shop(args, &layout, watching).await?;
         self.screen.up("load", &load_line(args.rate));
         collector.show(&self.screen);
         let place = environment.shown(&manifests);
         self.screen.up("manifests", &format!("{place}   (an edit takes effect while this runs)"));
         self.screen.line("");
         for (name, url) in &urls {
-            self.screen.line(&format!("  {name:<9} {url}"));
+            let (initial, rest) = name.split_at(1);
+            self.screen.line(&format!("  {}{rest:<9} {url}", initial.to_uppercase()));
         }
         self.screen.line("");
         let load = Load::start(layout.front(), args.rate);
@@ -138,12 +142,12 @@ impl Stage {
         &mut self,
         args: &DemoArgs,
         layout: &Layout,
-        collector: Option<&str>,
+        watching: Watching<'_>,
     ) -> Result<()> {
         let admin = self.admin();
         for (workload, addresses) in WORKLOADS.iter().zip(&layout.workloads) {
             let state = proxy_dir(self.directory.path(), &workload.full_name());
-            let sidecar = processes::sidecar(workload, addresses, layout, &state, collector);
+            let sidecar = processes::sidecar(workload, addresses, layout, &state, watching);
             let joining = processes::joining(&admin, workload, &self.directory);
             self.shop.keep(processes::app(workload, addresses, args.seed), None);
             self.shop.keep(sidecar, Some(joining));

@@ -23,6 +23,9 @@ const OWN_EXECUTABLE: &str = "/proc/self/exe";
 const TAIL_LINES: usize = 12;
 /// Bound: a longer line is cut.
 const MAX_LINE: usize = 2000;
+/// Signals that come from outside.
+const ENDED_BY_OTHERS: [i32; 3] =
+    [Signal::SIGKILL as i32, Signal::SIGTERM as i32, Signal::SIGINT as i32];
 /// How long a dead child's output is waited for; somebody else may hold the pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -35,6 +38,15 @@ pub(crate) struct Spec {
     pub(crate) args: Vec<OsString>,
     /// Environment besides the inherited one.
     pub(crate) variables: Vec<(&'static str, String)>,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// `was killed by SIGKILL`.
+    pub(crate) reason: String,
+    /// Its last lines of output, where they may explain it.
+    pub(crate) tail: Vec<String>,
 }
 
 /// A started process; dropping it kills it.
@@ -85,21 +97,21 @@ impl Child {
         self.process.id()
     }
 
-    /// Waits for its end and says how it ended: `was killed by SIGKILL`.
-    pub(crate) async fn ended(&mut self) -> String {
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> Ending {
         let ended = self.process.wait().await;
         // Race: its last words may still be in the pipe.
         let words = async { while self.readers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LAST_WORDS, words).await;
-        match ended {
-            Ok(status) => describe(status),
-            Err(error) => format!("was lost: {error}"),
-        }
-    }
-
-    /// Its last lines of output.
-    pub(crate) fn tail(&self) -> Vec<String> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        let status = match ended {
+            Ok(status) => status,
+            Err(error) => return Ending { reason: format!("was lost: {error}"), tail: Vec::new() },
+        };
+        // What somebody else has ended has nothing to say about it.
+        let by_others = status.signal().is_some_and(|number| ENDED_BY_OTHERS.contains(&number));
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = if by_others { Vec::new() } else { tail.iter().cloned().collect() };
+        Ending { reason: describe(status), tail }
     }
 
     /// Asks it to end, then makes it, and waits until it has.
@@ -116,7 +128,7 @@ impl Child {
 }
 
 /// How a process ended, for people.
-pub(crate) fn describe(status: ExitStatus) -> String {
+fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(number)) => match Signal::try_from(number) {

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Child, Spec};
+use super::{Child, Ending, Spec};
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
@@ -39,10 +39,8 @@ pub(crate) enum Event {
     Died {
         /// Name for people.
         name: String,
-        /// `was killed by SIGKILL`.
-        reason: String,
-        /// Its last lines of output.
-        tail: Vec<String>,
+        /// How.
+        ending: Ending,
         /// When it will be started again.
         again_in: Duration,
     },
@@ -106,11 +104,12 @@ impl Task {
             let begun = Instant::now();
             match self.start(first).await {
                 Ok(None) => return,
-                Ok(Some(child)) => {
+                Ok(Some(ending)) => {
                     first = false;
                     let lived = begun.elapsed();
                     delay = if lived > SETTLED { FIRST_DELAY } else { delay };
-                    self.report_death(child, delay);
+                    let name = self.spec.name.clone();
+                    self.report(Event::Died { name, ending, again_in: delay });
                 }
                 Err(reason) => self.report(Event::Failed { name: self.spec.name.clone(), reason }),
             }
@@ -122,8 +121,8 @@ impl Task {
         }
     }
 
-    /// One life of the process: `None` if it was stopped, else how it ended and its last lines.
-    async fn start(&mut self, first: bool) -> Result<Option<(String, Vec<String>)>, String> {
+    /// One life of the process: `None` if it was stopped, else how it ended.
+    async fn start(&mut self, first: bool) -> Result<Option<Ending>, String> {
         if let Some(prepare) = &self.prepare {
             tokio::select! {
                 prepared = prepare() => prepared.map_err(|error| format!("{error:#}"))?,
@@ -137,16 +136,12 @@ impl Task {
             .map_err(|error| format!("{error:#}"))?;
         self.report(Event::Started { name: self.spec.name.clone(), first });
         tokio::select! {
-            reason = child.ended() => Ok(Some((reason, child.tail()))),
+            ending = child.ended() => Ok(Some(ending)),
             () = stopped(&mut self.stop) => {
                 child.stop(GRACE).await;
                 Ok(None)
             }
         }
-    }
-
-    fn report_death(&self, (reason, tail): (String, Vec<String>), again_in: Duration) {
-        self.report(Event::Died { name: self.spec.name.clone(), reason, tail, again_in });
     }
 
     fn report(&self, event: Event) {

@@ -28,8 +28,12 @@ fn what_a_killed_owner_left_is_removed_by_the_next() {
     let root = RunRoot::open(scratch.path()).unwrap();
     fs::create_dir_all(scratch.path().join("demo/proxies/old")).unwrap();
     fs::write(scratch.path().join("demo.lock"), "").unwrap();
+    fs::create_dir_all(scratch.path().join("other/proxies")).unwrap();
+    fs::write(scratch.path().join("other.lock"), "").unwrap();
     let mesh = root.claim("demo").unwrap().unwrap();
     assert_eq!(fs::read_dir(mesh.path()).unwrap().count(), 0);
+    assert!(!scratch.path().join("other").exists(), "those of other names go too");
+    assert!(root.claim("demo").unwrap().is_none(), "but not one that has an owner");
 }
 
 #[test]

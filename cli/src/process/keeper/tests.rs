@@ -21,7 +21,8 @@ async fn a_process_that_dies_is_named_with_its_last_words_and_started_again() {
     let (mut keeper, mut events) = keeper();
     keeper.keep(ends_at_once(), None);
     assert!(matches!(next(&mut events).await, Event::Started { first: true, .. }));
-    let Event::Died { name, reason, tail, again_in } = next(&mut events).await else {
+    let Event::Died { name, ending: Ending { reason, tail }, again_in } = next(&mut events).await
+    else {
         panic!("it did not die")
     };
     assert_eq!((name.as_str(), reason.as_str()), ("brief", "ended with exit code 0"));

@@ -17,6 +17,13 @@ fn of_every_twenty_charges_three_fail() {
 }
 
 #[test]
+fn never_do_two_charges_in_a_row_fail() {
+    for seed in 0..20 {
+        assert!((0..5_000).all(|charge| !(fails(seed, charge) && fails(seed, charge + 1))));
+    }
+}
+
+#[test]
 fn seeds_differ_and_repeat() {
     let failing = |seed| (0..200).filter(|&charge| fails(seed, charge)).collect::<Vec<_>>();
     assert_eq!(failing(7), failing(7));
