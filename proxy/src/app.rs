@@ -134,15 +134,19 @@ fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetr
     let metrics = Metrics::new(SystemTime::now());
     let (name, namespace) = names::parse_workload(&bootstrap.workload).unwrap_or_default();
     let workload = Workload {
-        name: name.to_owned(),
+        name: called(&bootstrap.service.name, name),
         namespace: namespace.to_owned(),
-        version: String::new(),
+        version: bootstrap.service.version.clone(),
         instance: bootstrap.workload.clone(),
     };
     let tracing = Tracing::new(settings, &workload, &metrics);
     let access_log =
         AccessLog::open(config.access_log, &Sink::Stdout, &bootstrap.workload, &metrics)?;
     Ok(Telemetry { metrics, tracing, access_log })
+}
+
+fn called<'a>(display: &'a str, own: &'a str) -> String {
+    if display.is_empty() { own.to_owned() } else { display.to_owned() }
 }
 
 /// `weft-proxy drain`: has the sidecar of that state directory take no more calls, and waits until it has none or

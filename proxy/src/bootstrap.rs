@@ -25,6 +25,17 @@ pub struct Bootstrap {
     pub trust_bundle: TrustBundle,
     /// Proof for the first certificate; works once.
     pub join_token: Option<String>,
+    /// What the workload is called in traces.
+    pub service: ServiceName,
+}
+
+/// `service.name` and `service.version` of a workload.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ServiceName {
+    /// As people call it (`product`); empty: the workload's own name.
+    pub name: String,
+    /// Empty if it has none.
+    pub version: String,
 }
 
 /// Where the control plane is and who must answer there.
@@ -65,18 +76,19 @@ pub enum BootstrapError {
     },
 }
 
+/// Fields that are not known are for a later proxy.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawBootstrap {
     workload: String,
     identity: String,
     control_plane: RawControlPlane,
     trust_bundle: String,
     join_token: Option<String>,
+    #[serde(default)]
+    service: ServiceName,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawControlPlane {
     address: String,
     identity: String,
@@ -123,6 +135,7 @@ impl Bootstrap {
             trust_bundle: TrustBundle::from_pem(&raw.trust_bundle)
                 .map_err(|error: BundleError| format!("trust_bundle: {error}"))?,
             join_token: raw.join_token.filter(|token| !token.is_empty()),
+            service: raw.service,
         })
     }
 }

@@ -16,7 +16,9 @@ use serde_json::json;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use weft_proto::names;
 
-use super::json::{Bootstrap, ControlPlane, Counts, JoinRequest, MeshSummary, Proxy, Version};
+use super::json::{
+    Bootstrap, ControlPlane, Counts, JoinRequest, MeshSummary, Proxy, ServiceName, Version,
+};
 use super::{View, metrics};
 use crate::ca::MintError;
 use crate::finding::Finding;
@@ -115,9 +117,17 @@ async fn join_token(
         let error = format!("{:?} is not <name>.<namespace>", request.workload);
         return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
     };
-    let minted = view.ca.mint(&Key::new(namespace, name));
+    let key = Key::new(namespace, name);
+    let minted = view.ca.mint(&key);
     let (join_token, identity) = minted.map_err(|error| refuse_token(&view, &error))?;
     tracing::info!(workload = request.workload, %identity, "made a join token");
+    let service =
+        view.mesh.borrow().workloads.get(&key).map_or_else(ServiceName::default, |found| {
+            ServiceName {
+                name: found.display_name().to_owned(),
+                version: found.version().to_owned(),
+            }
+        });
     Ok(Json(Bootstrap {
         workload: request.workload,
         identity: identity.to_string(),
@@ -127,6 +137,7 @@ async fn join_token(
         },
         trust_bundle: view.ca.bundle().to_pem(),
         join_token,
+        service,
     }))
 }
 

@@ -65,6 +65,14 @@ pub(crate) struct Bootstrap {
     pub(crate) trust_bundle: String,
     /// A secret.
     pub(crate) join_token: String,
+    pub(crate) service: ServiceName,
+}
+
+/// What a workload is called in traces.
+#[derive(Default, Serialize)]
+pub(crate) struct ServiceName {
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
 /// Where a proxy finds the control plane, and who must answer there.

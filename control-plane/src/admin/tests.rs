@@ -109,6 +109,7 @@ async fn a_join_token_comes_as_a_whole_bootstrap_file() {
             },
             "trust_bundle": admin.ca.ca.bundle().to_pem(),
             "join_token": token,
+            "service": { "name": "product", "version": "" },
         })
     );
     assert_eq!(admin.ca.ca.numbers().tokens, 1);

@@ -126,7 +126,7 @@ fn retries(spec: &Retries, problems: &mut Problems) -> RetryPolicy {
     let per_try = spec.per_try_timeout.as_deref();
     RetryPolicy {
         attempts: attempts.unwrap_or(0),
-        on: conditions(spec.on.as_deref(), problems),
+        on: conditions(spec.conditions.as_deref(), problems),
         per_try_timeout: duration::positive(per_try, "spec.retries.perTryTimeout", problems),
         budget,
     }
@@ -134,14 +134,14 @@ fn retries(spec: &Retries, problems: &mut Problems) -> RetryPolicy {
 
 fn conditions(written: Option<&[NumberOrText]>, problems: &mut Problems) -> Vec<RetryOn> {
     let Some(written) = written else { return DEFAULT_ON.to_vec() };
-    names::at_most(written.len(), MAX_CONDITIONS, "spec.retries.on", problems);
+    names::at_most(written.len(), MAX_CONDITIONS, "spec.retries.conditions", problems);
     let mut conditions = Vec::new();
     for (index, word) in written.iter().enumerate().take(MAX_CONDITIONS) {
         match condition(word) {
             Some(condition) if conditions.contains(&condition) => {}
             Some(condition) => conditions.push(condition),
             None => problems.invalid_hint(
-                format!("spec.retries.on[{index}]"),
+                format!("spec.retries.conditions[{index}]"),
                 match word {
                     NumberOrText::Number(number) => format!("{number} is not a status to retry"),
                     NumberOrText::Text(text) => format!("{text:?} is not a condition"),

@@ -42,6 +42,8 @@ pub(crate) fn stat<'a>(
 #[derive(Default)]
 struct Sums {
     inbound: BTreeMap<Key, Tally>,
+    /// Retries that a workload's own sidecar made.
+    retries: BTreeMap<Key, u64>,
     edges: BTreeMap<ShownEdge, Tally>,
     routes: BTreeMap<ShownRoute, Tally>,
 }
@@ -90,6 +92,7 @@ impl Sums {
     }
 
     fn add_outbound(&mut self, key: &EdgeKey, tally: &Tally, reporter: &Reporter<'_>, mesh: &Mesh) {
+        *self.retries.entry(reporter.key.clone()).or_default() += tally.counters.retries;
         let (service, namespace) = match names::parse_service_port(&key.peer) {
             Some((service, namespace, _)) => (service, namespace),
             None => (&*key.peer, ""),
@@ -117,7 +120,8 @@ impl Sums {
             .iter()
             .map(|(key, workload)| {
                 let tally = self.inbound.get(key).unwrap_or(&nothing);
-                workload_stat(workload, mesh, tally, seconds)
+                let retries = self.retries.get(key).copied().unwrap_or(0);
+                WorkloadStat { retries, ..workload_stat(workload, mesh, tally, seconds) }
             })
             .collect()
     }
@@ -165,7 +169,7 @@ fn workload_stat(workload: &Workload, mesh: &Mesh, tally: &Tally, seconds: u64) 
         p50_ms: tally.quantile_ms(0.5),
         p99_ms: tally.quantile_ms(0.99),
         mtls_share: tally.mtls_share(),
-        retries: tally.counters.retries,
+        retries: 0,
     }
 }
 

@@ -27,7 +27,7 @@ use weft_proto::identity::identity_server::IdentityServer;
 pub(crate) use ads::Conversation;
 pub(crate) use identity::{Issuing, Proven};
 
-use crate::bootstrap::{Bootstrap, ControlPlaneAddress};
+use crate::bootstrap::{Bootstrap, ControlPlaneAddress, ServiceName};
 use crate::identity::Credentials;
 
 pub(crate) const WORKLOAD: &str = "product-v1.shop";
@@ -76,6 +76,7 @@ impl FakeControlPlane {
             },
             trust_bundle: self.authority.bundle().clone(),
             join_token: Some(TOKEN.to_owned()),
+            service: ServiceName::default(),
         }
     }
 

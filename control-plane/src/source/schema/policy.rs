@@ -60,8 +60,8 @@ pub(crate) struct OutlierDetection {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Retries {
     pub(crate) attempts: Option<i64>,
-    /// Words or status codes.
-    pub(crate) on: Option<Vec<NumberOrText>>,
+    /// Words or status codes. Not `on`: YAML 1.1, which kubectl reads, takes that key for `true`.
+    pub(crate) conditions: Option<Vec<NumberOrText>>,
     pub(crate) per_try_timeout: Option<String>,
     pub(crate) budget: Option<Budget>,
 }

@@ -18,7 +18,7 @@ fn every_field_is_read() {
     let (read, findings) = policy(
         "loadBalancer: {policy: RoundRobin}, connectTimeout: 1s, \
          outlierDetection: {consecutiveFailures: 3, baseEjection: 5s, maxEjectedPercent: 10}, \
-         retries: {attempts: 3, on: [reset, 5xx, 503, '429', reset], perTryTimeout: 500ms, \
+         retries: {attempts: 3, conditions: [reset, 5xx, 503, '429', reset], perTryTimeout: 500ms, \
                    budget: {percent: 30, minRetriesPerSecond: 1}}",
     );
     assert!(findings.is_empty(), "{findings:?}");
@@ -66,8 +66,8 @@ fn what_is_wrong_with_a_policy_is_told_at_its_field() {
             "spec.outlierDetection.consecutiveFailures",
         ),
         ("retries: {attempts: 11}", "spec.retries.attempts"),
-        ("retries: {on: [sometimes]}", "spec.retries.on[0]"),
-        ("retries: {on: [reset, 200]}", "spec.retries.on[1]"),
+        ("retries: {conditions: [sometimes]}", "spec.retries.conditions[0]"),
+        ("retries: {conditions: [reset, 200]}", "spec.retries.conditions[1]"),
         ("retries: {budget: {percent: 200}}", "spec.retries.budget.percent"),
         ("retrys: {}", "spec.retrys"),
     ] {
