@@ -73,7 +73,7 @@ fn errors_page() -> String {
 
 fn check(name: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if option_env!("UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, expected).unwrap();
     }

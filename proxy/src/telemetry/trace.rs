@@ -23,7 +23,7 @@ use opentelemetry::trace::SpanId;
 pub use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
-use self::context::{Incoming, Outgoing};
+use self::context::{Hex, Incoming, Outgoing};
 use self::span::Open;
 use super::RequestEnd;
 use super::metrics::Metrics;
@@ -98,11 +98,14 @@ impl Tracing {
         if !headers.contains_key(REQUEST_ID) {
             headers.insert(REQUEST_ID, request_id());
         }
+        if !self.0.exporter.is_open() {
+            // For the log only, which names the common format's.
+            let w3c = Formats { w3c: settings.formats.w3c, ..Formats::default() };
+            let ids = Incoming::read(headers, w3c).ids;
+            return RequestTrace { trace_id: ids.map(|(trace_id, _)| trace_id), span: None };
+        }
         let incoming = Incoming::read(headers, settings.formats);
         let taken_up = incoming.ids.map(|(trace_id, _)| trace_id);
-        if !self.0.exporter.is_open() {
-            return RequestTrace { trace_id: taken_up, span: None };
-        }
         let trace_id = taken_up.unwrap_or_else(new_trace_id);
         let sampled = is_sampled(settings.sampler, &incoming, trace_id, sampling);
         if !sampled && incoming.from_w3c && incoming.sampled == Some(false) {
@@ -227,12 +230,13 @@ fn new_span_id() -> SpanId {
 
 /// A random UUID (version 4).
 fn request_id() -> HeaderValue {
-    let random = u128::from_be_bytes(new_trace_id().to_bytes());
-    let bits = random & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
-    let hex = format!("{bits:032x}");
-    let text =
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))
+    let mut id = new_trace_id().to_bytes();
+    id[6] = id[6] & 0x0f | 0x40;
+    id[8] = id[8] & 0x3f | 0x80;
+    let mut text = Hex::<36>::default();
+    text.put(&id[..4]).dash().put(&id[4..6]).dash().put(&id[6..8]);
+    text.dash().put(&id[8..10]).dash().put(&id[10..]);
+    text.into()
 }
 
 #[cfg(test)]

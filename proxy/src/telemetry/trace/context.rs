@@ -88,10 +88,12 @@ impl Outgoing {
     /// Writes the context in every format of `formats`. `continued`: the `tracestate` there belongs to this
     /// trace and goes on; else it is removed, as it spoke of another.
     pub(super) fn write(&self, headers: &mut HeaderMap, formats: Formats, continued: bool) {
-        let Self { trace_id, span_id, .. } = self;
+        let (trace_id, span_id) = (self.trace_id.to_bytes(), self.span_id.to_bytes());
         if formats.w3c {
             let flags = (u8::from(self.sampled) * SAMPLED) | (u8::from(self.random) * RANDOM);
-            insert(headers, TRACEPARENT, &format!("00-{trace_id}-{span_id}-{flags:02x}"));
+            let mut text = Hex::<55>::default();
+            text.put(&[0]).dash().put(&trace_id).dash().put(&span_id).dash().put(&[flags]);
+            headers.insert(TRACEPARENT, text.into());
             if !continued {
                 headers.remove(TRACESTATE);
             }
@@ -99,11 +101,13 @@ impl Outgoing {
         let sampled = if self.sampled { "1" } else { "0" };
         if formats.b3 {
             let state = if self.debug { "d" } else { sampled };
-            insert(headers, B3, &format!("{trace_id}-{span_id}-{state}"));
+            let mut text = Hex::<51>::default();
+            text.put(&trace_id).dash().put(&span_id).dash().text(state);
+            headers.insert(B3, text.into());
         }
         if formats.b3_multi {
-            insert(headers, B3_TRACE_ID, &trace_id.to_string());
-            insert(headers, B3_SPAN_ID, &span_id.to_string());
+            headers.insert(B3_TRACE_ID, Hex::<32>::of(&trace_id).into());
+            headers.insert(B3_SPAN_ID, Hex::<16>::of(&span_id).into());
             // The debug flag implies the decision, which is then not sent.
             if self.debug {
                 headers.insert(B3_FLAGS, HeaderValue::from_static("1"));
@@ -117,9 +121,56 @@ impl Outgoing {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
+/// A header value of hexadecimal digits and dashes in the making, without the cost of `format!`: every
+/// request that starts or goes on with a trace has one made.
+pub(super) struct Hex<const N: usize> {
+    text: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Default for Hex<N> {
+    fn default() -> Self {
+        Self { text: [b'0'; N], length: 0 }
+    }
+}
+
+impl<const N: usize> Hex<N> {
+    fn of(bytes: &[u8]) -> Self {
+        let mut hex = Self::default();
+        hex.put(bytes);
+        hex
+    }
+
+    /// Two digits for each byte. What does not fit is left out.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> &mut Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for byte in bytes {
+            self.push(DIGITS[usize::from(byte >> 4)]);
+            self.push(DIGITS[usize::from(byte & 0xf)]);
+        }
+        self
+    }
+
+    pub(super) fn dash(&mut self) -> &mut Self {
+        self.text("-")
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        text.bytes().for_each(|byte| self.push(byte));
+        self
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.text.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+}
+
+impl<const N: usize> From<Hex<N>> for HeaderValue {
+    fn from(hex: Hex<N>) -> Self {
+        Self::from_bytes(&hex.text[..hex.length]).unwrap_or(Self::from_static("0"))
     }
 }
 
