@@ -77,9 +77,13 @@ async fn next(received: &mut mpsc::UnboundedReceiver<ExportTraceServiceRequest>)
 
 /// Waits for a condition that another thread brings about.
 async fn until(what: &str, condition: impl Fn() -> bool) {
+    within(DEADLINE, what, condition).await;
+}
+
+async fn within(limit: Duration, what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < DEADLINE, "{what}");
+        assert!(start.elapsed() < limit, "{what}");
         tokio::task::yield_now().await;
     }
 }
@@ -170,7 +174,9 @@ async fn bounds(collector: SocketAddr, spans: u64) {
     tracing.shutdown(Duration::from_secs(1)).await;
     assert!(start.elapsed() < Duration::from_secs(2), "the exit waited: {:?}", start.elapsed());
     let counts = Counts { started: spans, exported: 0, dropped: spans };
-    until("every span is counted", || tracing.counts() == counts).await;
+    // Less than an export's own patience: it was given up because of the stop.
+    let limit = Duration::from_secs(5);
+    within(limit, "every span is counted", || tracing.counts() == counts).await;
 }
 
 #[tokio::test]
