@@ -71,8 +71,8 @@ pub(crate) async fn run(
         asked = signals.next() => Ok(End::Asked(asked)),
         () = screen.closed() => Ok(End::Unread),
     };
-    screen.close();
     let wanted = output.is_json() || args.exit_after.is_some();
+    screen.close(!wanted);
     let observed = tokio::select! {
         observed = stage.measure(&chronicle), if wanted && end.is_ok() => observed,
         // Asked again: nothing is measured any more.
@@ -143,7 +143,7 @@ async fn play(
         }
         if stage.screen().is_live() {
             stage.redraw(environment).await;
-        } else if !shown && begun.elapsed() >= FIRST_TABLE {
+        } else if !shown && stage.screen().shows_table() && begun.elapsed() >= FIRST_TABLE {
             shown = true;
             stage.show_once(environment).await;
         }

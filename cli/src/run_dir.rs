@@ -25,6 +25,9 @@ pub(crate) struct MeshRecord {
     pub(crate) pid: u32,
     /// The control plane's admin socket.
     pub(crate) admin: PathBuf,
+    /// The directory of manifests that it reads.
+    #[serde(default)]
+    pub(crate) config_dir: PathBuf,
     /// What a person may open, by name: `shop`.
     #[serde(default)]
     pub(crate) urls: std::collections::BTreeMap<String, String>,

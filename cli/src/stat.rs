@@ -27,7 +27,15 @@ pub(crate) async fn run(
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
-        let value = fetch(&admin, args.window).await.context("cannot measure")?;
+        let value: Value = match fetch(&admin, args.window).await {
+            Ok(value) => value,
+            // Whoever watches wants to see it come back.
+            Err(error) if args.watch => {
+                output.note(&format!("{error:#}; trying again"));
+                continue;
+            }
+            Err(error) => return Err(error).context("cannot measure"),
+        };
         if output.is_json() {
             print_json(args, value, output)?;
         } else {

@@ -63,6 +63,8 @@ pub(super) struct MeshFacts {
     pub(super) findings: Vec<Finding>,
     /// Sidecars with a state directory here, and whether they say that they are ready.
     pub(super) sidecars: Vec<(String, bool)>,
+    /// The directory of manifests that it reads.
+    pub(super) config_dir: PathBuf,
     /// What a person may open, and whether something listens there.
     pub(super) urls: Vec<(String, bool)>,
 }
@@ -120,6 +122,7 @@ async fn mesh_facts(mesh: &Mesh) -> MeshFacts {
         proxies: admin.get("/v1/proxies").await.unwrap_or_default(),
         findings: admin.get("/v1/analysis").await.unwrap_or_default(),
         sidecars,
+        config_dir: mesh.record.config_dir.clone(),
         urls,
     }
 }

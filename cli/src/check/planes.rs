@@ -148,7 +148,7 @@ fn configuration(mesh: &MeshFacts, weft: &str) -> Category {
     let check = if complaints.is_empty() {
         Check::good(description)
     } else {
-        let hint = format!("see them: {weft} analyze DIR, with the mesh's directory of manifests");
+        let hint = format!("see them: {weft} analyze {}", mesh.config_dir.display());
         let error =
             format!("{}, the first: {}", analyze::count(&complaints), first(&complaints[0]));
         if complaints.iter().any(|finding| finding.severity == "error") {

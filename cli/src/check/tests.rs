@@ -35,6 +35,7 @@ fn mesh(proxy: Proxy) -> MeshFacts {
         sidecars: vec![(proxy.workload.clone(), true)],
         proxies: vec![proxy],
         findings: Vec::new(),
+        config_dir: "k8s/demo".into(),
         urls: vec![("http://127.0.0.1:8080".to_owned(), true)],
     }
 }
@@ -104,6 +105,9 @@ fn findings_about_the_configuration_count_by_severity() {
     assert_eq!(judged(&facts)[0].0, Grade::Warning);
     facts.findings.push(finding("error"));
     assert_eq!(judged(&facts)[0].0, Grade::Error);
+    let categories = planes::judge(Some(&facts), "weft", Moment::at(NOW));
+    let hint = categories.last().unwrap().checks[0].hint.clone().unwrap();
+    assert_eq!(hint, "see them: weft analyze k8s/demo");
 }
 
 #[test]

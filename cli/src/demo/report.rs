@@ -102,7 +102,9 @@ pub(super) fn report(observed: Observed) -> Report {
         request: "POST /charge",
         status: 503,
         share: fault_share(),
-        observed_share: charges.and_then(|edge| edge.golden.success_rate).map(|rate| 1.0 - rate),
+        observed_share: charges
+            .and_then(|edge| edge.golden.success_rate)
+            .map(|rate| ((1.0 - rate) * 1e4).round() / 1e4),
         follows: ["gateway → order: POST /orders", "outside → gateway: POST /checkout"],
     };
     Report {

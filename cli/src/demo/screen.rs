@@ -89,15 +89,21 @@ impl Screen {
     pub(super) fn draw(&self, table: &str) {
         if let Some(live) = &self.live {
             live.table.set_message(self.colored(table));
-            live.table.tick();
         }
     }
 
-    /// Leaves the table as it is and draws no more.
-    pub(super) fn close(&self) {
-        if let Some(live) = &self.live {
-            live.table.abandon();
+    /// Draws no more; the table stays, or goes because a report follows.
+    pub(super) fn close(&self, table_stays: bool) {
+        match &self.live {
+            Some(live) if table_stays => live.table.abandon(),
+            Some(live) => live.table.finish_and_clear(),
+            None => {}
         }
+    }
+
+    /// Is the table wanted where it cannot be drawn over itself? Not if stdout is for a program.
+    pub(super) fn shows_table(&self) -> bool {
+        !self.output.is_json()
     }
 
     /// Returns when whoever read our stdout has gone (`weft demo | head`).

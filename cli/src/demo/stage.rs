@@ -101,7 +101,7 @@ impl Stage {
         let collector = Collector::find(environment).await;
         self.raise_control_plane(&manifests, &layout).await?;
         let urls = collector.urls(layout.front());
-        self.publish(&urls)?;
+        self.publish(&urls, &manifests)?;
         let collector_url = collector.endpoint.as_deref();
         let watching = Watching { collector: collector_url, log: self.screen.is_verbose() };
         self.raise_shop(args, &layout, watching).await?;
@@ -169,11 +169,12 @@ impl Stage {
         Ok(())
     }
 
-    fn publish(&self, urls: &BTreeMap<String, String>) -> Result<()> {
+    fn publish(&self, urls: &BTreeMap<String, String>, manifests: &Path) -> Result<()> {
         self.directory.publish(&MeshRecord {
             name: self.directory.name().to_owned(),
             pid: std::process::id(),
             admin: self.admin().path().to_owned(),
+            config_dir: manifests.to_owned(),
             urls: urls.clone(),
         })
     }

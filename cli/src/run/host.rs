@@ -69,7 +69,7 @@ impl Host {
             args: vec![
                 "control-plane".into(),
                 "--config-dir".into(),
-                config_dir.into(),
+                config_dir.clone().into(),
                 "--state-dir".into(),
                 directory.control_plane().into(),
                 "--listen".into(),
@@ -91,6 +91,7 @@ impl Host {
             name: directory.name().to_owned(),
             pid: std::process::id(),
             admin: admin.path().to_owned(),
+            config_dir,
             urls: std::collections::BTreeMap::new(),
         })?;
         Ok(Self::Own(control_plane, directory))

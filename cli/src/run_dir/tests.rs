@@ -58,6 +58,7 @@ fn only_meshes_with_a_living_process_are_running() {
         name: name.to_owned(),
         pid,
         admin: PathBuf::from("admin.sock"),
+        config_dir: PathBuf::from("manifests"),
         urls: [("shop".to_owned(), "http://127.0.0.1:8080".to_owned())].into(),
     };
     let alive = root.claim("alive").unwrap().unwrap();
