@@ -18,9 +18,8 @@ pub(crate) fn hand_over(args: &[OsString]) -> Option<ExitCode> {
     }
 }
 
-fn control_plane(_args: &[OsString]) -> ExitCode {
-    anstream::eprintln!("error: this build of weft has no control plane");
-    ExitCode::FAILURE
+fn control_plane(args: &[OsString]) -> ExitCode {
+    weft_control_plane::main(args.to_vec())
 }
 
 fn proxy(args: &[OsString]) -> ExitCode {
