@@ -216,7 +216,8 @@ impl Identity {
         self.backoff = Backoff::new(FIRST_RETRY, schedule::longest_retry(now, leaf.not_after()));
         self.failures = 0;
         self.retry_at = None;
-        tracing::info!(id = %self.id, ?renew_at, "certificate issued");
+        let renew_in = schedule::until(renew_at, now);
+        tracing::info!(id = %self.id, ?renew_in, "certificate issued");
         self.replace(StoredIdentity { leaf, bundle, renew_at, enrolment: self.enrolment.clone() });
     }
 
@@ -246,8 +247,14 @@ impl Identity {
         self.failures = self.failures.wrapping_add(1);
         let wait = self.backoff.next(random_unit());
         self.retry_at = Some(Instant::now() + wait);
-        tracing::warn!(id = %self.id, %error, ?wait, "no new certificate");
-        self.publish(Some(error.to_string()));
+        let error = error.to_string();
+        // The same line each time of a long outage would drown the others.
+        if self.renewal.borrow().last_error.as_ref() == Some(&error) {
+            tracing::debug!(id = %self.id, error, "still no new certificate");
+        } else {
+            tracing::warn!(id = %self.id, error, "no new certificate");
+        }
+        self.publish(Some(error));
     }
 
     /// Shows what is current, if it is valid now.

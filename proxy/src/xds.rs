@@ -38,7 +38,7 @@ use subscription::Subscription;
 
 /// First wait after a failure, and the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+const LAST_RETRY: Duration = Duration::from_secs(15);
 /// How long a resource waits for others, and a name for an answer. Servers answer at once; Envoy waits 15 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(1);
@@ -134,13 +134,25 @@ impl Client {
         loop {
             let credentials = self.wait_for_credentials().await;
             let error = self.session(&credentials, &mut backoff).await;
-            let wait = backoff.next(random_unit());
-            tracing::warn!(%error, ?wait, "no configuration from the control plane");
-            self.state.connected = false;
-            self.state.last_error = Some(error);
-            self.publish();
-            tokio::time::sleep(wait).await;
+            self.disconnected(error);
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next(random_unit())) => {}
+                // A new certificate says that the control plane is there again.
+                Ok(()) = self.options.credentials.changed() => backoff.reset(),
+            }
         }
+    }
+
+    fn disconnected(&mut self, error: String) {
+        // The same line each time of a long outage would drown the others.
+        if self.state.last_error.as_ref() == Some(&error) {
+            tracing::debug!(error, "still no configuration from the control plane");
+        } else {
+            tracing::warn!(error, "no configuration from the control plane");
+        }
+        self.state.connected = false;
+        self.state.last_error = Some(error);
+        self.publish();
     }
 
     async fn wait_for_credentials(&mut self) -> Arc<Credentials> {
