@@ -120,6 +120,18 @@ async fn an_expired_certificate_is_given_up_and_renewed_by_itself_when_the_contr
 }
 
 #[tokio::test]
+async fn a_certificate_that_expires_during_an_attempt_is_given_up_in_time() {
+    let fake = FakeControlPlane::start();
+    fake.issuing.set_life(Duration::from_secs(2));
+    let directory = directory();
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
+    proxy.first().await;
+    fake.issuing.hang.store(true, SeqCst);
+    proxy.none().await;
+    assert_eq!(proxy.handle.renewal.borrow().last_error, None, "the attempt is still under way");
+}
+
+#[tokio::test]
 async fn a_restarted_proxy_has_its_certificate_before_it_asks_anybody() {
     let mut fake = FakeControlPlane::start();
     let directory = directory();

@@ -122,6 +122,20 @@ async fn comes_back_with_what_it_holds_and_takes_only_what_changed() {
 }
 
 #[tokio::test]
+async fn a_rejected_version_is_not_held_the_one_before_is() {
+    let mut scene = Scene::start(FakeControlPlane::start());
+    let mut stream = serve_product(&mut scene).await;
+    let mut broken = cluster("a");
+    broken.lb_policy = 3;
+    let nonce = stream.say(Kind::Cluster, vec![resource("a", "2", &broken)], &[]).await;
+    stream.hear_reply(&nonce).await;
+    stream.fail(Status::unavailable("restarting")).await;
+    let first = scene.fake.next_stream().await.hear().await.unwrap();
+    assert_eq!(first.type_url, Kind::Cluster.type_url());
+    assert_eq!(first.initial_resource_versions["a"], "1");
+}
+
+#[tokio::test]
 async fn a_version_used_again_for_something_else_is_not_taken_for_the_same() {
     let mut scene = Scene::start(FakeControlPlane::start());
     let mut stream = serve_product(&mut scene).await;
