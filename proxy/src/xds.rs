@@ -101,8 +101,8 @@ impl Client {
         options: Options,
         apply: Box<dyn Fn(Update) + Send>,
     ) -> (Self, Handle) {
-        let (name, namespace) = names::parse_workload(&bootstrap.workload)
-            .expect("a bootstrap file with another workload is refused");
+        let workload = bootstrap.workload.as_str();
+        let (name, namespace) = names::parse_workload(workload).unwrap_or((workload, ""));
         let inbound_listener = names::inbound_listener(name, namespace);
         let mut graph = Graph::default();
         graph.add_root((Kind::Listener, inbound_listener.clone()));
@@ -116,7 +116,7 @@ impl Client {
         let mut client = Self {
             options,
             context: Context { trust_domain, inbound_listener },
-            subscription: Subscription::new(node(&bootstrap.workload)),
+            subscription: Subscription::new(node(workload)),
             graph,
             rejected: BTreeMap::new(),
             state: SyncState::default(),

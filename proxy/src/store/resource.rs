@@ -56,11 +56,13 @@ pub(super) fn scan(directory: &Path) -> std::io::Result<Sizes> {
     let mut sizes = Sizes::default();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        match entry.file_name().into_string() {
-            Ok(name) if Path::new(&name).extension() != Some(OsStr::new("tmp")) => {
-                sizes.set(name, entry.metadata()?.len());
+        let file = entry.metadata().ok().filter(std::fs::Metadata::is_file);
+        match (file, entry.file_name().into_string()) {
+            (Some(file), Ok(name)) if Path::new(&name).extension() != Some(OsStr::new("tmp")) => {
+                sizes.set(name, file.len());
             }
-            _ => std::fs::remove_file(entry.path())?,
+            // What cannot be removed is not looked at again either.
+            _ => drop(std::fs::remove_file(entry.path())),
         }
     }
     Ok(sizes)
