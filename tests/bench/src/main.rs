@@ -32,7 +32,8 @@
 //! - **p50, p99**: latency. In the `1000/s` cells requests are due at fixed times and latency counts from the due
 //!   time, so that a stall counts for every request that it held up. Elsewhere the loop is closed, and latency
 //!   is little more than connections ÷ req/s.
-//! - **Resident memory** of each sidecar, before any load and after all cells.
+//! - **Resident memory** of each sidecar, before any load and after all cells that ran (`--cells h1` for HTTP/1.1
+//!   alone). Most of it idle is the program's own mapped file. The floor's includes this whole program's.
 //!
 //! Cells are named by protocol and load: `h1-c128` is HTTP/1.1 over 128 connections, `h2c-c8x16` HTTP/2 over 8
 //! connections of 16 streams each. Pairs take turns within a cell (A, B, C, next round C, B, A).
