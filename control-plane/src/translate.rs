@@ -66,3 +66,6 @@ pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
     }
     set
 }
+
+#[cfg(test)]
+mod tests;

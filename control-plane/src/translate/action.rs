@@ -188,3 +188,6 @@ fn redirect_to(redirect: &Redirect, port: u16) -> RedirectAction {
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

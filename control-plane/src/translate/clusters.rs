@@ -155,3 +155,6 @@ fn sockets(port: &Port<'_>, trust_domain: &str) -> Vec<TransportSocketMatch> {
 fn nobody(trust_domain: &str) -> String {
     format!("spiffe://{trust_domain}/ns/_/sa/_")
 }
+
+#[cfg(test)]
+mod tests;

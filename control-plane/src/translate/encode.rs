@@ -151,3 +151,6 @@ fn canonical_text(value: &str, out: &mut Vec<u8>) {
 fn count(number: usize, out: &mut Vec<u8>) {
     out.extend((number as u64).to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,3 +54,6 @@ fn about(endpoint: &ports::Endpoint<'_>, trust_domain: &str) -> Metadata {
         (metadata::TRANSPORT_SOCKET_MATCH, texts(&[("mesh", "true")])),
     ])
 }
+
+#[cfg(test)]
+mod tests;

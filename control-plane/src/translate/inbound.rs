@@ -172,3 +172,6 @@ fn chain(
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

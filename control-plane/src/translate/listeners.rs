@@ -62,3 +62,6 @@ fn chain(filter: weft_proto::envoy::listener::Filter, protocols: &[&str]) -> Fil
     });
     FilterChain { filter_chain_match, filters: vec![filter], ..Default::default() }
 }
+
+#[cfg(test)]
+mod tests;

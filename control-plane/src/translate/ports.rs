@@ -129,3 +129,6 @@ impl<'a> LabelIndex<'a> {
         rarest.iter().copied().filter(|workload| service.selects(&workload.labels)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

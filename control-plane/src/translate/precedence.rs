@@ -100,3 +100,6 @@ fn specificity(of: &RouteMatch) -> Specificity {
         Reverse(of.query.len()),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,3 +160,6 @@ fn pattern(pattern: MatchPattern) -> StringMatcher {
 fn safe_regex(regex: &str) -> RegexMatcher {
     RegexMatcher { regex: regex.to_owned(), ..Default::default() }
 }
+
+#[cfg(test)]
+mod tests;

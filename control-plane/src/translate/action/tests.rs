@@ -1,0 +1,247 @@
+//! What rules do.
+
+use super::super::fixture::{BUNDLE, backend, key, route, shop};
+use super::super::tests::decoded;
+use super::super::{ResourceType, translate};
+use super::*;
+use crate::model::{HeaderChange, RetryBudget, RouteRule, TrafficPolicy};
+use weft_proto::envoy::route::{Route, RouteConfiguration};
+
+/// What `product` does under an HTTPRoute with this one rule.
+fn route_of(mut mesh: Mesh, rule: RouteRule) -> Route {
+    let mut one = route("r", ("product", 8080), &[]);
+    one.rules = vec![RouteRule { matches: vec![Default::default()], ..rule }];
+    mesh.routes.push(one);
+    let set = translate(&mesh, BUNDLE);
+    set.check().unwrap();
+    let mut routes: RouteConfiguration = decoded(&set, ResourceType::Route, "product.shop:8080");
+    routes.virtual_hosts.remove(0).routes.remove(0)
+}
+
+fn action_of(rule: RouteRule) -> RouteAction {
+    match route_of(shop(), rule).action {
+        Some(Action::Route(action)) => action,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn to(backends: Vec<BackendRef>) -> RouteRule {
+    RouteRule { backends, ..Default::default() }
+}
+
+fn invalid(weight: u32) -> BackendRef {
+    BackendRef { backend: Backend::Invalid("no such Service".to_owned()), ..backend("", 0, weight) }
+}
+
+fn set_header(name: &str, value: &str) -> HeaderFilter {
+    let change = HeaderChange { name: name.to_owned(), value: value.to_owned() };
+    HeaderFilter { set: vec![change], ..Default::default() }
+}
+
+fn weights(action: &RouteAction) -> Vec<(&str, u32)> {
+    match action.cluster_specifier.as_ref().unwrap() {
+        ClusterSpecifier::WeightedClusters(clusters) => clusters
+            .clusters
+            .iter()
+            .map(|cluster| (cluster.name.as_str(), cluster.weight.unwrap().value))
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_backend_is_a_cluster() {
+    let action = action_of(to(vec![backend("web", 80, 1), backend("db", 5432, 0)]));
+    assert_eq!(action.cluster_specifier, Some(ClusterSpecifier::Cluster("web.shop:80".to_owned())));
+    assert_eq!(
+        action.cluster_not_found_response_code(),
+        ClusterNotFoundResponseCode::ServiceUnavailable
+    );
+}
+
+#[test]
+fn several_are_weighted_and_keep_their_own_header_changes() {
+    let canary =
+        BackendRef { request_headers: set_header("x-canary", "1"), ..backend("web", 80, 10) };
+    let action = action_of(to(vec![backend("product", 8080, 90), canary.clone()]));
+    assert_eq!(weights(&action), [("product.shop:8080", 90), ("web.shop:80", 10)]);
+    let Some(ClusterSpecifier::WeightedClusters(clusters)) = action.cluster_specifier else {
+        panic!()
+    };
+    assert!(clusters.clusters[0].request_headers_to_add.is_empty());
+    assert_eq!(clusters.clusters[1].request_headers_to_add.len(), 1);
+    // One alone with changes of its own is weighted too: a route has no other place for them.
+    assert_eq!(weights(&action_of(to(vec![canary]))), [("web.shop:80", 10)]);
+}
+
+#[test]
+fn an_invalid_backend_keeps_its_share_and_answers_500() {
+    let action = action_of(to(vec![backend("web", 80, 1), invalid(3)]));
+    assert_eq!(weights(&action), [("web.shop:80", 1), ("invalid/1", 3)]);
+    assert_eq!(
+        action.cluster_not_found_response_code(),
+        ClusterNotFoundResponseCode::InternalServerError
+    );
+    // As does one whose Service the mesh does not have.
+    let action =
+        action_of(to(vec![backend("gone", 1, 1), backend("web", 81, 1), backend("web", 80, 1)]));
+    assert_eq!(weights(&action), [("invalid/0", 1), ("invalid/1", 1), ("web.shop:80", 1)]);
+}
+
+#[test]
+fn without_a_usable_backend_it_is_500() {
+    for backends in
+        [vec![], vec![invalid(1)], vec![backend("web", 80, 0)], vec![backend("gone", 1, 1)]]
+    {
+        match route_of(shop(), to(backends.clone())).action {
+            Some(Action::DirectResponse(answer)) => assert_eq!(answer.status, 500),
+            other => panic!("{backends:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn header_changes_of_a_rule() {
+    let request = HeaderFilter {
+        add: vec![HeaderChange { name: "x-add".to_owned(), value: String::new() }],
+        remove: vec!["x-gone".to_owned()],
+        ..set_header("x-set", "100% %REQ(:path)%")
+    };
+    let rule = RouteRule {
+        request_headers: request,
+        response_headers: set_header("x-answer", "a"),
+        ..to(vec![backend("web", 80, 1)])
+    };
+    let route = route_of(shop(), rule);
+    let added: Vec<_> = route
+        .request_headers_to_add
+        .iter()
+        .map(|option| {
+            let header = option.header.as_ref().unwrap();
+            (
+                header.key.as_str(),
+                header.value.as_str(),
+                option.append_action(),
+                option.keep_empty_value,
+            )
+        })
+        .collect();
+    // Percent signs are literal: nothing that a user writes is a format command.
+    let expected = [
+        ("x-set", "100%% %%REQ(:path)%%", HeaderAppendAction::OverwriteIfExistsOrAdd, false),
+        ("x-add", "", HeaderAppendAction::AppendIfExistsOrAdd, true),
+    ];
+    assert_eq!(added, expected);
+    assert_eq!(route.request_headers_to_remove, ["x-gone"]);
+    assert_eq!(route.response_headers_to_add.len(), 1);
+}
+
+#[test]
+fn redirects() {
+    let nothing = Redirect {
+        scheme: None,
+        hostname: None,
+        port: None,
+        full_path: None,
+        prefix: None,
+        status: 302,
+    };
+    let redirect = |redirect: Redirect| {
+        let rule = RouteRule { redirect: Some(redirect), ..to(vec![backend("web", 80, 1)]) };
+        match route_of(shop(), rule).action {
+            Some(Action::Redirect(redirect)) => redirect,
+            other => panic!("{other:?}"),
+        }
+    };
+    // The port of the request, which the host has lost on the way, stays.
+    let found = redirect(nothing.clone());
+    assert_eq!((found.port_redirect, found.response_code()), (8080, RedirectResponseCode::Found));
+    // With another scheme it does not.
+    let secure = redirect(Redirect { scheme: Some("https".to_owned()), ..nothing.clone() });
+    assert_eq!(secure.port_redirect, 0);
+    assert_eq!(
+        secure.scheme_rewrite_specifier,
+        Some(SchemeRewriteSpecifier::SchemeRedirect("https".to_owned()))
+    );
+    let full = redirect(Redirect {
+        hostname: Some("b.com".to_owned()),
+        port: Some(81),
+        full_path: Some("/b".to_owned()),
+        status: 308,
+        ..nothing.clone()
+    });
+    assert_eq!((full.host_redirect.as_str(), full.port_redirect), ("b.com", 81));
+    assert_eq!(
+        full.path_rewrite_specifier,
+        Some(PathRewriteSpecifier::PathRedirect("/b".to_owned()))
+    );
+    assert_eq!(full.response_code(), RedirectResponseCode::PermanentRedirect);
+    let prefix = redirect(Redirect { prefix: Some("/c".to_owned()), ..nothing.clone() });
+    assert_eq!(
+        prefix.path_rewrite_specifier,
+        Some(PathRewriteSpecifier::PrefixRewrite("/c".to_owned()))
+    );
+    let root = redirect(Redirect { prefix: Some(String::new()), ..nothing });
+    assert_eq!(
+        root.path_rewrite_specifier,
+        Some(PathRewriteSpecifier::PrefixRewrite("/".to_owned()))
+    );
+}
+
+#[test]
+fn retries_that_are_always_safe_are_always_there() {
+    let retry = action_of(to(vec![backend("web", 80, 1)])).retry_policy.unwrap();
+    assert_eq!(retry.retry_on, "connect-failure,refused-stream");
+    assert_eq!(retry.num_retries.unwrap().value, 2);
+    assert_eq!(retry.per_try_timeout, None);
+}
+
+#[test]
+fn a_traffic_policy_adds_its_conditions_in_envoys_words() {
+    let mut mesh = shop();
+    let retries = model::RetryPolicy {
+        attempts: 5,
+        on: vec![
+            RetryOn::RefusedStream,
+            RetryOn::Reset,
+            RetryOn::GatewayError,
+            RetryOn::ServerError,
+            RetryOn::Status(429),
+            RetryOn::Status(503),
+        ],
+        per_try_timeout: Some(Duration::from_millis(500)),
+        budget: RetryBudget::default(),
+    };
+    let policy = TrafficPolicy { retries: Some(retries), ..Default::default() };
+    mesh.traffic_policies.insert((key("product"), None), policy);
+    let retry_of = |timeouts| {
+        let rule = RouteRule { timeouts, ..to(vec![backend("web", 80, 1)]) };
+        match route_of(mesh.clone(), rule).action {
+            Some(Action::Route(action)) => action.retry_policy.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let retry = retry_of(Timeouts::default());
+    assert_eq!(
+        retry.retry_on,
+        "connect-failure,refused-stream,reset,gateway-error,5xx,retriable-status-codes"
+    );
+    assert_eq!(retry.retriable_status_codes, [429, 503]);
+    assert_eq!(retry.num_retries.unwrap().value, 5);
+    assert_eq!(retry.per_try_timeout, Some(duration(Duration::from_millis(500))));
+    // The rule's own limit is nearer to the request; none written is none meant.
+    let timeouts = Timeouts { backend_request: Some(Duration::from_secs(2)), ..Default::default() };
+    assert_eq!(retry_of(timeouts).per_try_timeout, Some(duration(Duration::from_secs(2))));
+    let timeouts = Timeouts { backend_request: Some(Duration::ZERO), ..Default::default() };
+    assert_eq!(retry_of(timeouts).per_try_timeout, None);
+}
+
+#[test]
+fn a_request_timeout_is_written_out_even_if_there_is_none() {
+    let timeout = |request| {
+        let timeouts = Timeouts { request, backend_request: None };
+        action_of(RouteRule { timeouts, ..to(vec![backend("web", 80, 1)]) }).timeout.unwrap()
+    };
+    assert_eq!(timeout(None), duration(Duration::ZERO));
+    assert_eq!(timeout(Some(Duration::from_millis(1500))).nanos, 500_000_000);
+}

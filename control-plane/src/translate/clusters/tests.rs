@@ -1,0 +1,148 @@
+//! Clusters and their policies.
+
+use weft_proto::envoy::core::transport_socket::ConfigType;
+use weft_proto::envoy::matcher::string_matcher::MatchPattern;
+use weft_proto::envoy::tls::UpstreamTlsContext;
+use weft_proto::envoy::tls::common_tls_context::ValidationContextType;
+
+use super::super::fixture::{BUNDLE, key, shop, workload};
+use super::super::tests::decoded;
+use super::super::translate;
+use super::*;
+use crate::model::{Mesh, RetryPolicy, TrafficPolicy};
+
+fn cluster_of(mesh: &Mesh, name: &str) -> Cluster {
+    decoded(&translate(mesh, BUNDLE), ResourceType::Cluster, name)
+}
+
+fn under(policy: TrafficPolicy) -> Cluster {
+    let mut mesh = shop();
+    mesh.traffic_policies.insert((key("product"), None), policy);
+    cluster_of(&mesh, "product.shop:8080")
+}
+
+fn policies(cluster: &Cluster) -> Vec<&str> {
+    let list = &cluster.load_balancing_policy.as_ref().unwrap().policies;
+    let config = |policy: &'_ load_balancing_policy::Policy| {
+        policy
+            .typed_extension_config
+            .as_ref()
+            .unwrap()
+            .typed_config
+            .as_ref()
+            .unwrap()
+            .type_url
+            .len()
+    };
+    assert!(list.iter().all(|policy| config(policy) > 0));
+    list.iter().map(|p| p.typed_extension_config.as_ref().unwrap().name.as_str()).collect()
+}
+
+/// Expected names and ALPN of the mesh socket.
+fn mesh_tls(cluster: &Cluster) -> (Vec<String>, Vec<String>) {
+    let [mesh, plaintext] = &cluster.transport_socket_matches[..] else { panic!() };
+    assert_eq!((mesh.name.as_str(), plaintext.name.as_str()), ("mesh", "plaintext"));
+    assert_eq!(mesh.r#match, Some(texts(&[("mesh", "true")])));
+    assert_eq!(plaintext.r#match, Some(Struct::default()));
+    let Some(ConfigType::TypedConfig(any)) = &mesh.transport_socket.as_ref().unwrap().config_type
+    else {
+        panic!()
+    };
+    let context = UpstreamTlsContext::decode(&*any.value).unwrap().common_tls_context.unwrap();
+    assert_eq!(context.tls_certificate_sds_secret_configs[0].name, "weft:leaf");
+    let Some(ValidationContextType::CombinedValidationContext(combined)) =
+        context.validation_context_type
+    else {
+        panic!()
+    };
+    let bundle = combined.validation_context_sds_secret_config.unwrap();
+    assert_eq!(bundle.name, "weft:trust-bundle");
+    assert!(bundle.sds_config.is_some());
+    let names = combined.default_validation_context.unwrap().match_typed_subject_alt_names;
+    let exact = names.into_iter().map(|name| match name.matcher.unwrap().match_pattern {
+        Some(MatchPattern::Exact(uri)) => uri,
+        other => panic!("{other:?}"),
+    });
+    (exact.collect(), context.alpn_protocols)
+}
+
+#[test]
+fn defaults() {
+    let cluster = cluster_of(&shop(), "product.shop:8080");
+    assert_eq!(cluster.connect_timeout, Some(duration(Duration::from_secs(5))));
+    assert_eq!(
+        policies(&cluster),
+        ["weft.load_balancing_policies.peak_ewma", "envoy.load_balancing_policies.least_request"]
+    );
+    let outliers = cluster.outlier_detection.unwrap();
+    assert_eq!(outliers.consecutive_5xx, Some(uint32(5)));
+    assert_eq!(outliers.enforcing_consecutive_5xx, Some(uint32(100)));
+    assert_eq!(outliers.enforcing_success_rate, Some(uint32(0)));
+    let thresholds = &cluster.circuit_breakers.unwrap().thresholds[0];
+    let budget = thresholds.retry_budget.as_ref().unwrap();
+    assert_eq!(budget.budget_percent.unwrap().value, 20.0);
+    assert_eq!(budget.min_retry_concurrency, Some(uint32(10)));
+    let eds = cluster.eds_cluster_config.unwrap();
+    assert_eq!(eds.service_name, "product.shop:8080");
+}
+
+#[test]
+fn a_policy_sets_them() {
+    let cluster = under(TrafficPolicy {
+        balancer: Balancer::RoundRobin,
+        connect_timeout: Some(Duration::from_millis(250)),
+        outlier_detection: Some(model::OutlierDetection {
+            consecutive_failures: 0,
+            base_ejection: Duration::ZERO,
+            max_ejected_percent: 200,
+        }),
+        retries: Some(RetryPolicy {
+            attempts: 1,
+            on: vec![],
+            per_try_timeout: None,
+            budget: RetryBudget { percent: 50, min_per_second: 1 },
+        }),
+        ..Default::default()
+    });
+    assert_eq!(policies(&cluster), ["envoy.load_balancing_policies.round_robin"]);
+    assert_eq!(cluster.connect_timeout, Some(duration(Duration::from_millis(250))));
+    let outliers = cluster.outlier_detection.unwrap();
+    assert_eq!(outliers.enforcing_consecutive_5xx, Some(uint32(0)));
+    // Values that Envoy refuses are brought into its range.
+    assert_eq!(outliers.max_ejection_percent, Some(uint32(100)));
+    assert_ne!(outliers.base_ejection_time, Some(duration(Duration::ZERO)));
+    let thresholds = &cluster.circuit_breakers.unwrap().thresholds[0];
+    let budget = thresholds.retry_budget.as_ref().unwrap();
+    assert_eq!(budget.budget_percent.unwrap().value, 50.0);
+
+    for (balancer, name) in [
+        (Balancer::Random, "envoy.load_balancing_policies.random"),
+        (Balancer::LeastRequest, "envoy.load_balancing_policies.least_request"),
+    ] {
+        assert_eq!(policies(&under(TrafficPolicy { balancer, ..Default::default() })), [name]);
+    }
+    let zero = TrafficPolicy { connect_timeout: Some(Duration::ZERO), ..Default::default() };
+    assert_eq!(under(zero).connect_timeout, Some(duration(CONNECT_TIMEOUT)));
+}
+
+#[test]
+fn the_names_that_may_answer_are_those_of_the_endpoints() {
+    let mut mesh = shop();
+    workload(&mut mesh, "product-v2").service_account = "a".to_owned();
+    let (names, alpn) = mesh_tls(&cluster_of(&mesh, "product.shop:8080"));
+    assert_eq!(
+        names,
+        ["spiffe://demo.local/ns/shop/sa/a", "spiffe://demo.local/ns/shop/sa/product"]
+    );
+    assert_eq!(alpn, ["weft-http/1.1", "weft-h2"]);
+}
+
+#[test]
+fn without_endpoints_nobody_may_answer() {
+    let (names, alpn) = mesh_tls(&cluster_of(&shop(), "db.shop:5432"));
+    assert_eq!(names, ["spiffe://demo.local/ns/_/sa/_"]);
+    assert_eq!(alpn, ["weft-tcp"]);
+    let (names, alpn) = mesh_tls(&cluster_of(&shop(), "mail.shop:25"));
+    assert_eq!(names.len(), 1);
+    assert_eq!(alpn, ["weft-h2", "weft-http/1.1", "weft-tcp"]);
+}

@@ -1,0 +1,56 @@
+//! Outbound listeners by protocol.
+
+use prost::Message as _;
+use weft_proto::envoy::hcm::HttpConnectionManager;
+use weft_proto::envoy::hcm::http_connection_manager::{RouteSpecifier, StripPortMode};
+use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy::ClusterSpecifier};
+
+use super::super::fixture::{BUNDLE, shop};
+use super::super::tests::{decoded, filter};
+use super::super::{ResourceType, translate};
+use super::*;
+
+fn listener(name: &str) -> Listener {
+    decoded(&translate(&shop(), BUNDLE), ResourceType::Listener, name)
+}
+
+#[test]
+fn http() {
+    let listener = listener("product.shop:8080");
+    assert_eq!(listener.traffic_direction(), TrafficDirection::Outbound);
+    assert_eq!(listener.bind_to_port, Some(boolean(false)));
+    assert!(listener.listener_filters.is_empty() && listener.default_filter_chain.is_none());
+    let [chain] = &listener.filter_chains[..] else { panic!() };
+    assert_eq!(chain.filter_chain_match, None);
+    let ("HttpConnectionManager", config) = filter(chain) else { panic!() };
+    let manager = HttpConnectionManager::decode(config).unwrap();
+    let Some(RouteSpecifier::Rds(rds)) = manager.route_specifier else { panic!() };
+    assert_eq!(rds.route_config_name, "product.shop:8080");
+    assert_eq!(manager.strip_port_mode, Some(StripPortMode::StripAnyHostPort(true)));
+    assert_eq!(manager.tracing.unwrap().random_sampling.unwrap().value, 10.0);
+    assert_eq!(manager.upgrade_configs[0].upgrade_type, "websocket");
+    assert_eq!(manager.http_filters.len(), 1);
+}
+
+#[test]
+fn tcp() {
+    let listener = listener("db.shop:5432");
+    let [chain] = &listener.filter_chains[..] else { panic!() };
+    let ("TcpProxy", config) = filter(chain) else { panic!() };
+    let proxy = TcpProxy::decode(config).unwrap();
+    assert_eq!(proxy.cluster_specifier, Some(ClusterSpecifier::Cluster("db.shop:5432".to_owned())));
+}
+
+#[test]
+fn detected() {
+    let listener = listener("mail.shop:25");
+    assert_eq!(listener.listener_filters.len(), 1);
+    // A server that speaks first is not waited for.
+    assert!(listener.continue_on_listener_filters_timeout);
+    assert_eq!(listener.listener_filters_timeout, Some(duration(DETECT_TIMEOUT)));
+    let [http] = &listener.filter_chains[..] else { panic!() };
+    let wanted = http.filter_chain_match.as_ref().unwrap();
+    assert_eq!(wanted.application_protocols, ["http/1.1", "h2c"]);
+    assert_eq!(filter(http).0, "HttpConnectionManager");
+    assert_eq!(filter(listener.default_filter_chain.as_ref().unwrap()).0, "TcpProxy");
+}
