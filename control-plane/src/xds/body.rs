@@ -129,3 +129,6 @@ impl Pieces {
         next.or_else(|| self.resources.next().map(|resource| resource.entry()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,3 +131,6 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,3 +49,6 @@ pub(crate) fn user_agent(claimed: &Claimed) -> String {
 fn clip(text: &str) -> &str {
     super::clip(text, TEXT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,3 +103,6 @@ fn log(applied: &Applied) {
         "configuration published"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,3 +168,6 @@ impl Session {
 fn view<'a>(viewer: &'a Key, kind: ResourceType, state: &'a State) -> View<'a> {
     View { log: state.log(kind), viewer, head: state.sequence }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,7 +153,10 @@ impl Subscription {
     pub(crate) fn acknowledge(&mut self, nonce: &str, refused: bool) -> Option<u64> {
         let in_flight = self.in_flight.take_if(|sent| nonce.parse() == Ok(sent.nonce))?;
         if refused {
-            self.refused.extend(in_flight.sent);
+            // What it has left meanwhile it may want again, and then it gets it.
+            let sent = in_flight.sent.into_iter();
+            let refused: Vec<_> = sent.filter(|(name, _)| self.wants(name)).collect();
+            self.refused.extend(refused);
         }
         Some(in_flight.generation)
     }
@@ -239,6 +242,7 @@ impl Subscription {
     fn start_wildcard(&mut self, has: &HashMap<String, String>, view: View<'_>) {
         self.owes_first |= !self.wildcard;
         self.wildcard = true;
+        self.refused.clear();
         if has.is_empty() {
             self.changed_to = 0;
             return;
@@ -281,16 +285,15 @@ impl Subscription {
     fn settle(&mut self, budget: usize, view: View<'_>, update: &mut Update) {
         while update.bytes < budget {
             let Some((name, owed)) = self.owed.pop_first() else { return };
-            match (view.get(&name), owed) {
-                (Some(resource), Owed::Answer) => {
+            match view.get(&name) {
+                Some(resource) if owed == Owed::Answer || !self.is_refused(resource) => {
+                    self.push(resource, update);
+                }
+                None if owed == Owed::Answer => {
                     self.refused.remove(&name);
-                    update.push(resource);
+                    update.remove(name);
                 }
-                (Some(resource), Owed::Again) if !self.is_refused(resource) => {
-                    update.push(resource)
-                }
-                (None, Owed::Answer) => update.remove(name),
-                (Some(_) | None, Owed::Again) => {}
+                Some(_) | None => {}
             }
         }
     }
@@ -305,11 +308,16 @@ impl Subscription {
             self.changed_to = at;
             let wanted = self.wants(&resource.name) && resource.visibility.includes(view.viewer);
             if wanted && !answered.contains(&resource.name) && !self.is_refused(resource) {
-                self.refused.remove(&resource.name);
-                update.push(resource);
+                self.push(resource, update);
             }
         }
         self.changed_to = view.head;
+    }
+
+    /// A refusal is of one version: with another one on its way it is over.
+    fn push(&mut self, resource: &Arc<Resource>, update: &mut Update) {
+        self.refused.remove(&resource.name);
+        update.push(resource);
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -325,3 +333,6 @@ fn same(resource: &Resource, has: &HashMap<String, String>) -> bool {
     let version = has.get(&*resource.name);
     version.and_then(|text| Version::parse(text)) == Some(resource.version)
 }
+
+#[cfg(test)]
+mod tests;

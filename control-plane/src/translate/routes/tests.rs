@@ -90,10 +90,7 @@ fn method_headers_and_query() {
             name: "x-user".to_owned(),
             value: ValueMatch::Regex("a.*".to_owned()),
         }],
-        query: vec![QueryMatch {
-            name: "Q".to_owned(),
-            value: ValueMatch::Exact("1".to_owned()),
-        }],
+        query: vec![QueryMatch { name: "Q".to_owned(), value: ValueMatch::Exact("1".to_owned()) }],
         ..Default::default()
     });
     let names: Vec<_> = matched.headers.iter().map(|header| header.name.as_str()).collect();

@@ -10,7 +10,7 @@ use super::super::Limits;
 use super::client::{Client, World};
 use crate::model::AppProtocol;
 use crate::peer::AuthenticatedPeer;
-use crate::translate::ResourceType::{Cluster, Secret};
+use crate::translate::ResourceType::{Cluster, Endpoint, Listener, Secret};
 use crate::translate::fixture::{add_service, key, shop, workload};
 
 #[tokio::test]
@@ -136,6 +136,29 @@ async fn stopping_ends_every_stream_with_unavailable() {
     client.take(Cluster).await;
     world.stop.send(true).unwrap();
     assert_eq!(client.receive().await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_let_go() {
+    let mut mesh = shop();
+    for number in 0..200 {
+        add_service(&mut mesh, &format!("s{number}"), 1, AppProtocol::Http);
+    }
+    let world = World::of(&mesh);
+    let mut client = world.connect("web-1", "web").await;
+    // One response fills the connection's window, one waits in the queue, the third finds no place.
+    for kind in [Cluster, Listener, Endpoint] {
+        client.subscribe(kind, &["*"]).await;
+    }
+    while world.registry.list().first().is_none_or(|status| !status.connected) {
+        tokio::task::yield_now().await;
+    }
+    let before = tokio::time::Instant::now();
+    while world.registry.list()[0].connected {
+        assert!(before.elapsed() < Duration::from_secs(60), "it is still waited for");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(before.elapsed() >= Limits::default().send_timeout);
 }
 
 #[tokio::test(start_paused = true)]

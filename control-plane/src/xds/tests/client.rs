@@ -82,7 +82,9 @@ impl World {
         let connector = tower::service_fn(move |_| {
             std::future::ready(client.take().ok_or_else(|| std::io::Error::other("used up")))
         });
-        let endpoint = Endpoint::from_static("http://control-plane");
+        // The protocol's default, so that a client that does not read is soon sent no more.
+        let endpoint =
+            Endpoint::from_static("http://control-plane").initial_stream_window_size(65_535);
         let channel = endpoint.connect_with_connector(connector).await.unwrap();
         AggregatedDiscoveryServiceClient::new(channel)
     }

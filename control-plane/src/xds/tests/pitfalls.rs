@@ -1,5 +1,4 @@
-//! One test for each trap of xDS that was met with real Envoys; the numbers are those of the list that
-//! the modules refer to.
+//! One test for each pitfall of the list in [`crate::xds`].
 
 use super::client::{World, names, versions};
 use crate::model::{AppProtocol, Balancer, TrafficPolicy};
