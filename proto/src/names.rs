@@ -41,6 +41,9 @@ pub fn inbound_cluster(port: u16) -> String {
     format!("inbound:{port}")
 }
 
+/// Clusters of this name, with a number behind it, stand for backends that do not exist. There are none.
+pub const INVALID_CLUSTER: &str = "invalid/";
+
 /// SDS name of the proxy's own leaf. Never sent: the proxy has it from `weft.identity.v1`.
 pub const LEAF_SECRET: &str = "weft:leaf";
 

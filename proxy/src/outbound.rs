@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use weft_proto::names;
 
 use crate::body::Body;
 use crate::cluster::Cluster;
@@ -174,9 +175,9 @@ impl Outbound {
                 .ok_or_else(|| invalid(matched.rule, "all weights are zero"))?,
         };
         record.backend(&handles.splits[index]);
-        let cluster = config.clusters[split.cluster].as_ref().ok_or_else(|| {
-            invalid(matched.rule, &format!("backend {}", table.clusters[split.cluster]))
-        })?;
+        let cluster = config.clusters[split.cluster]
+            .as_ref()
+            .ok_or_else(|| missing(matched.rule, &table.clusters[split.cluster]))?;
         let hop = Hop { cluster, retry: &matched.rule.retry, version };
         let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
         prepare(&mut request, matched.rule, split);
@@ -228,6 +229,16 @@ fn location(redirect: &crate::model::Redirect, rule: &Rule, request: &Request<In
 
 fn invalid(rule: &Rule, message: &str) -> Error {
     Error::new(Token::BackendInvalid, message).caused_by(&rule.origin)
+}
+
+/// A backend that the control plane calls invalid costs its share of the traffic (Gateway API: 500); one that it
+/// names but does not know is merely not there.
+fn missing(rule: &Rule, cluster: &str) -> Error {
+    if cluster.starts_with(names::INVALID_CLUSTER) {
+        return invalid(rule, "the backend does not exist or may not be used");
+    }
+    Error::new(Token::DestinationUnavailable, format!("nothing is known of {cluster}"))
+        .caused_by(&rule.origin)
 }
 
 fn too_late(rule: &Rule) -> Error {

@@ -117,6 +117,13 @@ impl Pair {
         )
     }
 
+    /// The two sides of a sidecar, for looks at what a connection costs.
+    pub(crate) fn sides(&self) -> (Arc<Outbound>, Arc<Inbound>) {
+        let tls = tls(&self.authority, "app");
+        let state = Arc::clone(&self.state);
+        (before(&self.state, Arc::clone(&tls)), behind(80, self.inbound, state, tls))
+    }
+
     pub(crate) fn seen(&self) -> usize {
         self.seen.load(Relaxed)
     }
@@ -204,20 +211,24 @@ pub(crate) fn start_inbound(
         ports: [(address.port(), InboundPort { protocol, mtls })].into(),
         tracing: Tracing::default(),
     })]);
+    let inbound = behind(address.port(), app, state, tls);
+    tokio::spawn(listener::run(socket, drain, stop, move |stream, client, watch| {
+        tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
+    }));
+    address
+}
+
+fn behind(port: u16, app: SocketAddr, state: Arc<State>, tls: Arc<TlsStore>) -> Arc<Inbound> {
     let spec =
         EndpointSpec { address: app, workload: "app.test".into(), identity: None, weight: 1 };
-    let inbound = Arc::new(Inbound {
-        port: address.port(),
+    Arc::new(Inbound {
+        port,
         workload: "app.test".into(),
         app: Arc::new(Endpoint::new(spec, 1)),
         state,
         upstream: Upstream { worker: 0, tls },
         telemetry: telemetry(),
-    });
-    tokio::spawn(listener::run(socket, drain, stop, move |stream, client, watch| {
-        tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
-    }));
-    address
+    })
 }
 
 pub(crate) fn start_outbound(
@@ -227,13 +238,7 @@ pub(crate) fn start_outbound(
 ) -> SocketAddr {
     let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
-    let outbound = Arc::new(Outbound {
-        target: state.target(SERVICE).unwrap(),
-        service: SERVICE.into(),
-        upstream: Upstream { worker: 0, tls },
-        telemetry: telemetry(),
-        random: Arc::new(Random::seeded(1)),
-    });
+    let outbound = before(state, tls);
     let (trigger, source) = drain::channel();
     tokio::spawn(async move {
         let _trigger = trigger;
@@ -243,6 +248,16 @@ pub(crate) fn start_outbound(
         run.await
     });
     address
+}
+
+fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
+    Arc::new(Outbound {
+        target: state.target(SERVICE).unwrap(),
+        service: SERVICE.into(),
+        upstream: Upstream { worker: 0, tls },
+        telemetry: telemetry(),
+        random: Arc::new(Random::seeded(1)),
+    })
 }
 
 /// One rule that sends everything to one cluster with these endpoints.

@@ -112,7 +112,7 @@ fn changes_headers(backend: &BackendRef) -> bool {
 /// Invalid backends keep their share: they become clusters that do not exist.
 fn weighted(used: &[&BackendRef], resolved: &[Option<String>]) -> WeightedCluster {
     let clusters = used.iter().zip(resolved).enumerate().map(|(index, (backend, cluster))| {
-        let invalid = || format!("invalid/{index}");
+        let invalid = || format!("{}{index}", names::INVALID_CLUSTER);
         ClusterWeight {
             name: cluster.clone().unwrap_or_else(invalid),
             weight: Some(uint32(backend.weight)),

@@ -191,3 +191,18 @@ async fn opaque_bytes_keep_their_half_close() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert_eq!(answer, "cba");
 }
+
+/// Memory per connection is a tested number: what the task of either side holds, without hyper's buffers.
+#[tokio::test]
+async fn the_task_of_a_connection_is_small() {
+    let pair = Pair::start(Setup::default()).await;
+    let (outbound, inbound) = pair.sides();
+    let (_trigger, source) = crate::drain::channel();
+    let connect = async || TcpStream::connect(pair.entry).await.unwrap();
+    let client = pair.entry;
+    let outbound = outbound.handle_connection(connect().await, client, source.watch());
+    let inbound = inbound.handle_connection(connect().await, client, source.watch());
+    let sizes = (size_of_val(&outbound), size_of_val(&inbound));
+    println!("SIZES {sizes:?}");
+    assert!(sizes.0 <= 4096 && sizes.1 <= 4096, "bytes outbound, inbound: {sizes:?}");
+}

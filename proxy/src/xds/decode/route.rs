@@ -9,14 +9,12 @@ use std::collections::{HashMap, HashSet};
 use std::mem::take;
 
 use weft_proto::envoy::route::{Route, RouteConfiguration, VirtualHost as ProtoHost, route};
+pub(crate) use weft_proto::names::INVALID_CLUSTER;
 use weft_proto::origin::Origin;
 
 use super::reject::{At, Reject, each, nothing_else};
 use super::value::{origin, required};
 use crate::model::{Action, HostPattern, RetryPolicy, RouteTable, Rule, VirtualHost};
-
-/// A cluster whose name starts so stands for a backend that cannot exist: nobody asks for it.
-pub(crate) const INVALID_CLUSTER: &str = "invalid/";
 
 /// What the rules of one table share while it is decoded.
 #[derive(Default)]
