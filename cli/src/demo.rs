@@ -72,7 +72,9 @@ pub(crate) async fn run(
         () = screen.closed() => Ok(End::Unread),
     };
     let wanted = output.is_json() || args.exit_after.is_some();
-    screen.close(!wanted);
+    if wanted {
+        screen.clear();
+    }
     let observed = tokio::select! {
         observed = stage.measure(&chronicle), if wanted && end.is_ok() => observed,
         // Asked again: nothing is measured any more.

@@ -48,17 +48,23 @@ impl Environment {
     /// it lies below the working directory, and quoted for a shell where it must be.
     pub(crate) fn invoked_as(&self) -> String {
         let typed = Path::new(self.args.first().map_or("weft".as_ref(), OsString::as_os_str));
-        let short = match typed.strip_prefix(&self.current_dir) {
-            Ok(inside) if inside.components().count() > 1 => inside,
-            Ok(_) | Err(_) => typed,
-        };
+        let short = self.short(typed);
+        // A bare name would be looked for on the PATH.
+        let short = if short.components().count() > 1 { short } else { typed };
         shell_quoted(&short.to_string_lossy())
     }
 
     /// A path as a person would type it here: relative where it lies below the working directory.
     pub(crate) fn shown(&self, path: &Path) -> String {
-        let short = path.strip_prefix(&self.current_dir).unwrap_or(path);
-        shell_quoted(&short.to_string_lossy())
+        shell_quoted(&self.short(path).to_string_lossy())
+    }
+
+    fn short<'a>(&self, path: &'a Path) -> &'a Path {
+        // From the root everything would be below.
+        if self.current_dir == Path::new("/") {
+            return path;
+        }
+        path.strip_prefix(&self.current_dir).unwrap_or(path)
     }
 }
 

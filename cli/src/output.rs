@@ -91,6 +91,16 @@ impl Output {
         stdout.flush()
     }
 
+    /// Writes `text` to stdout as it is: no colours taken out, no line break added.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub(crate) fn raw(&self, text: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
     /// Writes one JSON value and a line break to stdout.
     ///
     /// # Errors

@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-/// A mesh's name becomes a directory and part of socket paths (at most 107 bytes on Linux).
+/// A mesh's name becomes a directory and part of socket paths.
 const MAX_MESH_NAME: usize = 32;
+/// What Linux takes as the path of a Unix socket, in bytes.
+const MAX_SOCKET_PATH: usize = 107;
 
 /// `mesh.json`: how other commands find a running mesh.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +99,7 @@ impl RunRoot {
 
     fn take(&self, name: &str) -> Result<Option<MeshDir>> {
         check_name(name)?;
+        check_socket_path(&self.path.join(name).join("control-plane"))?;
         // The last mesh that goes takes the root with it.
         create_private(&self.path)
             .with_context(|| format!("cannot create {}", self.path.display()))?;
@@ -200,6 +203,22 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
         .with_context(failed)?;
     io::Write::write_all(&mut file, content).with_context(failed)?;
     fs::rename(&fresh, path).with_context(failed)
+}
+
+/// May a socket `admin.sock` be in this directory?
+///
+/// # Errors
+/// Its path would be too long for the system; says what to do.
+pub(crate) fn check_socket_path(directory: &Path) -> Result<()> {
+    let socket = directory.join("admin.sock");
+    if socket.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Ok(());
+    }
+    bail!(
+        "{} is too long for a socket's path (at most {MAX_SOCKET_PATH} bytes); \
+         set XDG_RUNTIME_DIR to a shorter directory",
+        socket.display()
+    );
 }
 
 /// Is a name fit to be a directory and part of a socket's path?

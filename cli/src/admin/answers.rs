@@ -238,6 +238,9 @@ pub(crate) struct MeshInfo {
     /// SPIFFE trust domain.
     #[serde(default)]
     pub(crate) trust_domain: String,
+    /// Where sidecars connect.
+    #[serde(default)]
+    pub(crate) grpc_address: Option<String>,
     /// Everything else.
     #[serde(flatten)]
     pub(crate) more: BTreeMap<String, Value>,

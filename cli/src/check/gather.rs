@@ -9,7 +9,7 @@ use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::Value;
 
-use crate::admin::{AdminError, Finding, Proxy};
+use crate::admin::{AdminError, Finding, MeshInfo, Proxy};
 use crate::environment::Environment;
 use crate::mesh::{Mesh, sidecar_socket};
 use crate::moment::Moment;
@@ -65,7 +65,7 @@ pub(super) struct MeshFacts {
     pub(super) sidecars: Vec<(String, bool)>,
     /// The directory of manifests that it reads.
     pub(super) config_dir: PathBuf,
-    /// What a person may open, and whether something listens there.
+    /// The control plane's port and what a person may open, and whether something listens there.
     pub(super) urls: Vec<(String, bool)>,
 }
 
@@ -112,7 +112,9 @@ async fn mesh_facts(mesh: &Mesh) -> MeshFacts {
         sidecars.push((workload, ready));
     }
     let mut urls = Vec::new();
-    for url in mesh.record.urls.values() {
+    let info: MeshInfo = admin.get("/v1/mesh").await.unwrap_or_default();
+    let grpc = info.grpc_address.map(|address| format!("https://{address}"));
+    for url in grpc.iter().chain(mesh.record.urls.values()) {
         urls.push((url.clone(), answers(url).await));
     }
     MeshFacts {

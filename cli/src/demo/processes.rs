@@ -11,7 +11,7 @@ use super::layout::{Addresses, Layout};
 use super::topology::{NAMESPACE, SERVICE_PORT, WORKLOADS, Workload};
 use crate::admin::AdminSocket;
 use crate::process::{Prepare, Spec};
-use crate::run_dir::{MeshDir, create_private, proxy_dir, write_private};
+use crate::run_dir::{MeshDir, check_socket_path, create_private, proxy_dir, write_private};
 
 /// The control plane, reading `manifests`.
 pub(super) fn control_plane(mesh: &MeshDir, manifests: &Path, layout: &Layout) -> Spec {
@@ -127,6 +127,7 @@ pub(crate) async fn join(admin: &AdminSocket, workload: &str, state: &Path) -> R
         Err(_) if file.exists() => return Ok(()),
         Err(error) => return Err(error).with_context(|| format!("no join token for {workload}")),
     };
+    check_socket_path(state)?;
     create_private(state).with_context(|| format!("cannot create {}", state.display()))?;
     write_private(&file, bootstrap.to_string().as_bytes())
 }

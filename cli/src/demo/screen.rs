@@ -2,9 +2,8 @@
 //!
 //! With `-o json` stdout is for the report, so everything here goes to stderr.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
 use crate::environment::Environment;
@@ -14,35 +13,40 @@ use crate::output::{BAD, FAINT, GOOD, Output, WARN, styled};
 #[derive(Clone, Debug)]
 pub(super) struct Screen {
     output: Output,
-    live: Option<Live>,
+    /// The table that is drawn over itself, on a terminal that can do so.
+    live: Option<Arc<Mutex<Table>>>,
     /// Has whoever read our stdout gone?
     closed: Arc<watch::Sender<bool>>,
 }
 
-#[derive(Clone, Debug)]
-struct Live {
-    lines: MultiProgress,
-    table: ProgressBar,
+/// The table as it was last drawn. The cursor stands at the begin of the row below it, so that a `^C` which the
+/// terminal echoes does no harm.
+#[derive(Debug, Default)]
+struct Table {
+    text: String,
+    /// Rows that it takes on the screen.
+    rows: usize,
 }
 
 impl Screen {
     /// Draws in place on a terminal that can, and line by line elsewhere.
     pub(super) fn new(output: &Output, environment: &Environment) -> Self {
         let in_place = output.is_terminal() && environment.smart_terminal && !output.is_json();
-        let live = in_place.then(|| {
-            let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-            let table = lines.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{msg}") {
-                table.set_style(style);
-            }
-            Live { lines, table }
-        });
-        Self { output: *output, live, closed: Arc::new(watch::Sender::new(false)) }
+        Self {
+            output: *output,
+            live: in_place.then(Arc::default),
+            closed: Arc::new(watch::Sender::new(false)),
+        }
     }
 
     /// Can the table be drawn over itself?
     pub(super) fn is_live(&self) -> bool {
         self.live.is_some()
+    }
+
+    /// Is the table wanted where it cannot be drawn over itself? Not if stdout is for a program.
+    pub(super) fn shows_table(&self) -> bool {
+        !self.output.is_json()
     }
 
     /// Is the output of every process wanted?
@@ -52,16 +56,15 @@ impl Screen {
 
     /// A line that stays.
     pub(super) fn line(&self, text: &str) {
-        let written = match &self.live {
-            Some(live) => live.lines.println(self.colored(text)),
-            None if self.output.is_json() => {
-                self.output.note(text);
-                Ok(())
+        match &self.live {
+            Some(live) => {
+                let mut table = live.lock().unwrap_or_else(PoisonError::into_inner);
+                let below = std::mem::take(&mut table.text);
+                self.write(&format!("{}{}\n", table.erase(), self.colored(text)));
+                self.put(&mut table, below);
             }
-            None => self.output.data(text),
-        };
-        if written.is_err() {
-            self.closed.send_replace(true);
+            None if self.output.is_json() => self.output.note(text),
+            None => self.write(&format!("{}\n", self.colored(text))),
         }
     }
 
@@ -86,30 +89,38 @@ impl Screen {
     }
 
     /// Draws the table anew; only a live screen does.
-    pub(super) fn draw(&self, table: &str) {
+    pub(super) fn draw(&self, text: &str) {
         if let Some(live) = &self.live {
-            live.table.set_message(self.colored(table));
+            let mut table = live.lock().unwrap_or_else(PoisonError::into_inner);
+            self.put(&mut table, self.colored(text));
         }
     }
 
-    /// Draws no more; the table stays, or goes because a report follows.
-    pub(super) fn close(&self, table_stays: bool) {
-        match &self.live {
-            Some(live) if table_stays => live.table.abandon(),
-            Some(live) => live.table.finish_and_clear(),
-            None => {}
-        }
-    }
-
-    /// Is the table wanted where it cannot be drawn over itself? Not if stdout is for a program.
-    pub(super) fn shows_table(&self) -> bool {
-        !self.output.is_json()
+    /// Takes the table away, because a report follows.
+    pub(super) fn clear(&self) {
+        self.draw("");
     }
 
     /// Returns when whoever read our stdout has gone (`weft demo | head`).
     pub(super) async fn closed(&self) {
         // The sender lives in here, so this waits for the value.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Puts `text` where the table is.
+    fn put(&self, table: &mut Table, text: String) {
+        let erase = table.erase();
+        let (columns, rows) = size();
+        let visible = top(&text, columns, rows.saturating_sub(1));
+        let end = if visible.is_empty() { "" } else { "\n" };
+        self.write(&format!("{erase}{visible}{end}"));
+        *table = Table { rows: rows_of(visible, columns), text };
+    }
+
+    fn write(&self, text: &str) {
+        if self.output.raw(text).is_err() {
+            self.closed.send_replace(true);
+        }
     }
 
     fn colored(&self, text: &str) -> String {
@@ -119,3 +130,46 @@ impl Screen {
         anstream::adapter::strip_str(text).to_string()
     }
 }
+
+impl Table {
+    /// What makes the terminal forget it.
+    fn erase(&mut self) -> String {
+        match std::mem::take(&mut self.rows) {
+            0 => String::new(),
+            rows => format!("\x1b[{rows}A\r\x1b[J"),
+        }
+    }
+}
+
+/// Columns and rows of the terminal.
+fn size() -> (usize, usize) {
+    let found = terminal_size::terminal_size();
+    found.map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)))
+}
+
+/// The lines of `text` that fit into `rows`, from the top: what scrolls out cannot be drawn over.
+fn top(text: &str, columns: usize, rows: usize) -> &str {
+    let mut end = 0;
+    let mut left = rows;
+    for line in text.split_inclusive('\n') {
+        let needs = rows_of(line.trim_end_matches('\n'), columns).max(1);
+        if needs > left {
+            break;
+        }
+        left -= needs;
+        end += line.len();
+    }
+    text[..end].trim_end_matches('\n')
+}
+
+/// Rows that `text` takes on a terminal that wraps at `columns`; none if it is empty.
+fn rows_of(text: &str, columns: usize) -> usize {
+    if text.is_empty() {
+        return 0;
+    }
+    let plain = anstream::adapter::strip_str(text).to_string();
+    plain.split('\n').map(|line| line.chars().count().div_ceil(columns.max(1)).max(1)).sum()
+}
+
+#[cfg(test)]
+mod tests;

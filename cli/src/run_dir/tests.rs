@@ -51,6 +51,14 @@ fn a_root_that_others_may_enter_is_made_private_and_a_link_is_refused() {
 }
 
 #[test]
+fn a_directory_too_deep_for_sockets_is_refused_before_anything_is_started() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = RunRoot::open(&scratch.path().join("x".repeat(80))).unwrap();
+    let refused = root.claim("demo").unwrap_err().to_string();
+    assert!(refused.contains("XDG_RUNTIME_DIR"), "{refused}");
+}
+
+#[test]
 fn only_meshes_with_a_living_process_are_running() {
     let scratch = tempfile::tempdir().unwrap();
     let root = RunRoot::open(scratch.path()).unwrap();
