@@ -50,8 +50,14 @@ pub(super) fn pick<'c>(
             places.cheaper_of_two(random, |endpoint| f64::from(endpoint.in_flight()) + 1.0)
         }
         Balancer::PeakEwma { decay, default_rtt } => places.cheaper_of_two(random, |endpoint| {
+            let in_flight = endpoint.in_flight();
+            // One request finds out what a new endpoint is like, or it would have to wait until all others are
+            // slower than the default. While it is under way the default keeps the rest away.
+            if in_flight == 0 && endpoint.latency.is_unknown() {
+                return 0.0;
+            }
             let latency = endpoint.latency.read(now, decay, default_rtt);
-            latency * (f64::from(endpoint.in_flight()) + 1.0)
+            latency * (f64::from(in_flight) + 1.0)
         }),
     }
 }

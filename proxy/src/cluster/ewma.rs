@@ -47,6 +47,11 @@ impl Latency {
         self.updated.store(self.micros(now), Relaxed);
     }
 
+    /// Has no attempt finished yet?
+    pub(super) fn is_unknown(&self) -> bool {
+        self.average.load(Relaxed) == 0
+    }
+
     /// The average in seconds. It decays with time towards nothing, so that an endpoint that was slow once
     /// is tried again.
     pub(super) fn read(&self, now: Instant, decay: Duration, default: Duration) -> f64 {

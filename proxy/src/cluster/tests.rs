@@ -79,6 +79,20 @@ fn two_choices_avoid_the_loaded_and_the_slow() {
 }
 
 #[test]
+fn a_new_endpoint_is_tried_with_one_request_before_it_gets_more() {
+    let cluster = cluster(EWMA, &[1, 1]);
+    let now = Instant::now();
+    let (decay, default) = (Duration::from_secs(10), Duration::from_millis(30));
+    cluster.endpoints[0].latency.note(Duration::from_millis(1), false, now, decay, default);
+    assert_eq!(spread(&cluster, 10), [0, 10]);
+    let first = cluster.endpoints[1].begin();
+    assert_eq!(spread(&cluster, 10), [10, 0], "it is being found out");
+    drop(first);
+    cluster.endpoints[1].latency.note(Duration::from_micros(100), false, now, decay, default);
+    assert_eq!(spread(&cluster, 10), [0, 10], "it is faster");
+}
+
+#[test]
 fn ejected_endpoints_are_left_out_until_all_are() {
     for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
         let cluster = cluster(balancer, &[1; 3]);
