@@ -1,4 +1,25 @@
 //! The one test binary above unit level: real processes that meet on sockets. Its `mod` list is its table of
 //! contents.
 
-fn main() {}
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+mod cli;
+mod config_errors;
+mod demo;
+mod drain;
+mod endpoints;
+mod house;
+mod http2;
+mod identity;
+mod mtls;
+mod nack;
+mod outage;
+mod outlier;
+mod retries;
+mod rotation;
+mod routing;
+mod tcp;
+mod telemetry;
+mod timeouts;

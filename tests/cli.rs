@@ -1,0 +1,139 @@
+//! `weft` for people (tables), for programs (JSON), and for scripts (exit codes).
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::Value;
+
+use crate::harness::manifests::{backend, http_route};
+use crate::harness::{Builder, Mesh, Output, eventually, get};
+
+fn shop() -> Builder {
+    let split = [backend("product-v1", 3), backend("product-v2", 1)].join(", ");
+    Mesh::builder().service("product", &["v1", "v2"]).caller("gateway").file(
+        "route.yaml",
+        &http_route("product", "product", &format!("  - backendRefs: [{split}]\n")),
+    )
+}
+
+#[track_caller]
+fn assert_shows(output: &Output, words: &[&str]) {
+    assert_eq!(output.code, Some(0), "{output:?}");
+    for word in words {
+        assert!(output.stdout.contains(word), "no {word} in:\n{}", output.stdout);
+    }
+    assert!(!output.stdout.contains('\u{1b}'), "no colours into a pipe: {output:?}");
+}
+
+#[tokio::test]
+async fn stat_shows_workloads_edges_and_routes() {
+    let mesh = shop().start().await;
+    for _ in 0..20 {
+        get(mesh.entry("gateway", "product"), "/").await.unwrap();
+    }
+    let stat = eventually("all requests are counted", Duration::from_secs(10), async || {
+        let stat = mesh.weft(&["stat", "-t", "all", "-o", "json"]).await.json();
+        let total = |list: &str| {
+            let all = stat[list].as_array().into_iter().flatten();
+            all.filter_map(|one| one["requests"].as_u64()).sum::<u64>()
+        };
+        let counts = [total("workloads"), total("edges"), total("routes")];
+        ensure!(counts == [20; 3], "{counts:?}: {stat}");
+        Ok(stat)
+    })
+    .await;
+    assert_eq!(stat["schema_version"], 1);
+    let routes = stat["routes"].as_array().unwrap();
+    assert!(routes.iter().all(|route| route["route"].as_str().unwrap().contains("shop/product")));
+    assert_shows(&mesh.weft(&["stat", "-t", "1m"]).await, &["NAME", "product", "100"]);
+    let edges = mesh.weft(&["stat", "edges", "-t", "1m"]).await;
+    assert_shows(&edges, &["gateway", "product"]);
+    assert_shows(&mesh.weft(&["stat", "routes", "-t", "1m"]).await, &["product-v1", "product-v2"]);
+    let only = mesh.weft(&["stat", "edges", "-o", "json"]).await.json();
+    assert!(only["edges"].is_array() && only["routes"].is_null(), "{only}");
+}
+
+#[tokio::test]
+async fn proxy_config_shows_what_a_sidecar_really_has() {
+    let mesh = shop().start().await;
+    let config = async |section: &str, name: &str| {
+        mesh.weft(&["proxy-config", section, name, "-o", "json"]).await.json().to_string()
+    };
+    let routes = config("routes", "gateway").await;
+    assert!(
+        routes.contains("shop/product") && routes.contains("product-v1.shop:8080 75%"),
+        "{routes}"
+    );
+    let clusters = config("clusters", "gateway.shop").await;
+    assert!(clusters.contains("product-v2.shop:8080"), "{clusters}");
+    let endpoints = config("endpoints", "gateway").await;
+    assert!(endpoints.contains(&mesh.workload_address("product-v1").to_string()), "{endpoints}");
+    let certificate = config("certificate", "product-v1").await;
+    assert!(certificate.contains(mesh.id("product").as_str()), "{certificate}");
+    let listeners = config("listeners", "product-v1").await;
+    assert!(listeners.contains("inbound"), "{listeners}");
+    for section in ["routes", "clusters", "endpoints", "certificate", "listeners"] {
+        let table = mesh.weft(&["proxy-config", section, "gateway"]).await;
+        assert_eq!(table.code, Some(0), "{table:?}");
+    }
+    let nobody = mesh.weft(&["proxy-config", "routes", "nobody"]).await;
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains("gateway.shop"), "it names those there are: {nobody:?}");
+}
+
+#[tokio::test]
+async fn proxy_status_check_and_version_look_at_the_running_mesh() {
+    let mesh = shop().start().await;
+    let status = mesh.weft(&["proxy-status"]).await;
+    assert_shows(&status, &["gateway.shop", "product-v1.shop", "connected", "synced"]);
+    let status = mesh.weft(&["proxy-status", "-o", "json"]).await.json();
+    assert_eq!(status.as_array().unwrap().len(), 3, "{status}");
+    assert_shows(&mesh.weft(&["check"]).await, &["3 are connected"]);
+    let version = mesh.weft(&["version", "-o", "json"]).await.json();
+    assert_eq!(version["weft"], version["control_plane"]);
+    assert_eq!(version["sidecars"].as_array().map(Vec::len), Some(3), "{version}");
+
+    mesh.proxy("product-v2").process().kill();
+    eventually("the loss is seen", Duration::from_secs(15), async || {
+        let check = mesh.weft(&["check"]).await;
+        ensure!(check.code == Some(3) && check.stdout.contains("product-v2.shop"), "{check:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn exit_codes_tell_a_mistake_from_a_failure() {
+    let mesh = Mesh::builder().start().await;
+    assert_eq!(mesh.weft(&["no-such-command"]).await.code, Some(2));
+    assert_eq!(mesh.weft(&["stat", "--window", "a while"]).await.code, Some(2));
+    assert_eq!(mesh.weft(&["analyze", "/no/such/directory"]).await.code, Some(1));
+    assert_eq!(mesh.weft(&["analyze", mesh.config_dir().to_str().unwrap()]).await.code, Some(0));
+    mesh.control_plane().process().kill();
+    let stat = mesh.weft(&["stat"]).await;
+    assert_eq!(stat.code, Some(1), "{stat:?}");
+    assert!(!stat.stderr.is_empty() && stat.stdout.is_empty(), "{stat:?}");
+}
+
+#[tokio::test]
+async fn run_puts_a_sidecar_beside_a_program_of_ones_own() {
+    let mesh = Mesh::builder().service("product", &["v1"]).absent_caller("web").start().await;
+    let entry = mesh.spare_address(23999);
+    let upstream = format!("{entry}=product.shop:8080");
+    let script = format!(
+        "exec 3<>/dev/tcp/{}/{} && printf 'GET /from-run HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n' >&3 \
+         && cat <&3 && exit 7",
+        entry.ip(),
+        entry.port()
+    );
+    let args =
+        ["run", "--workload", "web.shop", "--upstream", &upstream, "--", "bash", "-c", &script];
+    let output = mesh.weft(&args).await;
+    assert_eq!(output.code, Some(7), "the program's own exit code: {output:?}");
+    let (_, body) = output.stdout.split_once("\r\n\r\n").unwrap();
+    let echo: Value = serde_json::from_str(body.trim()).unwrap();
+    assert_eq!(echo["path"], "/from-run");
+    let certificate = echo["headers"]["x-forwarded-client-cert"].as_str().unwrap();
+    assert!(certificate.contains(mesh.id("web").as_str()), "{certificate}");
+    assert!(std::net::TcpStream::connect(entry).is_err(), "the sidecar ends with the program");
+}

@@ -1,0 +1,104 @@
+//! A sidecar leaves in order: callers move on to the other endpoint, nothing fails, and no POST arrives twice.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::harness::{Builder, Load, Mesh, eventually, get};
+
+fn two_endpoints() -> Builder {
+    Mesh::builder().service("product", &["v1", "v2"]).in_turn("product").caller("gateway")
+}
+
+/// Both endpoints get requests, so that one of them has something to lose.
+async fn both_busy(mesh: &Mesh) {
+    eventually("both endpoints are busy", Duration::from_secs(10), async || {
+        for app in mesh.apps() {
+            ensure!(app.count() > 20, "{} has {}", app.workload(), app.count());
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_inbound_drain_under_load_fails_nothing() {
+    let mesh = two_endpoints().start().await;
+    let entry = mesh.entry("gateway", "product");
+    let (mut http1, mut http2) = (Load::start(entry, 60), Load::start_http2(entry, 60));
+    both_busy(&mesh).await;
+    let sidecar = mesh.proxy("product-v1");
+    let output = sidecar.drain().await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let reason = sidecar.readiness().await.unwrap_err().to_string();
+    assert!(reason.contains("drain"), "{reason}");
+    assert!(sidecar.metric("weft_draining", &[]).await.unwrap() > 0.0);
+    http1.passes(100).await;
+    http2.passes(100).await;
+    let apps = mesh.apps();
+    for load in [http1, http2] {
+        let tally = load.stop().await;
+        tally.assert_no_failures();
+        tally.assert_posts_arrived_once(&apps);
+    }
+    for app in &apps {
+        assert!(app.count() > 20, "{}", app.workload());
+    }
+}
+
+#[tokio::test]
+async fn what_a_drained_workload_calls_itself_goes_on() {
+    let mesh = Mesh::builder().service("product", &["v1"]).serving_caller("order").start().await;
+    let order = mesh.proxy("order-v1");
+    let mut load = Load::start(order.entry("product"), 60);
+    load.passes(30).await;
+    assert_eq!(order.drain().await.code, Some(0));
+    load.passes(60).await;
+    load.stop().await.assert_no_failures();
+}
+
+#[tokio::test]
+async fn sigterm_of_one_of_two_endpoints_under_load_fails_nothing() {
+    let mesh = two_endpoints().start().await;
+    let mut load = Load::start(mesh.entry("gateway", "product"), 120);
+    both_busy(&mesh).await;
+    let status = mesh.proxy("product-v1").process().terminate(Duration::from_secs(15)).await;
+    assert!(status.success(), "{status}");
+    let before = mesh.app("product-v1").count();
+    load.passes(300).await;
+    let (tally, apps) = (load.stop().await, mesh.apps());
+    tally.assert_no_failures();
+    tally.assert_posts_arrived_once(&apps);
+    assert_eq!(mesh.app("product-v1").count(), before, "nobody is behind a sidecar that is gone");
+}
+
+#[tokio::test]
+async fn sigterm_under_http2_load_fails_nothing() {
+    let mesh = two_endpoints().start().await;
+    let mut load = Load::start_http2(mesh.entry("gateway", "product"), 120);
+    both_busy(&mesh).await;
+    let status = mesh.proxy("product-v2").process().terminate(Duration::from_secs(15)).await;
+    assert!(status.success(), "{status}");
+    load.passes(300).await;
+    let (tally, apps) = (load.stop().await, mesh.apps());
+    tally.assert_no_failures();
+    tally.assert_posts_arrived_once(&apps);
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_slow_request_end_and_takes_no_new_ones() {
+    let mesh = Mesh::builder().service("product", &["v1"]).caller("gateway").start().await;
+    let entry = mesh.entry("gateway", "product");
+    let app = mesh.app("product-v1");
+    app.script(|_| crate::harness::Act::Delay(Duration::from_secs(2)));
+    let slow = tokio::spawn(async move { get(entry, "/slow").await });
+    eventually("the request is under way", Duration::from_secs(5), async || {
+        ensure!(app.count() == 1);
+        Ok(())
+    })
+    .await;
+    let status = mesh.proxy("product-v1").process().terminate(Duration::from_secs(10)).await;
+    assert!(status.success(), "{status}");
+    assert_eq!(slow.await.unwrap().unwrap().status, 200);
+    assert_eq!(get(entry, "/late").await.unwrap().status, 503);
+}

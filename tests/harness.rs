@@ -1,0 +1,47 @@
+//! What every test here stands on: [`Mesh`] names a topology in a few lines and runs it as real processes, with
+//! scriptable applications and clients in the test's own process.
+//!
+//! Nothing is shared between two tests: each has a loopback network, a directory and processes of its own, and all
+//! of it goes when the value goes. Nothing here sleeps for luck: [`eventually`] waits for a condition, with a
+//! deadline. When a test fails, the logs of its processes are part of its output.
+
+mod admin;
+mod answer;
+mod app;
+mod binaries;
+mod client;
+mod control_channel;
+mod control_plane;
+mod deadline;
+mod demo;
+mod load;
+pub(crate) mod manifests;
+mod meddler;
+mod mesh;
+mod network;
+mod otlp;
+mod process;
+mod raw;
+mod sidecar;
+mod tcp_app;
+mod tls;
+mod tls_app;
+
+pub(crate) use admin::Admin;
+pub(crate) use answer::Answer;
+pub(crate) use app::{Act, App};
+pub(crate) use binaries::binary;
+pub(crate) use client::{get, http1, http2, request};
+pub(crate) use control_channel::control_channel;
+pub(crate) use deadline::{eventually, within};
+pub(crate) use demo::Demo;
+pub(crate) use load::Load;
+pub(crate) use meddler::Meddler;
+pub(crate) use mesh::{Builder, Mesh, TRUST_DOMAIN};
+pub(crate) use otlp::{Collector, Span};
+pub(crate) use process::{Output, Process, Program, run};
+pub(crate) use raw::exchange;
+pub(crate) use sidecar::Sidecar;
+pub(crate) use tcp_app::TcpApp;
+pub(crate) use tls::TlsClient;
+pub(crate) use tls_app::TlsApp;

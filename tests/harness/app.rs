@@ -1,0 +1,267 @@
+//! The application behind a sidecar: an HTTP server in the test's process (HTTP/1.1 and h2c) that echoes what it
+//! got, remembers every request, and misbehaves on demand.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_stream::wrappers::ReceiverStream;
+
+/// How a load client names each of its requests.
+pub(crate) const REQUEST_NUMBER: &str = "x-request-number";
+
+type Body = BoxBody<Bytes, std::io::Error>;
+type Script = Arc<dyn Fn(&Seen) -> Act + Send + Sync>;
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// 200 with an echo of the request; a gRPC request gets its body back, and trailers.
+    Echo,
+    /// This status, without a body.
+    Status(u16),
+    /// An echo, this much later.
+    Delay(Duration),
+    /// No answer, ever.
+    Hang,
+    /// The connection ends without an answer; on HTTP/2 the stream.
+    Close,
+    /// A response whose body breaks off half-way.
+    BreakOff,
+}
+
+/// A request as the application saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// What [`super::Load`] numbered it.
+    pub(crate) number: Option<u64>,
+    /// Method.
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) path: String,
+    /// HTTP version.
+    pub(crate) version: Version,
+    /// Headers.
+    pub(crate) headers: HeaderMap,
+}
+
+/// A running application. Ends with the value.
+pub(crate) struct App {
+    workload: String,
+    address: SocketAddr,
+    state: Arc<State>,
+    server: Mutex<Option<AbortHandle>>,
+}
+
+struct State {
+    workload: String,
+    seen: Mutex<Vec<Seen>>,
+    script: Mutex<Script>,
+}
+
+impl App {
+    /// Starts it.
+    pub(crate) async fn start(workload: &str, address: SocketAddr) -> Result<Self> {
+        let state = Arc::new(State {
+            workload: workload.to_owned(),
+            seen: Mutex::default(),
+            script: Mutex::new(Arc::new(|_| Act::Echo)),
+        });
+        let app = Self { workload: workload.to_owned(), address, state, server: Mutex::default() };
+        app.listen().await?;
+        Ok(app)
+    }
+
+    /// Listens again after [`App::stop`].
+    pub(crate) async fn listen(&self) -> Result<()> {
+        let listener = TcpListener::bind(self.address).await?;
+        let server = tokio::spawn(serve(listener, Arc::clone(&self.state))).abort_handle();
+        *lock(&self.server) = Some(server);
+        Ok(())
+    }
+
+    /// Closes its port and all its connections: the next connection to it is refused.
+    pub(crate) fn stop(&self) {
+        if let Some(server) = lock(&self.server).take() {
+            server.abort();
+        }
+    }
+
+    /// From now on requests are answered so.
+    pub(crate) fn script(&self, script: impl Fn(&Seen) -> Act + Send + Sync + 'static) {
+        *lock(&self.state.script) = Arc::new(script);
+    }
+
+    /// `product-v1`.
+    pub(crate) fn workload(&self) -> &str {
+        &self.workload
+    }
+
+    /// Every request so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        lock(&self.state.seen).clone()
+    }
+
+    /// How many requests so far.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.state.seen).len()
+    }
+
+    /// How often each numbered request with this method arrived.
+    pub(crate) fn arrivals(&self, method: &Method) -> BTreeMap<u64, usize> {
+        let mut arrivals = BTreeMap::new();
+        for seen in lock(&self.state.seen).iter().filter(|seen| seen.method == method) {
+            if let Some(number) = seen.number {
+                *arrivals.entry(number).or_default() += 1;
+            }
+        }
+        arrivals
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Aborting this ends every connection too, because they are tasks of its set.
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                connections.spawn(connection(stream, Arc::clone(&state)));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, state: Arc<State>) {
+    let is_http2 = begins_with_preface(&stream).await;
+    let service = service_fn(move |request| {
+        let state = Arc::clone(&state);
+        async move { state.answer(request).await }
+    });
+    let io = TokioIo::new(stream);
+    // A broken connection is often what the script asks for.
+    if is_http2 {
+        let http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = http2.serve_connection(io, service).await;
+    } else {
+        let http1 = hyper::server::conn::http1::Builder::new();
+        let _ = http1.serve_connection(io, service).await;
+    }
+}
+
+async fn begins_with_preface(stream: &TcpStream) -> bool {
+    let mut first = [0; 3];
+    loop {
+        match stream.peek(&mut first).await {
+            Ok(3) => return &first == b"PRI",
+            Ok(0) | Err(_) => return false,
+            Ok(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+impl State {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>> {
+        let number = request.headers().get(REQUEST_NUMBER);
+        let seen = Seen {
+            number: number.and_then(|value| value.to_str().ok()?.parse().ok()),
+            method: request.method().clone(),
+            path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            version: request.version(),
+            headers: request.headers().clone(),
+        };
+        lock(&self.seen).push(seen.clone());
+        let script = Arc::clone(&lock(&self.script));
+        match script(&seen) {
+            Act::Echo => {}
+            Act::Delay(time) => tokio::time::sleep(time).await,
+            Act::Status(code) => {
+                // Order: the request is read first, or HTTP/1.1 could not go on with the connection.
+                request.into_body().collect().await?;
+                let mut response = Response::new(full(Bytes::new()));
+                *response.status_mut() = StatusCode::from_u16(code)?;
+                return Ok(response);
+            }
+            Act::Hang => std::future::pending().await,
+            Act::Close => bail!("closed on purpose"),
+            Act::BreakOff => return Ok(broken_off()),
+        }
+        let body = request.into_body().collect().await?.to_bytes();
+        let grpc = seen.headers.get(http::header::CONTENT_TYPE);
+        if grpc.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+            return Ok(grpc_echo(body));
+        }
+        Ok(Response::new(full(self.echo(&seen, &body))))
+    }
+
+    fn echo(&self, seen: &Seen, body: &Bytes) -> Bytes {
+        let text =
+            |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers: BTreeMap<&str, String> =
+            seen.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+        let echo = json!({
+            "workload": self.workload,
+            "method": seen.method.as_str(),
+            "path": seen.path,
+            "version": format!("{:?}", seen.version),
+            "headers": headers,
+            "body": String::from_utf8_lossy(body),
+        });
+        echo.to_string().into()
+    }
+}
+
+fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+/// The messages back as they came, then `grpc-status: 0`.
+fn grpc_echo(body: Bytes) -> Response<Body> {
+    let trailers = HeaderMap::from_iter([(
+        http::HeaderName::from_static("grpc-status"),
+        http::HeaderValue::from_static("0"),
+    )]);
+    let frames = [Ok(Frame::data(body)), Ok(Frame::trailers(trailers))];
+    let mut response = Response::new(StreamBody::new(tokio_stream::iter(frames)).boxed());
+    let content_type = http::HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// The pause between the halves lets the first one go out; without it the server would send nothing at all.
+fn broken_off() -> Response<Body> {
+    let (frames, body) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        // A client that has gone needs no second half.
+        let _ = frames.send(Ok(Frame::data(Bytes::from_static(b"half of it")))).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let _ = frames.send(Err(std::io::Error::other("broken off on purpose"))).await;
+    });
+    let mut response = Response::new(StreamBody::new(ReceiverStream::new(body)).boxed());
+    let length = http::HeaderValue::from_static("20");
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, length);
+    response
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

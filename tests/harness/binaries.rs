@@ -1,0 +1,40 @@
+//! Where the programs under test are: beside this test's own executable, in cargo's target directory. They must be
+//! built and no older than their sources, because a test of yesterday's program proves nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// How to make them.
+const COMMAND: &str = "cargo build --workspace --bins";
+
+/// The program called `name`.
+///
+/// # Panics
+/// It is missing or out of date; says what to type.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("Linux knows the path of a running program");
+    // target/<profile>/deps/mesh-…
+    let profile = own.parent().and_then(Path::parent).expect("cargo puts tests two levels deep");
+    let path = profile.join(name);
+    let built = modified(&path)
+        .unwrap_or_else(|| panic!("{} is not there; run: {COMMAND}", path.display()));
+    if let Some(source) = newer_source(&path.with_extension("d"), built) {
+        panic!("{} is older than {source}; run: {COMMAND}", path.display());
+    }
+    path
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|found| found.modified()).ok()
+}
+
+/// The first source that has changed since `built`, by the list that cargo keeps beside each program.
+fn newer_source(list: &Path, built: SystemTime) -> Option<String> {
+    let list = fs::read_to_string(list).ok()?;
+    let (_, sources) = list.split_once(": ")?;
+    sources
+        .split_whitespace()
+        .find(|source| modified(Path::new(source)).is_some_and(|changed| changed > built))
+        .map(str::to_owned)
+}

@@ -1,0 +1,163 @@
+//! One sidecar of a test's mesh, a process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use super::{Admin, Output, Process, Program, binary, eventually, get, run};
+
+/// What a sidecar is started with.
+#[derive(Clone, Debug)]
+pub(super) struct Launch {
+    /// `product-v1.shop`.
+    pub(super) workload: String,
+    /// What the control plane gave it.
+    pub(super) bootstrap: Value,
+    /// Its state directory.
+    pub(super) state_dir: PathBuf,
+    /// Where peers connect, and the application; `None` for a workload that only calls.
+    pub(super) inbound: Option<(SocketAddr, SocketAddr)>,
+    /// Where its application finds each Service.
+    pub(super) entries: BTreeMap<String, SocketAddr>,
+    /// `/ready` and `/metrics`.
+    pub(super) health: SocketAddr,
+    /// Further arguments.
+    pub(super) args: Vec<String>,
+    /// Its environment.
+    pub(super) variables: Vec<(String, String)>,
+    /// Where its output goes.
+    pub(super) log: PathBuf,
+}
+
+/// A running, or stopped, sidecar.
+#[derive(Debug)]
+pub(crate) struct Sidecar {
+    launch: Launch,
+    process: Process,
+}
+
+impl Sidecar {
+    /// Starts it; it is not ready yet.
+    pub(super) fn start(launch: Launch) -> Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&launch.state_dir)?;
+        let file = launch.state_dir.join("bootstrap.json");
+        fs::write(&file, launch.bootstrap.to_string())?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        let process = Process::start(Program {
+            name: format!("sidecar of {}", launch.workload),
+            path: binary("weft-proxy"),
+            args: launch.arguments(&file),
+            variables: launch.variables.clone(),
+            log: launch.log.clone(),
+        })?;
+        Ok(Self { launch, process })
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Where its application finds the Service of this name.
+    pub(crate) fn entry(&self, service: &str) -> SocketAddr {
+        *self.launch.entries.get(service).unwrap_or_else(|| panic!("nobody calls {service}"))
+    }
+
+    /// Where its peers connect.
+    pub(crate) fn inbound(&self) -> SocketAddr {
+        self.launch.inbound.expect("the workload serves").0
+    }
+
+    /// Its state directory.
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.launch.state_dir
+    }
+
+    /// Its admin socket.
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::of(&self.launch.state_dir)
+    }
+
+    /// Is it ready now? An error says why not.
+    pub(crate) async fn readiness(&self) -> Result<()> {
+        self.process.pid()?;
+        let answer = get(self.launch.health, "/ready").await?;
+        ensure!(answer.status.is_success(), "{}", String::from_utf8_lossy(&answer.body));
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        let what = format!("the sidecar of {} is ready", self.launch.workload);
+        eventually(&what, Duration::from_secs(20), async || self.readiness().await).await;
+    }
+
+    /// Starts it again with the state it left, and waits until it is ready.
+    pub(crate) async fn restart(&self) {
+        self.process.start_again().expect("it starts again");
+        self.ready().await;
+    }
+
+    /// `weft-proxy drain`: returns when it has drained.
+    pub(crate) async fn drain(&self) -> Output {
+        let state_dir = self.launch.state_dir.clone();
+        let program = Program {
+            name: "weft-proxy drain".to_owned(),
+            path: binary("weft-proxy"),
+            args: vec!["drain".into(), "--state-dir".into(), state_dir.into()],
+            variables: Vec::new(),
+            log: PathBuf::new(),
+        };
+        run(&program, Duration::from_secs(20)).await
+    }
+
+    /// Its metrics as Prometheus gets them.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        let answer = get(self.launch.health, "/metrics").await?;
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// The sum of all samples of one metric whose labels contain each of `labels` (`direction="outbound"`).
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
+        let text = self.metrics().await?;
+        let samples = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| {
+            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
+        });
+        Ok(samples.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+}
+
+impl Launch {
+    fn arguments(&self, bootstrap: &Path) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec![
+            "--bootstrap".into(),
+            bootstrap.into(),
+            "--state-dir".into(),
+            self.state_dir.clone().into(),
+            "--health".into(),
+            self.health.to_string().into(),
+            "--workers".into(),
+            "1".into(),
+        ];
+        if let Some((listen, app)) = self.inbound {
+            args.extend(["--inbound".into(), format!("{listen}={app}").into()]);
+        }
+        for (service, listen) in &self.entries {
+            let port = super::manifests::SERVICE_PORT;
+            let namespace = super::manifests::NAMESPACE;
+            args.extend([
+                "--upstream".into(),
+                format!("{listen}={service}.{namespace}:{port}").into(),
+            ]);
+        }
+        args.extend(self.args.iter().map(OsString::from));
+        args
+    }
+}

@@ -1,0 +1,77 @@
+//! A TLS client that looks at what the server does *after* the handshake: in TLS 1.3 a client has finished before the
+//! server has judged its certificate, so a client that does not read would take every refusal for a success.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, HandshakeKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use weft_certs::{Leaf, SpiffeId, TrustBundle, tls};
+use weft_proto::alpn;
+
+use super::within;
+
+/// What came of one connection.
+#[derive(Debug)]
+pub(crate) struct Knock {
+    /// Full or resumed; `None` if the handshake failed on this side already.
+    pub(crate) handshake: Option<HandshakeKind>,
+    /// The response that was read, or how the connection ended without one.
+    pub(crate) response: Result<String, String>,
+}
+
+impl Knock {
+    /// Was it let in?
+    pub(crate) fn is_let_in(&self) -> bool {
+        self.response.as_ref().is_ok_and(|response| response.starts_with("HTTP/1.1 200"))
+    }
+}
+
+/// A client with one session store: a second connection of it resumes the first one's session if the server allows
+/// it.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsClient {
+    config: Arc<ClientConfig>,
+    expected: SpiffeId,
+}
+
+impl TlsClient {
+    /// Shows `leaf`, if any, to a server that must prove to be `expected` under `bundle`.
+    pub(crate) fn new(leaf: Option<&Leaf>, bundle: &TrustBundle, expected: &SpiffeId) -> Self {
+        let config = tls::client_config(leaf, bundle, &[alpn::HTTP1]).expect("it is sound");
+        Self { config: Arc::new(config), expected: expected.clone() }
+    }
+
+    /// Connects, asks for `/`, and reads what comes.
+    pub(crate) async fn knock(&self, to: SocketAddr) -> Knock {
+        within("the server says yes or no", Duration::from_secs(5), self.try_knock(to)).await
+    }
+
+    async fn try_knock(&self, to: SocketAddr) -> Knock {
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let stream = TcpStream::connect(to).await.expect("the port is open");
+        match connector.connect(tls::server_name(&self.expected), stream).await {
+            Err(error) => Knock { handshake: None, response: Err(error.to_string()) },
+            Ok(mut stream) => {
+                let response = ask(&mut stream).await.map_err(|error| error.to_string());
+                Knock { handshake: stream.get_ref().1.handshake_kind(), response }
+            }
+        }
+    }
+}
+
+async fn ask(stream: &mut tokio_rustls::client::TlsStream<TcpStream>) -> io::Result<String> {
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: raw.test\r\nconnection: close\r\n\r\n").await?;
+    stream.flush().await?;
+    let mut response = Vec::new();
+    match stream.read_to_end(&mut response).await {
+        // A response may be followed by an end without close_notify.
+        Err(error) if response.is_empty() => Err(error),
+        _ if response.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(String::from_utf8_lossy(&response).into_owned()),
+    }
+}
