@@ -38,7 +38,9 @@ async fn a_leaf_life_of_ten_seconds_under_load_fails_nothing() {
         let tally = load.stop().await;
         tally.assert_no_failures();
         tally.assert_posts_arrived_once(&apps);
-        assert_eq!(tally.by_workload().len(), 2, "{:?}", tally.by_workload());
+    }
+    for app in &apps {
+        assert!(app.count() > 100, "{} has {}", app.workload(), app.count());
     }
     let versions: BTreeSet<String> =
         apps.iter().flat_map(|app| app.seen()).map(|seen| format!("{:?}", seen.version)).collect();
