@@ -62,7 +62,7 @@ impl Stream {
             return Err(invalid("the first request of a stream must name its node"));
         };
         let node = authorize(&claimed.id, &self.peer, &self.shared.cache.read())?;
-        let (workload, identity) = (node.workload.clone(), node.identity.clone());
+        let Node { workload, identity } = node;
         let version = user_agent(claimed);
         tracing::info!(node = claimed.id, peer = %self.peer, version, "proxy connected");
         let limits = &self.shared.limits;
@@ -70,7 +70,6 @@ impl Stream {
             id: claimed.id.clone(),
             session: Session::new(workload.clone(), limits.order_timeout, limits.response_bytes),
             connection: self.shared.registry.connect(workload, identity, version),
-            node,
             stream: self,
         };
         Ok(Some((open, first)))
@@ -81,7 +80,6 @@ impl Stream {
 struct Open<'a> {
     stream: &'a mut Stream,
     id: String,
-    node: Node,
     session: Session,
     connection: Connection,
 }
@@ -127,10 +125,7 @@ impl Open<'_> {
     /// The decision under the lock: is this still who it was, and what is next?
     fn next(&mut self) -> Result<Option<Outgoing>, Box<Status>> {
         let state = self.stream.shared.cache.read();
-        let node = authorize(&self.id, &self.stream.peer, &state)?;
-        if node != self.node {
-            return Err(Box::new(Status::permission_denied("the workload is another one now")));
-        }
+        authorize(&self.id, &self.stream.peer, &state)?;
         self.session.next(&state, Instant::now()).map_err(|Behind| {
             Box::new(Status::unavailable("the stream is too far behind; reconnect to catch up"))
         })

@@ -156,11 +156,13 @@ async fn other_workloads_come_and_go_without_a_word_to_this_one() {
     client.expect_silence().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_control_plane_that_has_read_nothing_yet_says_nothing() {
     let world = World::empty(Limits::default());
     let mut client = world.connect("web-1", "web").await;
     client.resume(Cluster, &[], &[(PRODUCT.to_owned(), "0123456789abcdef".to_owned())]).await;
+    // The paused clock moves once nobody has anything left to do.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     world.publish(&shop());
     let answer = client.take(Cluster).await;
     assert!(names(&answer).contains(&PRODUCT));
