@@ -159,8 +159,14 @@ fn retries(port: &Port<'_>, timeouts: &Timeouts) -> RetryPolicy {
 }
 
 fn redirect_to(redirect: &Redirect, port: u16) -> RedirectAction {
-    // The host is routed on without its port, so a port that is to stay is written out.
-    let kept = (redirect.scheme.is_none() && port != 80).then_some(port);
+    // Gateway API: another scheme means that scheme's own port, another host the port asked for; else the
+    // request's own port stays. Envoy would keep the port with the scheme, and drop it with the host.
+    let implied = match (redirect.scheme.as_deref(), &redirect.hostname) {
+        (Some("https"), _) => Some(443),
+        (Some(_), _) => Some(80),
+        (None, Some(_)) => Some(port),
+        (None, None) => None,
+    };
     let path = match (&redirect.full_path, &redirect.prefix) {
         (Some(path), _) => Some(PathRewriteSpecifier::PathRedirect(path.clone())),
         (None, Some(prefix)) if prefix.is_empty() => {
@@ -178,7 +184,7 @@ fn redirect_to(redirect: &Redirect, port: u16) -> RedirectAction {
     };
     RedirectAction {
         host_redirect: redirect.hostname.clone().unwrap_or_default(),
-        port_redirect: redirect.port.or(kept).map_or(0, u32::from),
+        port_redirect: redirect.port.or(implied).map_or(0, u32::from),
         response_code: code.into(),
         scheme_rewrite_specifier: redirect
             .scheme

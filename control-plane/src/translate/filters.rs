@@ -2,9 +2,7 @@
 //! listeners differ in where their routes come from, in nothing else.
 
 use weft_proto::envoy::core::Http1ProtocolOptions;
-use weft_proto::envoy::hcm::http_connection_manager::{
-    RouteSpecifier, StripPortMode, Tracing, UpgradeConfig,
-};
+use weft_proto::envoy::hcm::http_connection_manager::{RouteSpecifier, Tracing, UpgradeConfig};
 use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
 use weft_proto::envoy::listener::{Filter, ListenerFilter, filter, listener_filter};
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
@@ -42,7 +40,6 @@ pub(super) fn http(stat_prefix: &str, routes: RouteSpecifier, config: &MeshConfi
             ..Default::default()
         }],
         http_protocol_options: Some(Http1ProtocolOptions::default()),
-        strip_port_mode: Some(StripPortMode::StripAnyHostPort(true)),
         ..Default::default()
     };
     Filter {

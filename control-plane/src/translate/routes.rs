@@ -47,8 +47,14 @@ pub(super) fn configuration(port: &Port<'_>, mesh: &Mesh) -> Option<Resource> {
         .into_iter()
         .map(|name| Reference { kind: ResourceType::Cluster, name: name.into() })
         .collect();
-    let configuration =
-        RouteConfiguration { name: port.name.clone(), virtual_hosts, ..Default::default() };
+    let configuration = RouteConfiguration {
+        name: port.name.clone(),
+        virtual_hosts,
+        // Ports take no part in choosing a host, and the application sees the host as it was sent: to
+        // strip the port at the door would change it.
+        ignore_port_in_host_matching: true,
+        ..Default::default()
+    };
     Some(encode(&port.name, configuration).needing(references))
 }
 

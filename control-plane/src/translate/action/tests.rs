@@ -153,12 +153,16 @@ fn redirects() {
             other => panic!("{other:?}"),
         }
     };
-    // The port of the request, which the host has lost on the way, stays.
+    // The port of the request stays.
     let found = redirect(nothing.clone());
-    assert_eq!((found.port_redirect, found.response_code()), (8080, RedirectResponseCode::Found));
-    // With another scheme it does not.
+    assert_eq!((found.port_redirect, found.response_code()), (0, RedirectResponseCode::Found));
+    // With another host or scheme it does not.
+    let host = redirect(Redirect { hostname: Some("b.com".to_owned()), ..nothing.clone() });
+    assert_eq!(host.port_redirect, 8080);
+    let plain = redirect(Redirect { scheme: Some("http".to_owned()), ..nothing.clone() });
+    assert_eq!(plain.port_redirect, 80);
     let secure = redirect(Redirect { scheme: Some("https".to_owned()), ..nothing.clone() });
-    assert_eq!(secure.port_redirect, 0);
+    assert_eq!(secure.port_redirect, 443);
     assert_eq!(
         secure.scheme_rewrite_specifier,
         Some(SchemeRewriteSpecifier::SchemeRedirect("https".to_owned()))

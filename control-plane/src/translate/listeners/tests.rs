@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use weft_proto::envoy::hcm::HttpConnectionManager;
-use weft_proto::envoy::hcm::http_connection_manager::{RouteSpecifier, StripPortMode};
+use weft_proto::envoy::hcm::http_connection_manager::RouteSpecifier;
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy::ClusterSpecifier};
 
 use super::super::fixture::{BUNDLE, shop};
@@ -26,7 +26,8 @@ fn http() {
     let manager = HttpConnectionManager::decode(config).unwrap();
     let Some(RouteSpecifier::Rds(rds)) = manager.route_specifier else { panic!() };
     assert_eq!(rds.route_config_name, "product.shop:8080");
-    assert_eq!(manager.strip_port_mode, Some(StripPortMode::StripAnyHostPort(true)));
+    // Envoy would forward the host without its port.
+    assert_eq!(manager.strip_port_mode, None);
     assert_eq!(manager.tracing.unwrap().random_sampling.unwrap().value, 10.0);
     assert_eq!(manager.upgrade_configs[0].upgrade_type, "websocket");
     assert_eq!(manager.http_filters.len(), 1);

@@ -34,6 +34,7 @@ fn with_match(matched: RouteMatch) -> route::RouteMatch {
 fn without_an_http_route_everything_goes_to_the_service() {
     let configuration = configuration(&shop(), "product.shop:8080");
     assert_eq!(configuration.name, "product.shop:8080");
+    assert!(configuration.ignore_port_in_host_matching);
     let [host] = &configuration.virtual_hosts[..] else { panic!() };
     assert_eq!((host.name.as_str(), &host.domains[..]), ("*", &["*".to_owned()][..]));
     let [route] = &host.routes[..] else { panic!() };
