@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use tokio::time::Instant;
 
-use crate::harness::{Builder, Load, Mesh, eventually, get};
+use crate::harness::{Act, Builder, Kept, Load, Mesh, eventually, get};
 
 fn two_endpoints() -> Builder {
     Mesh::builder().service("product", &["v1", "v2"]).in_turn("product").caller("gateway")
 }
 
-/// Both endpoints get requests, so that one of them has something to lose.
+/// Whoever stops is gone long before its grace of 5 s is over, because its callers go when they are asked to.
+const PROMPT: Duration = Duration::from_secs(3);
+
+/// Both endpoints have requests, some of them under way at any moment, so that one of them has something to lose.
 async fn both_busy(mesh: &Mesh) {
+    for app in mesh.apps() {
+        app.script(|_| Act::Delay(Duration::from_millis(200)));
+    }
     eventually("both endpoints are busy", Duration::from_secs(10), async || {
         for app in mesh.apps() {
             ensure!(app.count() > 20, "{} has {}", app.workload(), app.count());
@@ -46,6 +53,29 @@ async fn an_inbound_drain_under_load_fails_nothing() {
     }
 }
 
+/// What a caller sees of a drain: its idle connections end, in both versions of HTTP, and new ones serve one request.
+#[tokio::test]
+async fn a_drain_asks_kept_connections_to_end() {
+    let mesh = Mesh::builder().service("product", &["v1"]).mtls("PERMISSIVE").start().await;
+    let sidecar = mesh.proxy("product-v1");
+    let to = sidecar.inbound();
+    let mut kept = [Kept::http1(to).await.unwrap(), Kept::http2(to).await.unwrap()];
+    for connection in &mut kept {
+        assert_eq!(connection.get("/").await.unwrap().status, 200);
+    }
+    let start = Instant::now();
+    assert_eq!(sidecar.drain().await.code, Some(0));
+    assert!(start.elapsed() < PROMPT, "it took {:?}", start.elapsed());
+    eventually("they end", PROMPT, async || {
+        ensure!(kept.iter().all(Kept::is_closed), "one is still open");
+        Ok(())
+    })
+    .await;
+    let mut late = Kept::http1(to).await.unwrap();
+    let answer = late.get("/").await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.header("connection")), (200, "close"));
+}
+
 #[tokio::test]
 async fn what_a_drained_workload_calls_itself_goes_on() {
     let mesh = Mesh::builder().service("product", &["v1"]).serving_caller("order").start().await;
@@ -62,8 +92,10 @@ async fn sigterm_of_one_of_two_endpoints_under_load_fails_nothing() {
     let mesh = two_endpoints().start().await;
     let mut load = Load::start(mesh.entry("gateway", "product"), 120);
     both_busy(&mesh).await;
+    let start = Instant::now();
     let status = mesh.proxy("product-v1").process().terminate(Duration::from_secs(15)).await;
     assert!(status.success(), "{status}");
+    assert!(start.elapsed() < PROMPT, "it took {:?}", start.elapsed());
     let before = mesh.app("product-v1").count();
     load.passes(300).await;
     let (tally, apps) = (load.stop().await, mesh.apps());
@@ -77,8 +109,10 @@ async fn sigterm_under_http2_load_fails_nothing() {
     let mesh = two_endpoints().start().await;
     let mut load = Load::start_http2(mesh.entry("gateway", "product"), 120);
     both_busy(&mesh).await;
+    let start = Instant::now();
     let status = mesh.proxy("product-v2").process().terminate(Duration::from_secs(15)).await;
     assert!(status.success(), "{status}");
+    assert!(start.elapsed() < PROMPT, "it took {:?}", start.elapsed());
     load.passes(300).await;
     let (tally, apps) = (load.stop().await, mesh.apps());
     tally.assert_no_failures();
@@ -90,7 +124,7 @@ async fn sigterm_lets_a_slow_request_end_and_takes_no_new_ones() {
     let mesh = Mesh::builder().service("product", &["v1"]).caller("gateway").start().await;
     let entry = mesh.entry("gateway", "product");
     let app = mesh.app("product-v1");
-    app.script(|_| crate::harness::Act::Delay(Duration::from_secs(2)));
+    app.script(|_| Act::Delay(Duration::from_secs(2)));
     let slow = tokio::spawn(async move { get(entry, "/slow").await });
     eventually("the request is under way", Duration::from_secs(5), async || {
         ensure!(app.count() == 1);

@@ -12,19 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use http::Method;
-use http_body_util::Full;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::app::REQUEST_NUMBER;
-use super::client::Outgoing;
-use super::{Answer, App, request};
+use super::{App, Kept, request};
 
 /// A request without an answer by then has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -191,12 +185,7 @@ struct Client {
     to: SocketAddr,
     version: Version,
     /// Lock: never held over an await.
-    idle: Mutex<Vec<Sender>>,
-}
-
-enum Sender {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
+    idle: Mutex<Vec<Kept>>,
 }
 
 impl Client {
@@ -211,66 +200,35 @@ impl Client {
     }
 
     async fn exchange(&self, number: u64, method: Method) -> Result<String> {
-        let mut sender = match self.kept() {
-            Some(sender) if !number.is_multiple_of(FRESH) => sender,
+        let mut connection = match self.kept() {
+            Some(kept) if !number.is_multiple_of(FRESH) => kept,
             Some(_) | None => self.connect().await.context("connecting")?,
         };
         let text = number.to_string();
         let headers = [("host", "load.test"), (REQUEST_NUMBER, &text)];
         let body = if method == Method::POST { &text } else { "" };
         let request = request(method, &format!("/load/{number}"), &headers, body);
-        let answer = sender.send(request).await?;
+        let answer = connection.send(request).await?;
         ensure!(answer.status.is_success(), "{}: {}", answer.status, answer.header("proxy-status"));
         let echo = answer.json();
         ensure!(
             echo["body"] == body && echo["headers"][REQUEST_NUMBER] == text,
             "mixed up: {echo}"
         );
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(answer.workload())
     }
 
-    fn kept(&self) -> Option<Sender> {
+    fn kept(&self) -> Option<Kept> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|sender| !sender.is_closed());
+        idle.retain(|kept| !kept.is_closed());
         idle.pop()
     }
 
-    async fn connect(&self) -> Result<Sender> {
-        let io = TokioIo::new(TcpStream::connect(self.to).await?);
-        // An error of a connection reaches the request on it.
-        Ok(match self.version {
-            Version::Http1 => {
-                let (sender, connection) = http1::handshake(io).await?;
-                tokio::spawn(connection);
-                Sender::Http1(sender)
-            }
-            Version::Http2 => {
-                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-                tokio::spawn(connection);
-                Sender::Http2(sender)
-            }
-        })
-    }
-}
-
-impl Sender {
-    fn is_closed(&self) -> bool {
-        match self {
-            Self::Http1(sender) => sender.is_closed(),
-            Self::Http2(sender) => sender.is_closed(),
+    async fn connect(&self) -> Result<Kept> {
+        match self.version {
+            Version::Http1 => Kept::http1(self.to).await,
+            Version::Http2 => Kept::http2(self.to).await,
         }
-    }
-
-    async fn send(&mut self, mut request: Outgoing) -> Result<Answer> {
-        let response = match self {
-            Self::Http1(sender) => sender.send_request(request).await?,
-            Self::Http2(sender) => {
-                *request.uri_mut() = format!("http://load.test{}", request.uri()).parse()?;
-                request.headers_mut().remove(http::header::HOST);
-                sender.send_request(request).await?
-            }
-        };
-        Answer::read(response).await
     }
 }
