@@ -140,6 +140,8 @@ fn header_name(
         problems.invalid(field, format!("{name:?} is not a header name"));
     } else if FRAMING.contains(&lower.as_str()) {
         problems.invalid(field, format!("{lower} belongs to the connection and cannot be changed"));
+    } else if lower == "host" {
+        problems.invalid(field, "host decides where a request goes and cannot be changed here");
     } else if seen.contains(&lower) {
         problems.ignored(field, format!("header {lower} is changed twice; the first counts"));
         return None;

@@ -162,6 +162,10 @@ fn filters_that_cannot_be_are_refused() {
             format!("{modifier}: {{remove: [Transfer-Encoding]}}"),
             ".requestHeaderModifier.remove[0]",
         ),
+        (
+            format!("{modifier}: {{set: [{{name: Host, value: x}}]}}"),
+            ".requestHeaderModifier.set[0].name",
+        ),
     ] {
         refused(&format!("filters: [{{{filter}}}]"), &[&format!("WEFT0205 {field}{at}")]);
     }
