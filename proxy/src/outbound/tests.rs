@@ -158,6 +158,9 @@ async fn connections_are_reused_and_a_drained_sidecar_loses_nothing() {
         assert_eq!(send(pair.entry, post("x")).await.0, StatusCode::OK);
         assert_eq!(pair.seen(), sent);
     }
+    // The one that is open answers its next request with "close"; after that, or idle, it ends.
+    let drained = tokio::time::timeout(Duration::from_secs(5), pair.drain.finished()).await;
+    assert!(drained.is_ok(), "{} connections did not end", pair.drain.open());
     let cluster = &pair.state.clusters()[crate::testing::SERVICE];
     assert!(cluster.endpoints[0].connections.load(Relaxed) <= 1);
 }
