@@ -33,7 +33,7 @@ pub(crate) fn read(spec: ServiceSpec, id: Identity, problems: &mut Problems) -> 
     note_ignored(&spec, problems);
     if spec.selector.is_empty() || spec.ports.is_empty() {
         let lacking = if spec.ports.is_empty() { "ports" } else { "a selector" };
-        problems.add(Code::ServiceIncomplete, "spec", format!("the Service has no {lacking}"));
+        problems.add(Code::ServiceIncomplete, "spec", format!("the Service lacks {lacking}"));
     }
     let cluster_ip = cluster_ip(&spec, problems);
     names::at_most(spec.ports.len(), MAX_PORTS, "spec.ports", problems);
