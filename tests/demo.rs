@@ -76,7 +76,7 @@ async fn an_interrupt_while_it_starts_leaves_nothing_behind() {
         let demo = Demo::start(&[]).unwrap();
         eventually("it has begun", UP, async || {
             let count = demo.processes().len();
-            ensure!(count >= moment, "{count} processes");
+            ensure!(count >= moment && demo.heeds_interrupts()?, "{count} processes");
             Ok(())
         })
         .await;
@@ -89,7 +89,9 @@ async fn an_interrupt_while_it_starts_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn while_it_runs_edits_take_effect_and_a_killed_sidecar_comes_back() {
-    let demo = Demo::start(&["-o", "json", "--rate", "40"]).unwrap();
+    // A port that nobody else would use by chance, taken before the demo wants it.
+    let _occupied = std::net::TcpListener::bind("127.0.0.1:20888");
+    let demo = Demo::start(&["-o", "json", "--rate", "40", "--port", "20888"]).unwrap();
     eventually("the demo is up", UP, async || {
         let stat = demo.weft(&["stat", "edges", "-o", "json"]).await;
         let stat: Value = serde_json::from_str(&stat.stdout).context(stat.stderr)?;
@@ -138,6 +140,7 @@ async fn while_it_runs_edits_take_effect_and_a_killed_sidecar_comes_back() {
     let (output, remains) = demo.ended(DOWN).await;
     assert_eq!(remains.list(), Vec::<String>::new());
     assert!(output.stderr.contains("order"), "the death is told: {}", output.stderr);
+    assert!(output.stderr.contains("port 20888 is in use"), "the shift is told: {}", output.stderr);
     let report = output.json();
     let restarts = report["restarts"].to_string();
     assert!(restarts.contains("sidecar of order"), "{restarts}");

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{Output, Program, binary, run, within};
+use super::{Output, Program, binary, run};
 
 /// A running demo. If the test fails, everything of it is killed.
 pub(crate) struct Demo {
@@ -54,6 +54,16 @@ impl Demo {
         Ok(kill(Pid::from_raw(pid.cast_signed()), signal)?)
     }
 
+    /// Would an interrupt mean anything to it yet? A shell starts what it puts into the background with interrupts
+    /// ignored, and a program inherits that until it catches them itself.
+    pub(crate) fn heeds_interrupts(&self) -> Result<bool> {
+        let pid = self.child.id().context("it has ended")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = u64::from_str_radix(ignored.context("no SigIgn")?.trim(), 16)?;
+        Ok(ignored & (1 << (Signal::SIGINT as u32 - 1)) == 0)
+    }
+
     /// Its processes, the demo's own among them.
     pub(crate) fn processes(&self) -> Vec<(Pid, String)> {
         processes(self.directory.path())
@@ -82,7 +92,11 @@ impl Demo {
     pub(crate) async fn ended(self, deadline: Duration) -> (Output, Remains) {
         let Self { child, directory } = self;
         let remains = Remains(directory);
-        let output = within("the demo ends", deadline, child.wait_with_output()).await.unwrap();
+        let ended = tokio::time::timeout(deadline, child.wait_with_output()).await;
+        let output = ended.unwrap_or_else(|_| {
+            panic!("not within {deadline:?}: the demo ends; {:#?}", remains.list())
+        });
+        let output = output.expect("its output can be read");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code();
         (Output { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }, remains)
