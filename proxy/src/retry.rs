@@ -1,5 +1,5 @@
 //! Retries: the loop around one attempt. Called by `outbound::route_and_send`; whether to try again is a pure
-//! decision in [`decide`], the attempt itself is `outbound`'s.
+//! decision in [`decide()`], the attempt itself is `outbound`'s.
 //!
 //! What the application surely never saw is tried again whatever its method, everything else only if the
 //! method is idempotent (RFC 9110 §9.2.2) and the policy asks for it. The cluster's budget bounds both.
@@ -144,7 +144,7 @@ fn backoff(retries: u32, elsewhere: bool, random: &Random) -> Duration {
     ceiling.mul_f64(random.unit())
 }
 
-/// How an attempt ended, as [`decide`] wants to see it.
+/// How an attempt ended, as [`decide()`] wants to see it.
 fn outcome(attempt: &Attempt) -> Outcome<'_> {
     match (&attempt.result, attempt.mark) {
         (Ok(_), Some(Mark::Unprocessed)) => Outcome::Unprocessed,

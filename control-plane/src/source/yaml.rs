@@ -39,7 +39,7 @@ pub(crate) struct SyntaxError {
     pub(crate) message: String,
 }
 
-/// Parses one piece of [`split`].
+/// Parses one piece of [`split()`].
 ///
 /// # Errors
 /// If it is not YAML, has a key twice, or exceeds a bound.
