@@ -100,11 +100,6 @@ impl Source {
         self.connections.open.fetch_add(1, Ordering::AcqRel);
         Watch { phase: self.phase.clone(), connections: Arc::clone(&self.connections) }
     }
-
-    /// Returns when connections are asked to end now.
-    pub async fn aborted(&self) {
-        reached(self.phase.clone(), Phase::Aborted).await;
-    }
 }
 
 impl Watch {
@@ -122,12 +117,6 @@ impl Watch {
     #[must_use]
     pub fn open(&self) -> usize {
         self.connections.open.load(Ordering::Acquire)
-    }
-
-    /// Is the connection asked to finish?
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        *self.phase.borrow() >= Phase::Draining
     }
 }
 

@@ -99,6 +99,11 @@ impl Upstream {
     }
 }
 
+/// HTTP could not be set up on a connection that is open: no request has left.
+fn unopened(error: &hyper::Error) -> Error {
+    Error::unprocessed(Token::ConnectionTerminated, error.to_string())
+}
+
 /// Turns hyper's error into ours. `mesh` says that the far side is a sidecar of ours behind mutual TLS.
 fn classify(error: &hyper::Error, mesh: bool) -> Error {
     use std::error::Error as _;

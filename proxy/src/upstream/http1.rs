@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::connect::{Protocol, connect};
-use super::{Failure, Lease, Upstream, classify};
+use super::{Failure, Lease, Upstream, classify, unopened};
 use crate::body::Body;
 use crate::cluster::Endpoint;
 use crate::error::{Error, Token};
@@ -84,8 +84,4 @@ async fn open(
     });
     sender.ready().await.map_err(|error| unopened(&error))?;
     Ok(sender)
-}
-
-fn unopened(error: &hyper::Error) -> Error {
-    Error::unprocessed(Token::ConnectionTerminated, error.to_string())
 }

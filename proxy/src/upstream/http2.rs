@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::connect::{Protocol, connect};
 use super::pool::{Shared, Stream};
-use super::{Failure, Lease, Upstream, classify};
+use super::{Failure, Lease, Upstream, classify, unopened};
 use crate::body::Body;
 use crate::cluster::Endpoint;
 use crate::error::{Error, Token};
@@ -83,8 +83,7 @@ async fn open(
         .keep_alive_timeout(Duration::from_secs(5))
         .handshake(TokioIo::new(io))
         .await;
-    let (sender, connection) = handshake
-        .map_err(|error| Error::unprocessed(Token::ConnectionTerminated, error.to_string()))?;
+    let (sender, connection) = handshake.map_err(|error| unopened(&error))?;
     tokio::spawn(async move {
         // Its failures reach whoever waits for a response.
         let _ = connection.await;
