@@ -11,6 +11,7 @@ mod tcp;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -181,7 +182,8 @@ impl Outbound {
         let hop = Hop { cluster, retry: &matched.rule.retry, version };
         let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
         prepare(&mut request, matched.rule, split);
-        let sent = retry::send(self, &hop, request, record);
+        // Pinned: the future is held once, however it is awaited.
+        let sent = pin!(retry::send(self, &hop, request, record));
         let mut answer = match deadline {
             None => sent.await,
             Some(deadline) => tokio::time::timeout_at(deadline, sent)

@@ -1,5 +1,6 @@
 //! One try of a request at one endpoint. Called by `retry::send` only.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::Request;
@@ -49,7 +50,8 @@ impl Outbound {
         });
         let in_flight = endpoint.begin();
         let timeout = cluster.spec.connect_timeout;
-        let sent = self.upstream.send(endpoint, hop.version, timeout, request);
+        // Pinned: the future is held once, however it is awaited.
+        let sent = pin!(self.upstream.send(endpoint, hop.version, timeout, request));
         let sent = match hop.retry.per_try_timeout {
             None => sent.await,
             Some(limit) => tokio::time::timeout(limit, sent).await.unwrap_or_else(|_| {

@@ -124,6 +124,8 @@ pub(crate) struct PeerReport {
     pub(crate) idle: Memory,
     /// After all cells; `None` while they run.
     pub(crate) after: Option<Memory>,
+    /// Ten seconds later; `None` while they run.
+    pub(crate) rested: Option<Memory>,
 }
 
 /// Everything; the JSON file is this.

@@ -21,6 +21,9 @@ pub(crate) use options::Options;
 /// Between the last start and the reading of idle memory.
 const SETTLE: Duration = Duration::from_millis(1500);
 
+/// Between the end of all load and the reading of memory at rest: allocators give memory back with a delay.
+const REST: Duration = Duration::from_secs(10);
+
 /// A running pair and what is known of it.
 type Entrant = (Peer, PeerReport);
 
@@ -59,6 +62,11 @@ async fn measure(options: &Options) -> Result<ExitCode> {
     for (peer, report) in &mut entrants {
         report.after = Some(Memory::of(peer)?);
     }
+    eprintln!("weft-bench: memory at rest, in {REST:?}");
+    tokio::time::sleep(REST).await;
+    for (peer, report) in &mut entrants {
+        report.rested = Some(Memory::of(peer)?);
+    }
     let reports = entrants.into_iter().map(|(_, report)| report).collect();
     let settings = Settings::new(options.rounds(), options.duration());
     finish(options, &Report::new(settings, reports, measurements))
@@ -92,6 +100,7 @@ async fn start(options: &Options, site: &Site) -> Result<Vec<Entrant>> {
             mtls,
             idle,
             after: None,
+            rested: None,
         };
         Ok((peer, report))
     };

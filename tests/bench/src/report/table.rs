@@ -4,14 +4,17 @@ use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Report, Settings, summary::Row};
+use super::{Memory, Report, Settings, summary::Row};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { rounds, seconds, .. } = self.settings;
         writeln!(f, "CPU time of both proxies per request; medians over {rounds} × {seconds} s\n")?;
         writeln!(f, "{}\n", self.costs())?;
-        writeln!(f, "Resident memory, MB (10⁶ bytes), idle → after all cells\n")?;
+        writeln!(
+            f,
+            "Resident memory, MB (10⁶ bytes), idle → right after all cells → 10 s later\n"
+        )?;
         writeln!(f, "{}\n", self.memory())?;
         writeln!(f, "mTLS, TLS 1.3: shown of every pair before it was measured\n")?;
         for peer in &self.peers {
@@ -53,13 +56,21 @@ impl Report {
         let mut table = table(&["pair", "outbound", "inbound"]);
         for peer in &self.peers {
             let after = peer.after.unwrap_or(peer.idle);
-            let change = |idle: u64, after: u64| {
-                format!("{:.1} → {:.1}", idle as f64 / 1e6, after as f64 / 1e6)
+            let rested = peer.rested.unwrap_or(after);
+            let change = |of: fn(&Memory) -> u64| {
+                let megabytes = |memory: &Memory| of(memory) as f64 / 1e6;
+                let (idle, after, rested) = (&peer.idle, &after, &rested);
+                format!(
+                    "{:.1} → {:.1} → {:.1}",
+                    megabytes(idle),
+                    megabytes(after),
+                    megabytes(rested)
+                )
             };
             table.add_row([
                 peer.peer.to_owned(),
-                change(peer.idle.outbound, after.outbound),
-                change(peer.idle.inbound, after.inbound),
+                change(|memory| memory.outbound),
+                change(|memory| memory.inbound),
             ]);
         }
         align(table, 1)
