@@ -35,7 +35,7 @@ pub(crate) use client::{Kept, get, http1, http2, request};
 pub(crate) use control_channel::control_channel;
 pub(crate) use deadline::{eventually, within};
 pub(crate) use demo::Demo;
-pub(crate) use load::Load;
+pub(crate) use load::{Load, Tally};
 pub(crate) use meddler::Meddler;
 pub(crate) use mesh::{Builder, Mesh, TRUST_DOMAIN};
 pub(crate) use otlp::{Collector, Span};

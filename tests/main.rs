@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod balancing;
 mod cli;
 mod config_errors;
 mod demo;

@@ -21,6 +21,7 @@ use crate::random::Random;
 
 pub use budget::Budget;
 pub use endpoint::{Endpoint, InFlight};
+pub use ewma::Sample;
 pub use outlier::{Health, Outlier};
 
 /// One version of a cluster.

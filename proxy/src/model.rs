@@ -9,7 +9,9 @@ mod cluster;
 mod listener;
 mod route;
 
-pub use cluster::{Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, OutlierSpec};
+pub use cluster::{
+    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, OutlierSpec, PeakEwma,
+};
 pub use listener::{
     AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, Tracing,
 };

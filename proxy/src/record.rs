@@ -226,7 +226,8 @@ fn text_of(value: Option<&HeaderValue>) -> &str {
     value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn grpc_status(headers: &HeaderMap) -> Option<u16> {
+/// What the server says in a response head, which is all of a trailers-only response.
+pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u16> {
     headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
 }
 

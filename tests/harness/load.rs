@@ -121,6 +121,14 @@ impl Tally {
         counts
     }
 
+    /// 99 of 100 requests that succeeded took no longer.
+    pub(crate) fn p99(&self) -> Duration {
+        let served = self.outcomes.iter().filter(|outcome| outcome.result.is_ok());
+        let mut latencies: Vec<_> = served.map(|outcome| outcome.latency).collect();
+        latencies.sort_unstable();
+        latencies.get(latencies.len() * 99 / 100).copied().unwrap_or_default()
+    }
+
     /// Nothing failed, and there was something that could have.
     #[track_caller]
     pub(crate) fn assert_no_failures(&self) {

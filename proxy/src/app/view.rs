@@ -174,7 +174,7 @@ fn balancer_text(balancer: Balancer) -> &'static str {
         Balancer::RoundRobin => "RoundRobin",
         Balancer::Random => "Random",
         Balancer::LeastRequest => "LeastRequest",
-        Balancer::PeakEwma { .. } => "PeakEwma",
+        Balancer::PeakEwma(_) => "PeakEwma",
     }
 }
 

@@ -47,18 +47,21 @@ pub(super) fn pick<'c>(
         Balancer::RoundRobin => places.first_from(cursor.fetch_add(1, Relaxed)),
         Balancer::Random => places.uniform(random),
         Balancer::LeastRequest => {
-            places.cheaper_of_two(random, |endpoint| f64::from(endpoint.in_flight()) + 1.0)
+            let cost = |endpoint: &Endpoint| f64::from(endpoint.in_flight()) + 1.0;
+            places.cheaper_of_two(random, cost, |_| false)
         }
-        Balancer::PeakEwma { decay, default_rtt } => places.cheaper_of_two(random, |endpoint| {
-            let in_flight = endpoint.in_flight();
-            // One request finds out what a new endpoint is like, or it would have to wait until all others are
-            // slower than the default. While it is under way the default keeps the rest away.
-            if in_flight == 0 && endpoint.latency.is_unknown() {
-                return 0.0;
-            }
-            let latency = endpoint.latency.read(now, decay, default_rtt);
-            latency * (f64::from(in_flight) + 1.0)
-        }),
+        Balancer::PeakEwma(ewma) => {
+            let cost = |endpoint: &Endpoint| {
+                let in_flight = endpoint.in_flight();
+                // One request finds out what a new endpoint is like, or it would have to wait until all others
+                // are slower than the default. While it is under way the default keeps the rest away.
+                if in_flight == 0 && endpoint.latency.is_unknown() {
+                    return 0.0;
+                }
+                endpoint.latency.cost(ewma, now) * (f64::from(in_flight) + 1.0)
+            };
+            places.cheaper_of_two(random, cost, |endpoint| endpoint.latency.is_failing(ewma, now))
+        }
     }
 }
 
@@ -90,20 +93,37 @@ impl<'c> Places<'c, '_> {
         })
     }
 
+    /// As [`Self::uniform`], but those that are shunned only if three draws yield no other.
+    fn draw(
+        &self,
+        random: &Random,
+        shunned: &impl Fn(&Endpoint) -> bool,
+    ) -> Option<&'c Arc<Endpoint>> {
+        let mut drawn = self.uniform(random)?;
+        for _ in 0..2 {
+            if !shunned(drawn) {
+                break;
+            }
+            drawn = self.uniform(random)?;
+        }
+        Some(drawn)
+    }
+
     /// Power of two choices (Mitzenmacher 2001): two different endpoints at random, the cheaper one.
     fn cheaper_of_two(
         &self,
         random: &Random,
         cost: impl Fn(&Endpoint) -> f64,
+        shunned: impl Fn(&Endpoint) -> bool,
     ) -> Option<&'c Arc<Endpoint>> {
-        let first = self.uniform(random)?;
+        let first = self.draw(random, &shunned)?;
         if self.cluster.endpoints.len() == 1 {
             return Some(first);
         }
         let other =
             |endpoint: &Arc<Endpoint>| (self.usable)(endpoint) && !Arc::ptr_eq(endpoint, first);
         let rest = Places { cluster: self.cluster, usable: &other };
-        let Some(second) = rest.uniform(random) else { return Some(first) };
+        let Some(second) = rest.draw(random, &shunned) else { return Some(first) };
         if cost(second) < cost(first) { Some(second) } else { Some(first) }
     }
 }

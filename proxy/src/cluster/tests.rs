@@ -6,12 +6,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weft_proto::origin::Origin;
 
-use super::Cluster;
-use crate::model::{Balancer, BudgetSpec, ClusterSpec, EndpointSpec, OutlierSpec};
+use super::{Cluster, Endpoint, Sample};
+use crate::model::{Balancer, BudgetSpec, ClusterSpec, EndpointSpec, OutlierSpec, PeakEwma};
 use crate::random::Random;
 
-const EWMA: Balancer =
-    Balancer::PeakEwma { decay: Duration::from_secs(10), default_rtt: Duration::from_millis(30) };
+mod balancing;
+
+const SETTINGS: PeakEwma =
+    PeakEwma { decay: Duration::from_secs(10), default_rtt: Duration::from_millis(30) };
+const EWMA: Balancer = Balancer::PeakEwma(SETTINGS);
+
+fn answered(endpoint: &Endpoint, time: Duration, now: Instant) {
+    endpoint.latency.note(Sample::Answered(time), SETTINGS, now);
+}
 
 fn cluster(balancer: Balancer, weights: &[u32]) -> Cluster {
     let spec = ClusterSpec {
@@ -72,9 +79,8 @@ fn two_choices_avoid_the_loaded_and_the_slow() {
     assert_eq!(spread(&loaded, 100), [0, 100]);
     let slow = cluster(EWMA, &[1, 1]);
     let now = Instant::now();
-    let (decay, default) = (Duration::from_secs(10), Duration::from_millis(30));
-    slow.endpoints[0].latency.note(Duration::from_millis(500), false, now, decay, default);
-    slow.endpoints[1].latency.note(Duration::from_millis(5), false, now, decay, default);
+    answered(&slow.endpoints[0], Duration::from_millis(500), now);
+    answered(&slow.endpoints[1], Duration::from_millis(5), now);
     assert_eq!(spread(&slow, 100), [0, 100]);
 }
 
@@ -82,13 +88,12 @@ fn two_choices_avoid_the_loaded_and_the_slow() {
 fn a_new_endpoint_is_tried_with_one_request_before_it_gets_more() {
     let cluster = cluster(EWMA, &[1, 1]);
     let now = Instant::now();
-    let (decay, default) = (Duration::from_secs(10), Duration::from_millis(30));
-    cluster.endpoints[0].latency.note(Duration::from_millis(1), false, now, decay, default);
+    answered(&cluster.endpoints[0], Duration::from_millis(1), now);
     assert_eq!(spread(&cluster, 10), [0, 10]);
     let first = cluster.endpoints[1].begin();
     assert_eq!(spread(&cluster, 10), [10, 0], "it is being found out");
     drop(first);
-    cluster.endpoints[1].latency.note(Duration::from_micros(100), false, now, decay, default);
+    answered(&cluster.endpoints[1], Duration::from_micros(100), now);
     assert_eq!(spread(&cluster, 10), [0, 10], "it is faster");
 }
 

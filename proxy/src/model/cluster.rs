@@ -33,12 +33,16 @@ pub enum Balancer {
     /// The less loaded of two, by requests in flight.
     LeastRequest,
     /// The cheaper of two, by peak EWMA latency times requests in flight.
-    PeakEwma {
-        /// Time constant of the moving average.
-        decay: Duration,
-        /// Latency assumed of an endpoint that has not answered yet.
-        default_rtt: Duration,
-    },
+    PeakEwma(PeakEwma),
+}
+
+/// Settings of the moving average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeakEwma {
+    /// Time constant.
+    pub decay: Duration,
+    /// Latency assumed of an endpoint that has not answered yet.
+    pub default_rtt: Duration,
 }
 
 /// Ejection by consecutive failures.

@@ -2,17 +2,19 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response};
 use tokio::time::Instant;
 
 use super::{Hop, Outbound};
 use crate::body::Body;
-use crate::cluster::{Cluster, Endpoint};
+use crate::cluster::{Cluster, Endpoint, Sample};
 use crate::error::{Error, Fault, Token};
 use crate::headers::{self, Mark};
 use crate::model::Balancer;
-use crate::record::{Answer, Peer, Record};
+use crate::record::{Answer, Peer, Record, grpc_status};
+use crate::telemetry::metrics::is_server_fault;
 use crate::upstream::Failure;
 
 /// How a try ended.
@@ -49,6 +51,7 @@ impl Outbound {
             address: Some(endpoint.spec.address),
         });
         let in_flight = endpoint.begin();
+        let mut observed = Observed::begin(cluster, endpoint, started);
         let timeout = cluster.spec.connect_timeout;
         // Pinned: the future is held once, however it is awaited.
         let sent = pin!(self.upstream.send(endpoint, hop.version, timeout, request));
@@ -65,25 +68,57 @@ impl Outbound {
                 .filter(|_| endpoint.spec.identity.is_some()),
             Err(_) => None,
         };
-        note(cluster, endpoint, &result, started);
+        observed.end(&result);
         Attempt { endpoint: Some(Arc::clone(endpoint)), result, mark }
     }
 }
 
-fn note(
-    cluster: &Cluster,
-    endpoint: &Endpoint,
-    result: &Result<Answer, Failure>,
+/// What the balancer and outlier detection learn of a try. One that is dropped before its end was given up by the
+/// client or by a deadline: what is known then is that the endpoint takes longer.
+struct Observed<'a> {
+    cluster: &'a Cluster,
+    endpoint: &'a Endpoint,
     started: Instant,
-) {
-    let failed = match result {
-        Ok(answer) => answer.response.status().is_server_error(),
-        // What is our own fault says nothing about the endpoint.
-        Err(failure) => failure.error.token().fault() == Fault::Upstream,
-    };
-    let now = Instant::now();
-    cluster.note(endpoint, failed, now);
-    if let Balancer::PeakEwma { decay, default_rtt } = cluster.spec.balancer {
-        endpoint.latency.note(now - started, failed, now, decay, default_rtt);
+    ended: bool,
+}
+
+impl<'a> Observed<'a> {
+    fn begin(cluster: &'a Cluster, endpoint: &'a Endpoint, started: Instant) -> Self {
+        Self { cluster, endpoint, started, ended: false }
     }
+
+    fn end(&mut self, result: &Result<Answer, Failure>) {
+        self.ended = true;
+        let now = Instant::now();
+        let failed = match result {
+            Ok(answer) => is_failure(&answer.response),
+            // What is our own fault says nothing about the endpoint.
+            Err(failure) => failure.error.token().fault() == Fault::Upstream,
+        };
+        self.cluster.note(self.endpoint, failed, now);
+        let Balancer::PeakEwma(ewma) = self.cluster.spec.balancer else { return };
+        let sample = match result {
+            Ok(answer) if failed => Sample::Failed(now - answer.lease.written()),
+            Ok(answer) => Sample::Answered(now - answer.lease.written()),
+            Err(Failure { request: Some(_), .. }) if failed => Sample::Failed(Duration::ZERO),
+            Err(_) if failed => Sample::Failed(now - self.started),
+            Err(_) => return,
+        };
+        self.endpoint.latency.note(sample, ewma, now);
+    }
+}
+
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        if let (false, Balancer::PeakEwma(ewma)) = (self.ended, &self.cluster.spec.balancer) {
+            let now = Instant::now();
+            self.endpoint.latency.note(Sample::Abandoned(now - self.started), *ewma, now);
+        }
+    }
+}
+
+/// A gRPC server that fails at once says so in the head, under status 200.
+fn is_failure<B>(response: &Response<B>) -> bool {
+    response.status().is_server_error()
+        || grpc_status(response.headers()).is_some_and(is_server_fault)
 }

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 
 use super::connect::{Protocol, connect};
 use super::{Failure, Lease, Upstream, classify, unopened};
@@ -39,9 +40,10 @@ pub(super) async fn send(
         if is_reused && !is_free(&sender).await {
             continue;
         }
+        let written = Instant::now();
         let mut failure = match sender.try_send_request(request).await {
             Ok(response) => {
-                let lease = Lease::http1(sender, endpoint, upstream.worker);
+                let lease = Lease::http1(sender, endpoint, upstream.worker, written);
                 return Ok((response, lease));
             }
             Err(failure) => failure,

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::Instant;
 
 use super::connect::{Protocol, connect};
 use super::pool::{Shared, Stream};
@@ -37,8 +38,9 @@ pub(super) async fn send(
         if connection.sender.ready().await.is_err() {
             continue;
         }
+        let written = Instant::now();
         let mut failure = match connection.sender.try_send_request(request).await {
-            Ok(response) => return Ok((response, Lease::http2(stream))),
+            Ok(response) => return Ok((response, Lease::http2(stream, written))),
             Err(failure) => failure,
         };
         match failure.take_message() {

@@ -113,7 +113,10 @@ impl Drop for Stream {
 /// A connection lent to one exchange. Dropped before [`Self::end`], an HTTP/1.1 connection closes: its
 /// response was not read to the end.
 #[derive(Debug)]
-pub struct Lease(Kind);
+pub struct Lease {
+    kind: Kind,
+    written: Instant,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -126,17 +129,24 @@ impl Lease {
         sender: http1::SendRequest<Body>,
         endpoint: &Arc<Endpoint>,
         worker: usize,
+        written: Instant,
     ) -> Self {
-        Self(Kind::Http1 { sender, endpoint: Arc::clone(endpoint), worker })
+        Self { kind: Kind::Http1 { sender, endpoint: Arc::clone(endpoint), worker }, written }
     }
 
-    pub(super) fn http2(stream: Stream) -> Self {
-        Self(Kind::Http2 { _stream: stream })
+    pub(super) fn http2(stream: Stream, written: Instant) -> Self {
+        Self { kind: Kind::Http2 { _stream: stream }, written }
+    }
+
+    /// When the request began to leave: the connection was open by then.
+    #[must_use]
+    pub fn written(&self) -> Instant {
+        self.written
     }
 
     /// The response has ended: the connection is free again.
     pub fn end(self) {
-        match self.0 {
+        match self.kind {
             Kind::Http1 { sender, endpoint, worker } => endpoint.pools[worker].put_idle(sender),
             Kind::Http2 { .. } => {}
         }

@@ -15,7 +15,7 @@ use weft_proto::google::Any;
 
 use super::super::reject::{At, Reject, nothing_else};
 use super::super::value::{message, required, type_name};
-use crate::model::Balancer;
+use crate::model::{self, Balancer};
 
 const PEAK_EWMA: &str = "weft.config.v1.PeakEwma";
 const DECAY_MS: u32 = 10_000;
@@ -86,8 +86,8 @@ fn peak_ewma(config: PeakEwma) -> Balancer {
     let milliseconds = |value: u32, default: u32| {
         Duration::from_millis(u64::from(if value == 0 { default } else { value }))
     };
-    Balancer::PeakEwma {
+    Balancer::PeakEwma(model::PeakEwma {
         decay: milliseconds(decay_ms, DECAY_MS),
         default_rtt: milliseconds(default_rtt_ms, DEFAULT_RTT_MS),
-    }
+    })
 }

@@ -42,7 +42,10 @@ fn a_whole_cluster() {
         name: "a".to_owned(),
         origin: origin(),
         connect_timeout: Duration::from_secs(1),
-        balancer: Balancer::PeakEwma { decay: Duration::from_secs(5), default_rtt: DEFAULT_RTT },
+        balancer: Balancer::PeakEwma(crate::model::PeakEwma {
+            decay: Duration::from_secs(5),
+            default_rtt: DEFAULT_RTT,
+        }),
         outlier: OutlierSpec {
             consecutive_failures: 5,
             base_ejection: Duration::from_secs(10),

@@ -1,0 +1,88 @@
+//! Ten endpoints, one ten times slower, one failing at once: who gets the requests. Ejection is off, so that only the
+//! balancer is looked at. Latencies are printed, counts are asserted: a busy machine bends the former.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::harness::manifests::traffic_policy;
+use crate::harness::{Act, Load, Mesh, Tally, eventually};
+
+const VERSIONS: [&str; 10] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9"];
+const SLOW: &str = "product-v3";
+const FAILING: &str = "product-v7";
+
+#[tokio::test]
+async fn peak_ewma_avoids_the_slow_and_the_fast_failing() {
+    let mesh = Mesh::builder()
+        .service("product", &VERSIONS)
+        .caller("gateway")
+        .file("policy.yaml", &policy("RoundRobin"))
+        .start()
+        .await;
+    for app in mesh.apps() {
+        match app.workload() {
+            SLOW => app.script(|_| Act::Delay(Duration::from_millis(200))),
+            FAILING => app.script(|_| Act::Status(503)),
+            _ => app.script(|_| Act::Delay(Duration::from_millis(20))),
+        }
+    }
+    let turns = measure(&mesh, "RoundRobin").await;
+    mesh.write("policy.yaml", &policy("PeakEwma"));
+    let ewma = measure(&mesh, "PeakEwma").await;
+    // A tenth each if nobody looks.
+    assert!((0.07..0.13).contains(&turns.slow), "{turns:?}");
+    assert!((0.07..0.13).contains(&turns.failing), "{turns:?}");
+    assert!(ewma.slow < 0.04, "{ewma:?}");
+    assert!(ewma.failing < 0.03, "{ewma:?}");
+}
+
+fn policy(balancer: &str) -> String {
+    let spec = format!(
+        "  loadBalancer: {{policy: {balancer}}}
+  outlierDetection: {{consecutiveFailures: 0}}\n"
+    );
+    traffic_policy("product", &spec)
+}
+
+/// Shares of the requests.
+#[derive(Debug)]
+struct Shares {
+    slow: f64,
+    failing: f64,
+}
+
+async fn measure(mesh: &Mesh, balancer: &str) -> Shares {
+    eventually("the policy is in force", Duration::from_secs(5), async || {
+        let clusters = mesh.proxy("gateway").admin().get("/v1/config/clusters").await?;
+        let all = clusters.as_array().cloned().unwrap_or_default();
+        let in_force = all.iter().any(|cluster| {
+            cluster["cluster"] == "product.shop:8080" && cluster["balancer"] == balancer
+        });
+        ensure!(in_force, "{clusters}");
+        Ok(())
+    })
+    .await;
+    let entry = mesh.entry("gateway", "product");
+    // Who is what must be found out first.
+    let mut learning = Load::start(entry, 100);
+    learning.passes(150).await;
+    learning.stop().await;
+    let before = counts(mesh);
+    let mut load = Load::start(entry, 100);
+    load.passes(600).await;
+    let tally = load.stop().await;
+    let shares = shares(&before, &counts(mesh), &tally);
+    println!("{balancer:>10}: p99 {:?} of {}, {shares:?}", tally.p99(), tally.count());
+    shares
+}
+
+fn counts(mesh: &Mesh) -> [usize; 2] {
+    [mesh.app(SLOW).count(), mesh.app(FAILING).count()]
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts are small")]
+fn shares(before: &[usize; 2], after: &[usize; 2], tally: &Tally) -> Shares {
+    let share = |which: usize| (after[which] - before[which]) as f64 / tally.count() as f64;
+    Shares { slow: share(0), failing: share(1) }
+}
