@@ -7,7 +7,7 @@ use anyhow::ensure;
 use http::Method;
 
 use crate::harness::manifests::{backend, http_route};
-use crate::harness::{Answer, Load, Mesh, eventually, get, http1, request};
+use crate::harness::{Answer, Load, Mesh, assert_share, eventually, get, http1, request};
 
 /// From the edit of a file to its effect on requests.
 const LIVE: Duration = Duration::from_secs(1);
@@ -99,7 +99,8 @@ async fn weights_hold_within_a_statistical_bound() {
     load.passes(1000).await;
     let tally = load.stop().await;
     tally.assert_no_failures();
-    assert_share(&tally.by_workload(), "product-v2", tally.count(), 0.1);
+    let of_v2 = *tally.by_workload().get("product-v2").unwrap_or(&0);
+    assert_share("requests to product-v2", of_v2, tally.count(), 0.1);
 }
 
 #[tokio::test]
@@ -118,22 +119,6 @@ async fn a_change_of_weights_is_live_within_a_second_and_breaks_nothing() {
         .await;
     }
     load.stop().await.assert_no_failures();
-}
-
-/// Within five standard deviations of a binomial distribution: a right split fails once in a million runs.
-#[track_caller]
-fn assert_share(
-    counts: &std::collections::BTreeMap<&str, usize>,
-    workload: &str,
-    total: usize,
-    share: f64,
-) {
-    let as_float = |count: usize| f64::from(u32::try_from(count).expect("few requests"));
-    let found = as_float(*counts.get(workload).unwrap_or(&0));
-    let total = as_float(total);
-    let bound = 5.0 * (total * share * (1.0 - share)).sqrt();
-    let expected = total * share;
-    assert!((found - expected).abs() <= bound, "{counts:?}: {expected} ± {bound} for {workload}");
 }
 
 #[tokio::test]

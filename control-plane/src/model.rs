@@ -23,7 +23,7 @@ pub use policy::{
 };
 pub use route::{
     Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, QueryMatch, Redirect,
-    Route, RouteMatch, RouteRule, Timeouts, ValueMatch,
+    Route, RouteKind, RouteMatch, RouteRule, Timeouts, ValueMatch,
 };
 pub use weft_proto::origin::Origin;
 pub use workload::{AppProtocol, Service, ServicePort, TargetPort, Workload, WorkloadPort};

@@ -167,7 +167,10 @@ impl Outbound {
         let handles = config.rule(matched.at);
         record.matched(handles);
         let (index, split) = match &matched.rule.action {
-            Action::Respond(status) => return Ok(Reply::Local(response::bare(*status))),
+            Action::Respond(status) => {
+                let grpc = response::is_grpc(request.headers());
+                return Ok(Reply::Local(response::bare(*status, grpc)));
+            }
             Action::Redirect(redirect) => {
                 let location = location(redirect, matched.rule, &request);
                 return Ok(Reply::Local(response::redirect(redirect.status, &location)?));

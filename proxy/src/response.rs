@@ -93,10 +93,28 @@ pub fn redirect(status: StatusCode, location: &str) -> Result<Response<Body>, Er
     Ok(response)
 }
 
-/// A bare status, as a route asks for it.
+/// A bare status, as a route asks for it; a gRPC client is told in its own words, by the mapping of gRPC's
+/// `http-grpc-status-mapping`.
 #[must_use]
-pub fn bare(status: StatusCode) -> Response<Body> {
+pub fn bare(status: StatusCode, grpc: bool) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
-    *response.status_mut() = status;
+    if !grpc {
+        *response.status_mut() = status;
+        return response;
+    }
+    let code: u16 = match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code));
     response
 }
+
+#[cfg(test)]
+mod tests;

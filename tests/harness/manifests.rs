@@ -93,6 +93,11 @@ spec:
     )
 }
 
+/// A GRPCRoute on a Service; `rules` is YAML, indented by two.
+pub(crate) fn grpc_route(name: &str, service: &str, rules: &str) -> String {
+    http_route(name, service, rules).replace("kind: HTTPRoute", "kind: GRPCRoute")
+}
+
 /// A backend of a rule, as one line of flow YAML.
 pub(crate) fn backend(service: &str, weight: u32) -> String {
     format!("{{name: {service}, port: {SERVICE_PORT}, weight: {weight}}}")

@@ -8,6 +8,7 @@ use super::View;
 use super::latency::BOUNDS_MS;
 use crate::clock;
 use crate::finding::Severity;
+use crate::model::RouteKind;
 use crate::translate::ResourceType;
 
 /// Of the answer.
@@ -38,10 +39,12 @@ fn build(page: &mut Page) {
 fn mesh(page: &mut Page, view: &View) {
     let mesh = view.mesh.borrow().clone();
     page.family("weft_control_plane_objects", "gauge", "Objects of the mesh in force, by kind.");
+    let routes = |kind| mesh.routes.iter().filter(|route| route.kind == kind).count();
     for (kind, count) in [
         ("Service", mesh.services.len()),
         ("MeshWorkload", mesh.workloads.len()),
-        ("HTTPRoute", mesh.routes.len()),
+        ("HTTPRoute", routes(RouteKind::Http)),
+        ("GRPCRoute", routes(RouteKind::Grpc)),
         ("TrafficPolicy", mesh.traffic_policies.len()),
         ("InboundPolicy", mesh.inbound_policies.len()),
     ] {

@@ -70,9 +70,9 @@ macro_rules! codes {
 
 codes! {
     BackendNotFound "WEFT0101" Error "A backendRef names a Service that does not exist"
-        "correct the name or namespace, or add the Service; until then this backend's share of the traffic is answered with 500"
+        "correct the name or namespace, or add the Service; until then this backend's share of the traffic is answered with 500 (gRPC: UNAVAILABLE)"
     BackendPortNotFound "WEFT0102" Error "A backendRef names a port that the Service does not have"
-        "use one of the Service's ports; until then this backend's share of the traffic is answered with 500"
+        "use one of the Service's ports; until then this backend's share of the traffic is answered with 500 (gRPC: UNAVAILABLE)"
     InvalidKind "WEFT0103" Error "A reference is not to a Service"
         "refer to a Service (group \"\", kind Service)"
     ParentNotFound "WEFT0104" Error "A parentRef names a Service that does not exist"
@@ -103,7 +103,7 @@ codes! {
 
     Conflicted "WEFT0301" Error "Another policy for the same target is in force"
         "keep one policy per target; the older wins, then the one whose namespace/name comes first"
-    RouteOnTcpPort "WEFT0302" Warning "An HTTPRoute is attached to a port that does not carry HTTP"
+    RouteOnTcpPort "WEFT0302" Warning "A route is attached to a port that does not carry HTTP"
         "set appProtocol: http on the Service's port, or attach the route to another port"
     UnreachableRule "WEFT0303" Warning "A rule can never match"
         "remove it, or change the match that comes before it"
@@ -113,6 +113,8 @@ codes! {
         "write the mesh's settings into the MeshConfig named default in namespace weft-system"
     PolicyWithoutEffect "WEFT0306" Warning "A policy selects nothing"
         "correct the namespace, the labels or the ports"
+    RouteConflicted "WEFT0307" Error "A route of another kind is in force on the same port"
+        "on one port only one kind of route counts, GRPCRoutes before HTTPRoutes; write both as one kind, or use two ports"
 
     NoEndpoints "WEFT0401" Warning "A Service selects no workload"
         "correct the selector, or the labels of the workloads; until then its callers get 503"

@@ -1,12 +1,23 @@
-//! Routes: Gateway API's HTTPRoute with its references resolved.
+//! Routes: Gateway API's HTTPRoute and GRPCRoute with their references resolved.
 
 use std::time::Duration;
 
 use super::{Key, Origin};
 
-/// One HTTPRoute that is attached to at least one port of a Service.
+/// Which kind of route it is. Only one kind counts on a port: a GRPCRoute before an HTTPRoute (GEP-1294).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteKind {
+    /// HTTPRoute.
+    Http,
+    /// GRPCRoute.
+    Grpc,
+}
+
+/// One route that is attached to at least one port of a Service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
+    /// Its kind.
+    pub kind: RouteKind,
     /// Namespace and name.
     pub key: Key,
     /// Where it was read.
@@ -62,6 +73,13 @@ pub enum PathMatch {
     Prefix(String),
     /// RE2 syntax, anchored at both ends.
     Regex(String),
+    /// A method of gRPC; what is `None` matches any. Only gRPC requests match.
+    Rpc {
+        /// `pkg.Service`.
+        service: Option<ValueMatch>,
+        /// `Method`.
+        method: Option<ValueMatch>,
+    },
 }
 
 impl Default for PathMatch {

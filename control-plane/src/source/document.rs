@@ -17,7 +17,9 @@ use super::object::{Kind, Object, ObjectId};
 use super::problem::{Problem, Problems};
 use super::schema::{self, Manifest};
 use super::yaml::{self, Lines};
-use super::{http_route, inbound_policy, mesh_config, names, service, traffic_policy, workload};
+use super::{
+    grpc_route, http_route, inbound_policy, mesh_config, names, service, traffic_policy, workload,
+};
 
 /// Bound: documents of one file; what is beyond is not read.
 const MAX_DOCUMENTS: usize = 10_000;
@@ -170,7 +172,7 @@ fn kind(value: &Value) -> Result<Result<Kind, (Code, String)>, Problem> {
             Err(invalid("kind", format!("weft.dev has no kind {kind}"), &hint))
         }
         // It asks for something that is not done, so it must not be passed over as another's kind is.
-        ("gateway.networking.k8s.io", "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute") => {
+        ("gateway.networking.k8s.io", "TCPRoute" | "TLSRoute" | "UDPRoute") => {
             Ok(Err((Code::UnsupportedValue, format!("{kind} is not supported"))))
         }
         _ => Ok(Err((Code::KindIgnored, format!("{version} {kind} is not read")))),
@@ -219,6 +221,10 @@ fn read_kind(kind: Kind, value: Value, problems: &mut Problems) -> Result<Option
         Kind::HttpRoute => {
             let (spec, id) = shape(value, problems)?;
             http_route::read(spec, id, problems).map(Object::Route)
+        }
+        Kind::GrpcRoute => {
+            let (spec, id) = shape(value, problems)?;
+            grpc_route::read(spec, id, problems).map(Object::Route)
         }
         Kind::TrafficPolicy => {
             let (spec, id) = shape(value, problems)?;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::model::{Key, MeshConfig, Origin, Service, Workload};
 
-use super::http_route::RouteDraft;
 use super::inbound_policy::InboundDraft;
+use super::route::RouteDraft;
 use super::traffic_policy::TrafficDraft;
 
 /// Kinds that Weft reads.
@@ -15,16 +15,18 @@ pub(crate) enum Kind {
     Service,
     MeshWorkload,
     HttpRoute,
+    GrpcRoute,
     TrafficPolicy,
     InboundPolicy,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::MeshConfig,
         Self::Service,
         Self::MeshWorkload,
         Self::HttpRoute,
+        Self::GrpcRoute,
         Self::TrafficPolicy,
         Self::InboundPolicy,
     ];
@@ -36,6 +38,7 @@ impl Kind {
             Self::Service => "Service",
             Self::MeshWorkload => "MeshWorkload",
             Self::HttpRoute => "HTTPRoute",
+            Self::GrpcRoute => "GRPCRoute",
             Self::TrafficPolicy => "TrafficPolicy",
             Self::InboundPolicy => "InboundPolicy",
         }
@@ -45,7 +48,7 @@ impl Kind {
     pub(crate) fn api_version(self) -> &'static str {
         match self {
             Self::Service => "v1",
-            Self::HttpRoute => "gateway.networking.k8s.io/v1",
+            Self::HttpRoute | Self::GrpcRoute => "gateway.networking.k8s.io/v1",
             Self::MeshConfig | Self::MeshWorkload | Self::TrafficPolicy | Self::InboundPolicy => {
                 "weft.dev/v1alpha1"
             }

@@ -40,7 +40,7 @@ pub(crate) fn beside_shop(text: &str) -> (Mesh, Vec<String>) {
 pub(crate) fn object(kind: &str, name: &str, spec: &str) -> String {
     let version = match kind {
         "Service" => "v1",
-        "HTTPRoute" => "gateway.networking.k8s.io/v1",
+        "HTTPRoute" | "GRPCRoute" => "gateway.networking.k8s.io/v1",
         _ => "weft.dev/v1alpha1",
     };
     let mut text = String::new();

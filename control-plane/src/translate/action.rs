@@ -1,5 +1,5 @@
-//! What a rule does with a request that it matched: send it to one or several clusters, redirect it, or
-//! answer 500 where it has no backend that could.
+//! What a rule does with a request that it matched: send it to one or several clusters, or redirect it. What has no
+//! backend goes to a cluster that does not exist, which answers 500, to gRPC UNAVAILABLE.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use weft_proto::envoy::route::redirect_action::{
 use weft_proto::envoy::route::route::Action;
 use weft_proto::envoy::route::route_action::{ClusterNotFoundResponseCode, ClusterSpecifier};
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
-use weft_proto::envoy::route::{
-    DirectResponseAction, RedirectAction, RetryPolicy, RouteAction, WeightedCluster,
-};
+use weft_proto::envoy::route::{RedirectAction, RetryPolicy, RouteAction, WeightedCluster};
 use weft_proto::names;
 
 use super::ports::Port;
 use super::precedence::Candidate;
 use super::value::{duration, uint32};
-use crate::model::{self, Backend, BackendRef, HeaderFilter, Mesh, Redirect, RetryOn, Timeouts};
+use crate::model::{
+    self, Backend, BackendRef, HeaderFilter, Mesh, Redirect, RetryOn, RouteKind, Timeouts,
+};
 
 /// Retries where no `TrafficPolicy` speaks of them.
 const DEFAULT_RETRIES: u32 = 2;
@@ -34,7 +34,7 @@ pub(super) struct Answer {
     pub(super) clusters: Vec<String>,
 }
 
-/// What one rule of an HTTPRoute on this port does.
+/// What one rule of a route on this port does.
 pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) -> Answer {
     let rule = candidate.rule;
     if let Some(redirect) = &rule.redirect {
@@ -44,18 +44,16 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
     let used: Vec<_> = rule.backends.iter().filter(|backend| backend.weight > 0).collect();
     let resolved: Vec<_> = used.iter().map(|backend| cluster_of(backend, mesh)).collect();
     let clusters: Vec<_> = resolved.iter().flatten().cloned().collect();
-    if clusters.is_empty() {
-        let nobody = DirectResponseAction { status: 500, ..Default::default() };
-        return Answer { action: Action::DirectResponse(nobody), clusters };
-    }
     let specifier = match (&used[..], &clusters[..]) {
+        (_, []) => ClusterSpecifier::Cluster(invalid(0)),
         ([only], [cluster]) if !changes_headers(only) => ClusterSpecifier::Cluster(cluster.clone()),
         _ => ClusterSpecifier::WeightedClusters(weighted(&used, &resolved)),
     };
-    let missing = if clusters.len() < used.len() {
-        ClusterNotFoundResponseCode::InternalServerError
-    } else {
-        ClusterNotFoundResponseCode::ServiceUnavailable
+    let all_exist = clusters.len() == used.len() && !clusters.is_empty();
+    // Envoy tells gRPC clients UNAVAILABLE for 503, UNKNOWN for 500.
+    let missing = match candidate.route.kind {
+        RouteKind::Http if !all_exist => ClusterNotFoundResponseCode::InternalServerError,
+        RouteKind::Http | RouteKind::Grpc => ClusterNotFoundResponseCode::ServiceUnavailable,
     };
     let action = RouteAction {
         cluster_specifier: Some(specifier),
@@ -109,20 +107,22 @@ fn changes_headers(backend: &BackendRef) -> bool {
         || backend.response_headers != HeaderFilter::default()
 }
 
+fn invalid(index: usize) -> String {
+    format!("{}{index}", names::INVALID_CLUSTER)
+}
+
 /// Invalid backends keep their share: they become clusters that do not exist.
 fn weighted(used: &[&BackendRef], resolved: &[Option<String>]) -> WeightedCluster {
-    let clusters = used.iter().zip(resolved).enumerate().map(|(index, (backend, cluster))| {
-        let invalid = || format!("{}{index}", names::INVALID_CLUSTER);
-        ClusterWeight {
-            name: cluster.clone().unwrap_or_else(invalid),
+    let clusters =
+        used.iter().zip(resolved).enumerate().map(|(index, (backend, cluster))| ClusterWeight {
+            name: cluster.clone().unwrap_or_else(|| invalid(index)),
             weight: Some(uint32(backend.weight)),
             request_headers_to_add: headers_to_add(&backend.request_headers),
             request_headers_to_remove: backend.request_headers.remove.clone(),
             response_headers_to_add: headers_to_add(&backend.response_headers),
             response_headers_to_remove: backend.response_headers.remove.clone(),
             ..Default::default()
-        }
-    });
+        });
     WeightedCluster { clusters: clusters.collect(), ..Default::default() }
 }
 

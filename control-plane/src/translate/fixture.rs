@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::{
     AppProtocol, Backend, BackendRef, HeaderFilter, Key, Mesh, MeshConfig, Origin, Route,
-    RouteMatch, RouteRule, Service, ServicePort, TargetPort, Workload, WorkloadPort,
+    RouteKind, RouteMatch, RouteRule, Service, ServicePort, TargetPort, Workload, WorkloadPort,
 };
 
 /// The trust bundle of the fixture. It is text to `translate`.
@@ -109,6 +109,7 @@ pub(crate) fn route(name: &str, parent: (&str, u16), backends: &[(&str, u16, u32
         ..Default::default()
     };
     Route {
+        kind: RouteKind::Http,
         key: key(name),
         origin: origin("HTTPRoute", name),
         created: 0,

@@ -7,12 +7,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{PathMatch, Route, RouteMatch, RouteRule};
+use crate::model::{PathMatch, Route, RouteMatch, RouteRule, ValueMatch};
 
 /// One match of one rule of one route.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
-    /// The HTTPRoute.
+    /// The route.
     pub(super) route: &'a Route,
     /// The rule.
     pub(super) rule: &'a RouteRule,
@@ -67,8 +67,9 @@ fn patterns(domain: &str) -> Vec<String> {
     patterns
 }
 
-/// Order: exact path, regex, longer prefix, then a method, more headers, more query parameters, the
-/// older route, its key, and what was written first.
+/// Order: for HTTPRoutes exact path, regex, longer prefix, then a method; for GRPCRoutes the longer service, then
+/// the longer method; for both then more headers, more query parameters, the older route, its key, and what was
+/// written first. Routes of different kinds never meet here.
 fn in_order<'a>(indexes: &[usize], routes: &[&'a Route]) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
     for &index in indexes {
@@ -84,21 +85,32 @@ fn in_order<'a>(indexes: &[usize], routes: &[&'a Route]) -> Vec<Candidate<'a>> {
     candidates.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-type Specificity = (u8, Reverse<usize>, Reverse<bool>, Reverse<usize>, Reverse<usize>);
+/// Kind of comparison, then length; the smaller is asked first.
+type Rank = (u8, Reverse<usize>);
 
-fn specificity(of: &RouteMatch) -> Specificity {
-    let (kind, length) = match &of.path {
-        PathMatch::Exact(_) => (0, 0),
-        PathMatch::Regex(_) => (1, 0),
-        PathMatch::Prefix(prefix) => (2, prefix.chars().count()),
+fn specificity(of: &RouteMatch) -> (Rank, Rank, Reverse<usize>, Reverse<usize>) {
+    let length = |text: &str| Reverse(text.chars().count());
+    let (path, method) = match &of.path {
+        PathMatch::Exact(_) => ((0, Reverse(0)), method(of)),
+        PathMatch::Regex(_) => ((1, Reverse(0)), method(of)),
+        PathMatch::Prefix(prefix) => ((2, length(prefix)), method(of)),
+        PathMatch::Rpc { service, method } => (part(service.as_ref()), part(method.as_ref())),
     };
-    (
-        kind,
-        Reverse(length),
-        Reverse(of.method.is_some()),
-        Reverse(of.headers.len()),
-        Reverse(of.query.len()),
-    )
+    (path, method, Reverse(of.headers.len()), Reverse(of.query.len()))
+}
+
+fn method(of: &RouteMatch) -> Rank {
+    (u8::from(of.method.is_none()), Reverse(0))
+}
+
+/// The API counts characters of a matching name. Those of a regular expression are not the name's, so it stands
+/// behind every exact name; that is the implementation's to say.
+fn part(of: Option<&ValueMatch>) -> Rank {
+    match of {
+        Some(ValueMatch::Exact(name)) => (0, Reverse(name.chars().count())),
+        Some(ValueMatch::Regex(regex)) => (1, Reverse(regex.chars().count())),
+        None => (2, Reverse(0)),
+    }
 }
 
 #[cfg(test)]

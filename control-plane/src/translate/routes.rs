@@ -6,7 +6,7 @@ use weft_proto::envoy::matcher::{RegexMatcher, StringMatcher, string_matcher::Ma
 use weft_proto::envoy::route::header_matcher::HeaderMatchSpecifier;
 use weft_proto::envoy::route::query_parameter_matcher::QueryParameterMatchSpecifier;
 use weft_proto::envoy::route::route::Action;
-use weft_proto::envoy::route::route_match::PathSpecifier;
+use weft_proto::envoy::route::route_match::{GrpcRouteMatchOptions, PathSpecifier};
 use weft_proto::envoy::route::{
     self, HeaderMatcher, QueryParameterMatcher, RouteAction, RouteConfiguration, VirtualHost,
     route_action::ClusterSpecifier,
@@ -123,7 +123,9 @@ fn conditions(of: &RouteMatch) -> route::RouteMatch {
         PathMatch::Prefix(path) if path == "/" => PathSpecifier::Prefix(path.clone()),
         PathMatch::Prefix(path) => PathSpecifier::PathSeparatedPrefix(path.clone()),
         PathMatch::Regex(regex) => PathSpecifier::SafeRegex(safe_regex(regex)),
+        PathMatch::Rpc { service, method } => rpc(service.as_ref(), method.as_ref()),
     };
+    let grpc = matches!(of.path, PathMatch::Rpc { .. });
     let method = of.method.iter().map(|method| header(":method", text(method)));
     let headers = of.headers.iter().map(|wanted| header(&wanted.name, value(&wanted.value)));
     let query = of.query.iter().map(|wanted| QueryParameterMatcher {
@@ -136,7 +138,35 @@ fn conditions(of: &RouteMatch) -> route::RouteMatch {
         path_specifier: Some(path),
         headers: method.chain(headers).collect(),
         query_parameters: query.collect(),
+        grpc: grpc.then(GrpcRouteMatchOptions::default),
         ..Default::default()
+    }
+}
+
+/// The path of a gRPC request is `/pkg.Service/Method`.
+fn rpc(service: Option<&ValueMatch>, method: Option<&ValueMatch>) -> PathSpecifier {
+    match (service, method) {
+        (None, None) => PathSpecifier::Prefix("/".to_owned()),
+        (Some(ValueMatch::Exact(service)), None) => {
+            PathSpecifier::PathSeparatedPrefix(format!("/{service}"))
+        }
+        (Some(ValueMatch::Exact(service)), Some(ValueMatch::Exact(method))) => {
+            PathSpecifier::Path(format!("/{service}/{method}"))
+        }
+        (service, method) => {
+            let regex = format!("/{}/{}", element(service), element(method));
+            PathSpecifier::SafeRegex(safe_regex(&regex))
+        }
+    }
+}
+
+/// One element of the path as a regular expression. Exact names hold no character that means more than itself
+/// but the dot.
+fn element(of: Option<&ValueMatch>) -> String {
+    match of {
+        Some(ValueMatch::Exact(name)) => name.replace('.', "\\."),
+        Some(ValueMatch::Regex(regex)) => format!("(?:{regex})"),
+        None => "[^/]+".to_owned(),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Rule {
 pub struct Matcher {
     /// Path.
     pub path: PathMatch,
+    /// Only gRPC requests, by their `content-type`.
+    pub grpc: bool,
     /// Method.
     pub method: Option<Method>,
     /// Headers.

@@ -5,9 +5,11 @@ use http::header::HeaderValue;
 
 use super::RequestView;
 use crate::model::{HeaderMatch, Matcher, PathMatch, QueryMatch, ValueMatch};
+use crate::response::is_grpc;
 
 pub(super) fn matches(matcher: &Matcher, request: &RequestView<'_>) -> bool {
-    matcher.method.as_ref().is_none_or(|method| method == request.method)
+    (!matcher.grpc || is_grpc(request.headers))
+        && matcher.method.as_ref().is_none_or(|method| method == request.method)
         && path_matches(&matcher.path, request.path)
         && matcher.headers.iter().all(|header| header_matches(header, request))
         && matcher.query.iter().all(|query| query_matches(query, request.query))

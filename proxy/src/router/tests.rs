@@ -139,3 +139,19 @@ fn weights_hold_and_zero_gets_nothing() {
     assert!((counts[2] - 10_000).abs() < 475, "{counts:?}");
     assert!(split(&Action::Forward(vec![split_of(0)]), &random).is_none());
 }
+
+#[test]
+fn a_rule_for_grpc_is_for_grpc_only() {
+    let matcher = Matcher { grpc: true, ..at(PathMatch::Exact("/a.B/Get".into())) };
+    let table = table(vec![(HostPattern::Any, vec![rule("grpc", matcher)])]);
+    for (content_type, expected) in [
+        ("application/grpc", Some("grpc")),
+        ("application/grpc+proto", Some("grpc")),
+        ("application/grpc-web", None),
+        ("application/json", None),
+    ] {
+        let headers = [("content-type", content_type)];
+        assert_eq!(met(&table, "x", "/a.B/Get", &headers).as_deref(), expected, "{content_type}");
+    }
+    assert_eq!(met(&table, "x", "/a.B/Get", &[]), None);
+}

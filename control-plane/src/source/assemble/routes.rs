@@ -1,40 +1,64 @@
 //! Attaches routes to Services and looks up their backends.
 
-use std::collections::BTreeMap;
+mod conflicts;
 
 use crate::finding::Code;
-use crate::model::{
-    AppProtocol, Backend, BackendRef, Key, Mesh, Route, RouteMatch, RouteRule, Service,
-};
-use crate::source::http_route::{Parent, RouteDraft};
-use crate::source::object::{Kind, Object, ObjectId};
+use crate::model::{AppProtocol, Backend, BackendRef, Key, Mesh, Route, RouteRule, Service};
+use crate::source::object::{Object, ObjectId};
+use crate::source::route::{Parent, RouteDraft};
 
 use super::{Notes, Objects, list_ports};
 
+/// A route with the Service ports that its parents mean.
+struct Attached<'a> {
+    id: &'a ObjectId,
+    generation: u64,
+    draft: &'a RouteDraft,
+    places: Vec<Place>,
+}
+
+/// A Service port that a route is attached to.
+struct Place {
+    port: (Key, u16),
+    /// Index of the `parentRef` that says so.
+    parent: usize,
+}
+
 /// Fills [`Mesh::routes`], oldest first.
 pub(super) fn resolve(objects: &Objects, mesh: &mut Mesh, notes: &mut Notes<'_>) {
+    let mut all = Vec::new();
     for (id, found) in objects {
-        let Object::Route(RouteDraft { route, parents }) = &*found.object else { continue };
-        let mut attached = Vec::new();
-        for parent in parents {
-            attach(id, parent, mesh, &mut attached, notes);
+        let Object::Route(draft) = &*found.object else { continue };
+        let mut places = Vec::new();
+        for parent in &draft.parents {
+            attach(id, parent, mesh, &mut places, notes);
+        }
+        all.push(Attached { id, generation: found.generation, draft, places });
+    }
+    // Order: the older first, then by key.
+    all.sort_by_key(|one| (one.draft.route.created, &one.draft.route.key));
+    conflicts::one_kind_on_a_port(&mut all, notes);
+    for Attached { id, generation, draft, places } in all {
+        let route = &draft.route;
+        if route.rules.is_empty() {
+            notes.add(id, "spec.rules", Code::NoTraffic, "the route has no rules");
         }
         let rules = route.rules.iter().enumerate();
         let rules = rules.map(|(index, rule)| resolve_rule(id, index, rule, mesh, notes)).collect();
-        if !attached.is_empty() {
-            let origin = id.origin(found.generation);
-            mesh.routes.push(Route { origin, parents: attached, rules, ..route.clone() });
+        if !places.is_empty() {
+            let origin = id.origin(generation);
+            let parents = places.into_iter().map(|place| place.port).collect();
+            mesh.routes.push(Route { origin, parents, rules, ..route.clone() });
         }
     }
-    mesh.routes.sort_by(|a, b| (a.created, &a.key).cmp(&(b.created, &b.key)));
-    find_unreachable(&mesh.routes, notes);
+    conflicts::find_unreachable(&mesh.routes, notes);
 }
 
 fn attach(
     id: &ObjectId,
     parent: &Parent,
     mesh: &Mesh,
-    attached: &mut Vec<(Key, u16)>,
+    places: &mut Vec<Place>,
     notes: &mut Notes<'_>,
 ) {
     let field = format!("spec.parentRefs[{}]", parent.index);
@@ -70,9 +94,9 @@ fn attach(
                 format!("port {} of Service {} carries opaque TCP", port.port, service.key);
             notes.add(id, &field, Code::RouteOnTcpPort, message);
         }
-        let target = (service.key.clone(), port.port);
-        if !attached.contains(&target) {
-            attached.push(target);
+        let port = (service.key.clone(), port.port);
+        if !places.iter().any(|place| place.port == port) {
+            places.push(Place { port, parent: parent.index });
         }
     }
 }
@@ -132,45 +156,5 @@ pub(super) fn similar_service(key: &Key, mesh: &Mesh, code: Code) -> String {
             format!("did you mean the one in namespace {}? {remedy}", service.key.namespace)
         }
         None => remedy.to_owned(),
-    }
-}
-
-/// A match by the port and host name where it counts.
-type Claim<'a> = (&'a (Key, u16), &'a str);
-
-/// Says which rules come behind rules that match the same, wherever they apply.
-fn find_unreachable(routes: &[Route], notes: &mut Notes<'_>) {
-    let mut claims: BTreeMap<Claim<'_>, BTreeMap<&RouteMatch, (&Route, usize)>> = BTreeMap::new();
-    for route in routes {
-        let id = ObjectId::new(Kind::HttpRoute, &route.key);
-        let hostnames: Vec<&str> = match route.hostnames.as_slice() {
-            [] => vec!["*"],
-            names => names.iter().map(String::as_str).collect(),
-        };
-        for (index, rule) in route.rules.iter().enumerate() {
-            let mut before = None;
-            let mut reachable = false;
-            for parent in &route.parents {
-                for hostname in &hostnames {
-                    let known = claims.entry((parent, hostname)).or_default();
-                    for wanted in &rule.matches {
-                        match known.get(wanted) {
-                            Some(earlier) => before = before.or(Some(*earlier)),
-                            None => {
-                                reachable = true;
-                                known.insert(wanted, (route, index));
-                            }
-                        }
-                    }
-                }
-            }
-            if let (Some((earlier, number)), false) = (before, reachable) {
-                let message = format!(
-                    "rule {} of HTTPRoute {} matches the same requests before it",
-                    earlier.rules[number].name, earlier.key
-                );
-                notes.add(&id, format!("spec.rules[{index}]"), Code::UnreachableRule, message);
-            }
-        }
     }
 }

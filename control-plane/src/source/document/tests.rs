@@ -28,7 +28,7 @@ fn kinds_of_others_are_passed_over_and_what_weft_lacks_is_not() {
         ("v1", "Namespace", "WEFT0208 2 Namespace default/x "),
         ("serving.knative.dev/v1", "Service", "WEFT0208 2 Service default/x "),
         ("gateway.networking.k8s.io/v1", "Gateway", "WEFT0208 2 Gateway default/x "),
-        ("gateway.networking.k8s.io/v1", "GRPCRoute", "WEFT0206 2 GRPCRoute default/x "),
+        ("gateway.networking.k8s.io/v1", "TLSRoute", "WEFT0206 2 TLSRoute default/x "),
         (
             "gateway.networking.k8s.io/v1beta1",
             "HTTPRoute",

@@ -1,23 +1,14 @@
 //! `rules[].matches[]`: paths, methods, headers, query parameters.
 
-use regex::RegexBuilder;
-
-use crate::model::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
+use crate::model::{PathMatch, QueryMatch, RouteMatch};
 use crate::source::names;
 use crate::source::problem::Problems;
-use crate::source::schema::http_route::{
-    Match, NameMatch, PathKind, PathMatch as PathSpec, ValueKind,
-};
+use crate::source::route::values::{MAX_NAMES, headers, named, regex};
+use crate::source::schema::http_route::{Match, NameMatch, PathKind, PathMatch as PathSpec};
 
 /// Bounds of the Gateway API.
 const MAX_MATCHES: usize = 64;
-const MAX_NAMES: usize = 16;
 const MAX_PATH: usize = 1024;
-const MAX_VALUE: usize = 4096;
-/// Bound: characters of a regular expression.
-const MAX_REGEX: usize = 1024;
-/// Bound: bytes of a compiled regular expression, so that no route can fill the proxies' memory.
-const MAX_REGEX_BYTES: usize = 256 * 1024;
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -111,28 +102,12 @@ fn method(text: Option<&str>, field: &str, problems: &mut Problems) -> Option<St
     Some(text.to_owned())
 }
 
-fn headers(written: &[NameMatch], field: &str, problems: &mut Problems) -> Vec<HeaderMatch> {
-    let mut headers: Vec<HeaderMatch> = Vec::new();
-    names::at_most(written.len(), MAX_NAMES, field, problems);
-    for (index, spec) in written.iter().enumerate().take(MAX_NAMES) {
-        let field = format!("{field}[{index}]");
-        let name = spec.name.to_ascii_lowercase();
-        let value = value(spec, &field, problems);
-        if headers.iter().any(|other| other.name == name) {
-            problems.ignored(&field, format!("header {name} is matched twice; the first counts"));
-        } else {
-            headers.push(HeaderMatch { name, value });
-        }
-    }
-    headers
-}
-
 fn query(written: &[NameMatch], field: &str, problems: &mut Problems) -> Vec<QueryMatch> {
     let mut query: Vec<QueryMatch> = Vec::new();
     names::at_most(written.len(), MAX_NAMES, field, problems);
     for (index, spec) in written.iter().enumerate().take(MAX_NAMES) {
         let field = format!("{field}[{index}]");
-        let value = value(spec, &field, problems);
+        let value = named(spec, &field, problems);
         if query.iter().any(|other| other.name == spec.name) {
             let message = format!("parameter {} is matched twice; the first counts", spec.name);
             problems.ignored(&field, message);
@@ -141,44 +116,4 @@ fn query(written: &[NameMatch], field: &str, problems: &mut Problems) -> Vec<Que
         }
     }
     query
-}
-
-fn value(spec: &NameMatch, field: &str, problems: &mut Problems) -> ValueMatch {
-    if !names::is_token(&spec.name) {
-        problems.invalid(format!("{field}.name"), format!("{:?} is not a name", spec.name));
-    }
-    let value_field = format!("{field}.value");
-    if !(1..=MAX_VALUE).contains(&spec.value.len()) {
-        problems.invalid(&value_field, format!("must have 1 to {MAX_VALUE} characters"));
-    }
-    match spec.kind {
-        ValueKind::Exact => ValueMatch::Exact(spec.value.clone()),
-        ValueKind::RegularExpression => {
-            regex(&spec.value, &value_field, problems);
-            ValueMatch::Regex(spec.value.clone())
-        }
-    }
-}
-
-/// Compiles it as the proxies will, and tells what is wrong with it.
-fn regex(pattern: &str, field: &str, problems: &mut Problems) {
-    if pattern.chars().count() > MAX_REGEX {
-        problems.invalid(field, format!("a regular expression longer than {MAX_REGEX} characters"));
-        return;
-    }
-    let anchored = format!("^(?:{pattern})$");
-    let compiled = RegexBuilder::new(&anchored).size_limit(MAX_REGEX_BYTES).build();
-    // The pattern alone as well, for `a)(b` only compiles inside the brackets.
-    let alone =
-        compiled.and_then(|_| RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build());
-    if let Err(error) = alone {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        let hint = "RE2 syntax: no look-around, no back-references";
-        problems.invalid_hint(
-            field,
-            format!("{pattern:?} is no regular expression: {reason}"),
-            hint,
-        );
-    }
 }

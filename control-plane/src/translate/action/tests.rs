@@ -25,6 +25,21 @@ fn action_of(rule: RouteRule) -> RouteAction {
     }
 }
 
+fn grpc_action_of(rule: RouteRule) -> RouteAction {
+    let mut one = route("r", ("product", 8080), &[]);
+    one.kind = RouteKind::Grpc;
+    one.rules = vec![RouteRule { matches: vec![Default::default()], ..rule }];
+    let mut mesh = shop();
+    mesh.routes.push(one);
+    let set = translate(&mesh, BUNDLE);
+    set.check().unwrap();
+    let mut routes: RouteConfiguration = decoded(&set, ResourceType::Route, "product.shop:8080");
+    match routes.virtual_hosts.remove(0).routes.remove(0).action {
+        Some(Action::Route(action)) => action,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn to(backends: Vec<BackendRef>) -> RouteRule {
     RouteRule { backends, ..Default::default() }
 }
@@ -75,7 +90,7 @@ fn several_are_weighted_and_keep_their_own_header_changes() {
 }
 
 #[test]
-fn an_invalid_backend_keeps_its_share_and_answers_500() {
+fn an_invalid_backend_keeps_its_share_and_answers_500_to_grpc_unavailable() {
     let action = action_of(to(vec![backend("web", 80, 1), invalid(3)]));
     assert_eq!(weights(&action), [("web.shop:80", 1), ("invalid/1", 3)]);
     assert_eq!(
@@ -86,6 +101,16 @@ fn an_invalid_backend_keeps_its_share_and_answers_500() {
     let action =
         action_of(to(vec![backend("gone", 1, 1), backend("web", 81, 1), backend("web", 80, 1)]));
     assert_eq!(weights(&action), [("invalid/0", 1), ("invalid/1", 1), ("web.shop:80", 1)]);
+    // Its own header changes do not bring it to life.
+    let with_filter = BackendRef { request_headers: set_header("x-a", "1"), ..invalid(1) };
+    let action = action_of(to(vec![backend("web", 80, 1), with_filter]));
+    assert_eq!(weights(&action), [("web.shop:80", 1), ("invalid/1", 1)]);
+    let action = grpc_action_of(to(vec![backend("web", 80, 1), invalid(3)]));
+    assert_eq!(weights(&action), [("web.shop:80", 1), ("invalid/1", 3)]);
+    assert_eq!(
+        action.cluster_not_found_response_code(),
+        ClusterNotFoundResponseCode::ServiceUnavailable
+    );
 }
 
 #[test]
@@ -93,9 +118,13 @@ fn without_a_usable_backend_it_is_500() {
     for backends in
         [vec![], vec![invalid(1)], vec![backend("web", 80, 0)], vec![backend("gone", 1, 1)]]
     {
-        match route_of(shop(), to(backends.clone())).action {
-            Some(Action::DirectResponse(answer)) => assert_eq!(answer.status, 500),
-            other => panic!("{backends:?}: {other:?}"),
+        for (action, expected) in [
+            (action_of(to(backends.clone())), ClusterNotFoundResponseCode::InternalServerError),
+            (grpc_action_of(to(backends.clone())), ClusterNotFoundResponseCode::ServiceUnavailable),
+        ] {
+            let nobody = ClusterSpecifier::Cluster("invalid/0".to_owned());
+            assert_eq!(action.cluster_specifier, Some(nobody), "{backends:?}");
+            assert_eq!(action.cluster_not_found_response_code(), expected, "{backends:?}");
         }
     }
 }

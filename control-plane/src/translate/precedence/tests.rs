@@ -48,6 +48,39 @@ fn order(routes: &[Route], domain: &str) -> Vec<String> {
 }
 
 #[test]
+fn of_grpc_the_longer_service_then_the_longer_method_then_more_headers_come_first() {
+    let exact = |text: &str| Some(ValueMatch::Exact(text.to_owned()));
+    let regex = |text: &str| Some(ValueMatch::Regex(text.to_owned()));
+    let rpc = |service, method| path(PathMatch::Rpc { service, method });
+    let headers = |count: usize, of: RouteMatch| RouteMatch {
+        headers: (0..count).map(|index| any_header(&format!("h{index}"))).collect(),
+        ..of
+    };
+    // From the least to the most specific.
+    let matches = vec![
+        rpc(None, None),
+        headers(1, rpc(None, None)),
+        headers(2, rpc(None, None)),
+        rpc(None, regex("Get.*|List.*")),
+        rpc(None, exact("Get")),
+        rpc(None, exact("GetAll")),
+        headers(1, rpc(None, exact("GetAll"))),
+        rpc(regex("a.*"), None),
+        rpc(regex("a.*"), exact("Get")),
+        rpc(regex("a.*b"), None),
+        headers(2, rpc(exact("a.B"), None)),
+        rpc(exact("a.B"), exact("Get")),
+        rpc(exact("a.B"), exact("GetAll")),
+        headers(1, rpc(exact("a.B"), exact("GetAll"))),
+        rpc(exact("a.Bc"), None),
+    ];
+    let count = matches.len();
+    let routes = [with("r", &[], matches)];
+    let expected: Vec<_> = (0..count).rev().map(|index| format!("r#{index}")).collect();
+    assert_eq!(order(&routes, "*"), expected);
+}
+
+#[test]
 fn the_more_specific_match_comes_first() {
     let method = |of: RouteMatch| RouteMatch { method: Some("GET".to_owned()), ..of };
     let headers = |count: usize, of: RouteMatch| RouteMatch {

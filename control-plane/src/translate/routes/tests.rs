@@ -118,3 +118,24 @@ fn an_inbound_port_sends_everything_to_its_application_without_limits() {
     assert_eq!(action.timeout, Some(duration(Duration::ZERO)));
     assert_eq!(action.retry_policy, None);
 }
+
+#[test]
+fn a_method_of_grpc_is_a_path_and_only_grpc_matches() {
+    let exact = |text: &str| Some(ValueMatch::Exact(text.to_owned()));
+    let regex = |text: &str| Some(ValueMatch::Regex(text.to_owned()));
+    let pattern = |text: &str| PathSpecifier::SafeRegex(safe_regex(text));
+    for (service, method, expected) in [
+        (None, None, PathSpecifier::Prefix("/".to_owned())),
+        (exact("a.B"), None, PathSpecifier::PathSeparatedPrefix("/a.B".to_owned())),
+        (exact("a.B"), exact("Get"), PathSpecifier::Path("/a.B/Get".to_owned())),
+        (None, exact("Get"), pattern("/[^/]+/Get")),
+        (regex("a.*|b"), None, pattern("/(?:a.*|b)/[^/]+")),
+        (exact("a.B"), regex("G|L"), pattern("/a\\.B/(?:G|L)")),
+    ] {
+        let path = PathMatch::Rpc { service, method };
+        let matched = with_match(RouteMatch { path, ..Default::default() });
+        assert_eq!(matched.path_specifier, Some(expected));
+        assert!(matched.grpc.is_some());
+    }
+    assert!(with_match(RouteMatch::default()).grpc.is_none());
+}

@@ -133,6 +133,7 @@ fn leads_to_application(table: &RouteTable, port: u16) -> bool {
     let [rule] = host.rules.as_slice() else { return false };
     let everything = host.hosts == [HostPattern::Any]
         && matches!(rule.matcher.path, PathMatch::Any)
+        && !rule.matcher.grpc
         && rule.matcher.method.is_none()
         && rule.matcher.headers.is_empty()
         && rule.matcher.query.is_empty();

@@ -109,7 +109,7 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
     let (mut timeout, mut retry) = (None, RetryPolicy::default());
     let action = match route.action.take() {
         Some(route::Action::Route(forward)) => {
-            let forward = action::forward(forward, table).at("route")?;
+            let forward = action::forward(forward, matcher.grpc, table).at("route")?;
             (timeout, retry) = (forward.timeout, forward.retry);
             Action::Forward(forward.splits)
         }

@@ -29,8 +29,12 @@ pub(super) struct Forward {
     pub(super) retry: RetryPolicy,
 }
 
-/// Decodes where a rule sends its requests.
-pub(super) fn forward(mut route: RouteAction, table: &mut Table) -> Result<Forward, Reject> {
+/// Decodes where a rule sends its requests; `grpc`: they are all of gRPC.
+pub(super) fn forward(
+    mut route: RouteAction,
+    grpc: bool,
+    table: &mut Table,
+) -> Result<Forward, Reject> {
     let timeout = duration("timeout", &mut route.timeout)?.unwrap_or(TIMEOUT);
     let retry = retry::policy(route.retry_policy.take()).at("retry_policy")?;
     let missing =
@@ -54,7 +58,8 @@ pub(super) fn forward(mut route: RouteAction, table: &mut Table) -> Result<Forwa
     let invalid = splits.iter().any(|s| table.clusters[s.cluster].starts_with(INVALID_CLUSTER));
     match missing {
         Ok(ClusterNotFoundResponseCode::InternalServerError) => {}
-        Ok(ClusterNotFoundResponseCode::ServiceUnavailable) if !invalid => {}
+        // A gRPC client is told UNAVAILABLE for an invalid backend, which is what 503 means to it.
+        Ok(ClusterNotFoundResponseCode::ServiceUnavailable) if !invalid || grpc => {}
         _ => {
             let reason = if invalid { "must be INTERNAL_SERVER_ERROR" } else { "not supported" };
             return Err(Reject::new("cluster_not_found_response_code", reason));

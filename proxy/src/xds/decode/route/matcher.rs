@@ -22,7 +22,7 @@ const MAX_REGEX_BYTES: usize = 2 << 20;
 
 /// Decodes what a request must have.
 pub(super) fn matcher(mut m: RouteMatch, table: &mut Table) -> Result<Matcher, Reject> {
-    let mut matcher = Matcher::default();
+    let mut matcher = Matcher { grpc: m.grpc.take().is_some(), ..Matcher::default() };
     m.case_sensitive.take_if(|sensitive| sensitive.value);
     matcher.path = path(m.path_specifier.take(), table)?;
     for (index, header) in take(&mut m.headers).into_iter().enumerate() {

@@ -13,7 +13,7 @@ use weft_proto::envoy::route::{
     DirectResponseAction, RedirectAction, RetryPolicy, WeightedCluster,
 };
 
-use super::{forward, refused, rule, table};
+use super::{forward, matching, refused, rule, table};
 use crate::model::{Action, HeaderChange, Redirect, RetryOn};
 use crate::xds::fixture::{number, route, routes, seconds};
 
@@ -55,6 +55,12 @@ fn weights_and_clusters_that_cannot_exist() {
         no(weighted(&[("a", 1), ("invalid/1", 1)]), 0),
         ".route.cluster_not_found_response_code: must be INTERNAL_SERVER_ERROR"
     );
+    // Where all requests are of gRPC, 503 is the right word for an invalid backend.
+    let grpc = rule(|route| {
+        matching(route).grpc = Some(Default::default());
+        forward(route).cluster_specifier = Some(weighted(&[("a", 1), ("invalid/1", 1)]));
+    });
+    assert!(grpc.matcher.grpc);
     assert_eq!(
         no(ClusterSpecifier::Cluster("a".to_owned()), 1),
         ".route.cluster_not_found_response_code: not supported"

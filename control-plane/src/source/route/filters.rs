@@ -1,8 +1,9 @@
-//! `filters[]`: header changes and redirects; everything else refuses the route by name.
+//! `filters[]` of rules and backends, of HTTPRoutes and GRPCRoutes: header changes and redirects; everything else
+//! refuses the route by name.
 
 use http::{HeaderName, HeaderValue};
 
-use crate::model::{HeaderChange, HeaderFilter, Redirect};
+use crate::model::{HeaderChange, HeaderFilter, Redirect, RouteKind};
 use crate::source::names;
 use crate::source::problem::Problems;
 use crate::source::schema::http_route::{
@@ -27,25 +28,32 @@ const FRAMING: [&str; 8] = [
     "upgrade",
 ];
 
+/// Filters that the API has for HTTPRoutes only.
+const HTTP_ONLY: [&str; 4] = ["RequestRedirect", "URLRewrite", "CORS", "ExternalAuth"];
+
+/// Whose filters they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    pub(crate) route: RouteKind,
+    /// Of a rule, or else of one of its backends, which cannot redirect.
+    pub(crate) on_rule: bool,
+}
+
 /// What the filters of a rule or of a backend say together.
 #[derive(Debug, Default)]
-pub(super) struct Filters {
-    pub(super) request_headers: HeaderFilter,
-    pub(super) response_headers: HeaderFilter,
-    pub(super) redirect: Option<Redirect>,
+pub(crate) struct Filters {
+    pub(crate) request_headers: HeaderFilter,
+    pub(crate) response_headers: HeaderFilter,
+    pub(crate) redirect: Option<Redirect>,
 }
 
-/// Reads the filters of a rule.
-pub(super) fn of_rule(written: &[Filter], owner: &str, problems: &mut Problems) -> Filters {
-    read(written, true, owner, problems)
-}
-
-/// Reads the filters of a backend, which cannot redirect.
-pub(super) fn of_backend(written: &[Filter], owner: &str, problems: &mut Problems) -> Filters {
-    read(written, false, owner, problems)
-}
-
-fn read(written: &[Filter], on_rule: bool, owner: &str, problems: &mut Problems) -> Filters {
+/// Reads the filters of one rule or backend.
+pub(crate) fn read(
+    written: &[Filter],
+    scope: Scope,
+    owner: &str,
+    problems: &mut Problems,
+) -> Filters {
     let mut filters = Filters::default();
     let list = format!("{owner}.filters");
     names::at_most(written.len(), MAX_FILTERS, &list, problems);
@@ -54,7 +62,12 @@ fn read(written: &[Filter], on_rule: bool, owner: &str, problems: &mut Problems)
         if written[..index].iter().any(|other| other.kind == filter.kind) {
             problems.invalid(&field, format!("a second filter of type {}", filter.kind));
         }
+        let only_http = scope.route == RouteKind::Grpc && HTTP_ONLY.contains(&filter.kind.as_str());
         match (filter.kind.as_str(), filter) {
+            (kind, _) if only_http => {
+                problems
+                    .invalid(format!("{field}.type"), format!("a GRPCRoute has no filter {kind}"));
+            }
             ("RequestHeaderModifier", Filter { request_header_modifier: Some(spec), .. }) => {
                 let field = format!("{field}.requestHeaderModifier");
                 filters.request_headers = headers(spec, &field, problems);
@@ -63,11 +76,11 @@ fn read(written: &[Filter], on_rule: bool, owner: &str, problems: &mut Problems)
                 let field = format!("{field}.responseHeaderModifier");
                 filters.response_headers = headers(spec, &field, problems);
             }
-            ("RequestRedirect", Filter { request_redirect: Some(spec), .. }) if on_rule => {
+            ("RequestRedirect", Filter { request_redirect: Some(spec), .. }) if scope.on_rule => {
                 let field = format!("{field}.requestRedirect");
                 filters.redirect = Some(redirect(spec, &field, problems));
             }
-            (kind, _) => refuse(kind, on_rule, &field, problems),
+            (kind, _) => refuse(kind, scope.on_rule, &field, problems),
         }
     }
     filters

@@ -1,21 +1,22 @@
 //! `backendRefs[]`: weights, filters, and the Service they name; whether it exists is `assemble`'s question.
 
 use crate::finding::Code;
-use crate::model::{Backend, BackendRef, Key};
+use crate::model::{Backend, BackendRef, Key, RouteKind};
 use crate::source::metadata::namespace_or_default;
 use crate::source::names;
 use crate::source::problem::Problems;
 use crate::source::schema::http_route::BackendRef as Spec;
 
-use super::filters::{self, Filters};
+use super::filters::{self, Filters, Scope};
 
 /// Bounds of the Gateway API.
 const MAX_BACKENDS: usize = 16;
 const MAX_WEIGHT: u32 = 1_000_000;
 
 /// Reads all backends of a rule.
-pub(super) fn read(
+pub(crate) fn read(
     written: Vec<Spec>,
+    route: RouteKind,
     namespace: &str,
     rule: &str,
     problems: &mut Problems,
@@ -24,8 +25,9 @@ pub(super) fn read(
     names::at_most(written.len(), MAX_BACKENDS, &list, problems);
     let one = |(index, spec): (usize, Spec)| {
         let field = format!("{list}[{index}]");
+        let scope = Scope { route, on_rule: false };
         let Filters { request_headers, response_headers, .. } =
-            filters::of_backend(&spec.filters, &field, problems);
+            filters::read(&spec.filters, scope, &field, problems);
         let weight_field = format!("{field}.weight");
         let weight = spec.weight.unwrap_or(1);
         BackendRef {
