@@ -21,6 +21,7 @@ mod nack;
 mod outage;
 mod outlier;
 mod retries;
+mod rewrites;
 mod rotation;
 mod routing;
 mod tcp;

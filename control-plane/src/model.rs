@@ -22,8 +22,8 @@ pub use policy::{
     TrafficPolicy,
 };
 pub use route::{
-    Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, QueryMatch, Redirect,
-    Route, RouteKind, RouteMatch, RouteRule, Timeouts, ValueMatch,
+    Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, PathModifier,
+    QueryMatch, Redirect, Rewrite, Route, RouteKind, RouteMatch, RouteRule, Timeouts, ValueMatch,
 };
 pub use weft_proto::origin::Origin;
 pub use workload::{AppProtocol, Service, ServicePort, TargetPort, Workload, WorkloadPort};

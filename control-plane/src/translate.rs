@@ -26,6 +26,7 @@ mod routes;
 mod secrets;
 mod set;
 mod tls;
+mod url;
 mod value;
 
 use std::collections::BTreeSet;

@@ -16,6 +16,7 @@ pub use listener::{
     AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, Tracing,
 };
 pub use route::{
-    Action, HeaderChange, HeaderMatch, HeaderOps, HostPattern, Matcher, PathMatch, QueryMatch,
-    Redirect, RetryOn, RetryPolicy, RouteTable, Rule, Split, ValueMatch, VirtualHost,
+    Action, HeaderChange, HeaderMatch, HeaderOps, Host, HostPattern, Matcher, PathMatch,
+    PathRewrite, QueryMatch, Redirect, RetryOn, RetryPolicy, Rewrite, RouteTable, Rule, Split,
+    ValueMatch, VirtualHost,
 };

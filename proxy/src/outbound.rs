@@ -184,7 +184,7 @@ impl Outbound {
             .ok_or_else(|| missing(matched.rule, &table.clusters[split.cluster]))?;
         let hop = Hop { cluster, retry: &matched.rule.retry, version };
         let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
-        prepare(&mut request, matched.rule, split);
+        prepare(&mut request, matched.rule, split)?;
         // Pinned: the future is held once, however it is awaited.
         let sent = pin!(retry::send(self, &hop, request, record));
         let mut answer = match deadline {
@@ -210,11 +210,19 @@ fn view<'a>(request: &'a Request<Incoming>, host: &'a str) -> RequestView<'a> {
 }
 
 /// Order: what concerns this connection goes first, so that no rule can be tricked into keeping it.
-fn prepare(request: &mut Request<Incoming>, rule: &Rule, split: &Split) {
+fn prepare(request: &mut Request<Incoming>, rule: &Rule, split: &Split) -> Result<(), Error> {
     let map = request.headers_mut();
     headers::remove_hop_by_hop(map);
     router::apply_headers(&rule.request_headers, map);
     router::apply_headers(&split.request_headers, map);
+    if rule.rewrite.is_none() && split.host.is_none() {
+        return Ok(());
+    }
+    let rewrite = rule.rewrite.as_deref();
+    let host = rewrite.and_then(|rewrite| rewrite.host.as_ref()).or(split.host.as_ref());
+    let path = rewrite.and_then(|rewrite| rewrite.path.as_ref());
+    router::rewrite(host, path, &rule.matcher.path, request)
+        .map_err(|error| error.caused_by(&rule.origin))
 }
 
 fn finish(response: &mut Response<Incoming>, rule: &Rule, split: &Split) {

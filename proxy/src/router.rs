@@ -4,6 +4,7 @@
 
 mod matcher;
 mod redirect;
+mod rewrite;
 
 use http::{HeaderMap, Method};
 
@@ -11,6 +12,7 @@ use crate::model::{Action, HeaderChange, HeaderOps, HostPattern, RouteTable, Rul
 use crate::random::Random;
 
 pub use redirect::location;
+pub use rewrite::apply as rewrite;
 
 /// What routing may look at.
 #[derive(Clone, Copy, Debug)]

@@ -271,11 +271,13 @@ pub(crate) fn changes(
         matcher: Matcher::default(),
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
+        rewrite: None,
         action: Action::Forward(vec![Split {
             cluster: 0,
             weight: 1,
             request_headers: HeaderOps::default(),
             response_headers: HeaderOps::default(),
+            host: None,
         }]),
         timeout: setup.timeout,
         retry: setup.retry.clone(),

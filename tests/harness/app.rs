@@ -53,6 +53,8 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     /// HTTP version.
     pub(crate) version: Version,
+    /// `:authority`; `None` in HTTP/1.1.
+    pub(crate) authority: Option<String>,
     /// Headers.
     pub(crate) headers: HeaderMap,
 }
@@ -187,6 +189,7 @@ impl State {
             method: request.method().clone(),
             path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
             version: request.version(),
+            authority: request.uri().authority().map(ToString::to_string),
             headers: request.headers().clone(),
         };
         lock(&self.seen).push(seen.clone());

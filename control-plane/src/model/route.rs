@@ -45,6 +45,8 @@ pub struct RouteRule {
     pub response_headers: HeaderFilter,
     /// Answer with a redirect and ask no backend.
     pub redirect: Option<Redirect>,
+    /// What becomes of the URL on its way to any backend of the rule.
+    pub rewrite: Rewrite,
     /// Where the request goes, by weight. Empty without a redirect answers 500.
     pub backends: Vec<BackendRef>,
     /// `timeouts`.
@@ -144,12 +146,28 @@ pub struct Redirect {
     pub hostname: Option<String>,
     /// Port.
     pub port: Option<u16>,
-    /// Replace the whole path.
-    pub full_path: Option<String>,
-    /// Replace the matched prefix.
-    pub prefix: Option<String>,
+    /// Path.
+    pub path: Option<PathModifier>,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
+}
+
+/// `URLRewrite`; what is `None` stays as it was. The query always stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rewrite {
+    /// Host name without port.
+    pub hostname: Option<String>,
+    /// Path.
+    pub path: Option<PathModifier>,
+}
+
+/// What of a path is replaced, and by what. Absolute, or empty, which means `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathModifier {
+    /// The whole path.
+    Full(String),
+    /// What the rule's one match, a prefix, has matched; whole path elements.
+    Prefix(String),
 }
 
 /// One backend of a rule.
@@ -163,6 +181,8 @@ pub struct BackendRef {
     pub request_headers: HeaderFilter,
     /// Changes to the response from this backend only.
     pub response_headers: HeaderFilter,
+    /// Host that this backend sees; goes before the rule's.
+    pub hostname: Option<String>,
 }
 
 /// A resolved reference.

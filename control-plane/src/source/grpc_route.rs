@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::model::{PathMatch, RouteKind, RouteMatch, RouteRule, Timeouts, ValueMatch};
+use crate::model::{PathMatch, Rewrite, RouteKind, RouteMatch, RouteRule, Timeouts, ValueMatch};
 
 use super::metadata::Identity;
 use super::names;
@@ -63,6 +63,7 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
         request_headers,
         response_headers,
         redirect: None,
+        rewrite: Rewrite::default(),
         backends: backends::read(rule.backend_refs, RouteKind::Grpc, namespace, &field, problems),
         timeouts: Timeouts::default(),
     }

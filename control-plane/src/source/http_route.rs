@@ -8,7 +8,7 @@ mod matches;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{PathMatch, RouteKind, RouteMatch, RouteRule, Timeouts};
+use crate::model::{PathMatch, PathModifier, Rewrite, RouteKind, RouteMatch, RouteRule, Timeouts};
 
 use super::duration;
 use super::metadata::Identity;
@@ -53,9 +53,12 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
     }
     let matches = matches::read(&rule.matches, &field, problems);
     let scope = Scope { route: RouteKind::Http, on_rule: true };
-    let Filters { request_headers, response_headers, redirect } =
+    let Filters { request_headers, response_headers, redirect, rewrite } =
         filters::read(&rule.filters, scope, &field, problems);
-    if redirect.as_ref().is_some_and(|redirect| redirect.prefix.is_some()) && !one_prefix(&matches)
+    let paths =
+        [redirect.as_ref().and_then(|redirect| redirect.path.as_ref()), rewrite.path.as_ref()];
+    if paths.iter().any(|path| matches!(path, Some(PathModifier::Prefix(_))))
+        && !one_prefix(&matches)
     {
         problems.invalid(
             format!("{field}.filters"),
@@ -69,12 +72,16 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
             "remove backendRefs or the RequestRedirect filter",
         );
     }
+    if redirect.is_some() && rewrite != Rewrite::default() {
+        problems.invalid(format!("{field}.filters"), "a rule redirects or rewrites, not both");
+    }
     RouteRule {
         name: rule.name.unwrap_or_else(|| index.to_string()),
         matches,
         request_headers,
         response_headers,
         redirect,
+        rewrite,
         backends: backends::read(rule.backend_refs, RouteKind::Http, namespace, &field, problems),
         timeouts: timeouts(&rule.timeouts, &format!("{field}.timeouts"), problems),
     }

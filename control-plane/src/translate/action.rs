@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use weft_proto::envoy::core::header_value_option::HeaderAppendAction;
 use weft_proto::envoy::core::{HeaderValue, HeaderValueOption};
-use weft_proto::envoy::route::redirect_action::{
-    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
-};
 use weft_proto::envoy::route::route::Action;
-use weft_proto::envoy::route::route_action::{ClusterNotFoundResponseCode, ClusterSpecifier};
+use weft_proto::envoy::route::route_action::{
+    ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier,
+};
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
-use weft_proto::envoy::route::{RedirectAction, RetryPolicy, RouteAction, WeightedCluster};
+use weft_proto::envoy::route::weighted_cluster::cluster_weight::HostRewriteSpecifier as ClusterHost;
+use weft_proto::envoy::route::{RetryPolicy, RouteAction, WeightedCluster};
 use weft_proto::names;
 
 use super::ports::Port;
 use super::precedence::Candidate;
+use super::url;
 use super::value::{duration, uint32};
 use crate::model::{
-    self, Backend, BackendRef, HeaderFilter, Mesh, Redirect, RetryOn, RouteKind, Timeouts,
+    self, Backend, BackendRef, HeaderFilter, Mesh, RetryOn, Rewrite, RouteKind, Timeouts,
 };
 
 /// Retries where no `TrafficPolicy` speaks of them.
@@ -38,7 +39,8 @@ pub(super) struct Answer {
 pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) -> Answer {
     let rule = candidate.rule;
     if let Some(redirect) = &rule.redirect {
-        let action = Action::Redirect(redirect_to(redirect, port.port.port));
+        let action =
+            Action::Redirect(url::redirect(redirect, &candidate.matched.path, port.port.port));
         return Answer { action, clusters: vec![] };
     }
     let used: Vec<_> = rule.backends.iter().filter(|backend| backend.weight > 0).collect();
@@ -46,8 +48,10 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
     let clusters: Vec<_> = resolved.iter().flatten().cloned().collect();
     let specifier = match (&used[..], &clusters[..]) {
         (_, []) => ClusterSpecifier::Cluster(invalid(0)),
-        ([only], [cluster]) if !changes_headers(only) => ClusterSpecifier::Cluster(cluster.clone()),
-        _ => ClusterSpecifier::WeightedClusters(weighted(&used, &resolved)),
+        ([only], [cluster]) if !changes_anything(only) => {
+            ClusterSpecifier::Cluster(cluster.clone())
+        }
+        _ => ClusterSpecifier::WeightedClusters(weighted(&used, &resolved, &rule.rewrite)),
     };
     let all_exist = clusters.len() == used.len() && !clusters.is_empty();
     // Envoy tells gRPC clients UNAVAILABLE for 503, UNKNOWN for 500.
@@ -55,13 +59,22 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
         RouteKind::Http if !all_exist => ClusterNotFoundResponseCode::InternalServerError,
         RouteKind::Http | RouteKind::Grpc => ClusterNotFoundResponseCode::ServiceUnavailable,
     };
-    let action = RouteAction {
+    // Compat: Envoy's rewrite for the route would go over a backend's own.
+    let own_hosts = used.iter().any(|backend| backend.hostname.is_some());
+    let mut action = RouteAction {
         cluster_specifier: Some(specifier),
         cluster_not_found_response_code: missing.into(),
+        host_rewrite_specifier: rule
+            .rewrite
+            .hostname
+            .clone()
+            .filter(|_| !own_hosts)
+            .map(HostRewriteSpecifier::HostRewriteLiteral),
         timeout: Some(duration(rule.timeouts.request.unwrap_or(Duration::ZERO))),
         retry_policy: Some(retries(port, &rule.timeouts)),
         ..Default::default()
     };
+    url::rewrite_path(&rule.rewrite, &candidate.matched.path, &mut action);
     Answer { action: Action::Route(action), clusters }
 }
 
@@ -102,8 +115,9 @@ fn cluster_of(backend: &BackendRef, mesh: &Mesh) -> Option<String> {
     Some(names::service_port(&key.name, &key.namespace, *port))
 }
 
-fn changes_headers(backend: &BackendRef) -> bool {
-    backend.request_headers != HeaderFilter::default()
+fn changes_anything(backend: &BackendRef) -> bool {
+    backend.hostname.is_some()
+        || backend.request_headers != HeaderFilter::default()
         || backend.response_headers != HeaderFilter::default()
 }
 
@@ -112,7 +126,12 @@ fn invalid(index: usize) -> String {
 }
 
 /// Invalid backends keep their share: they become clusters that do not exist.
-fn weighted(used: &[&BackendRef], resolved: &[Option<String>]) -> WeightedCluster {
+fn weighted(
+    used: &[&BackendRef],
+    resolved: &[Option<String>],
+    rewrite: &Rewrite,
+) -> WeightedCluster {
+    let own_hosts = used.iter().any(|backend| backend.hostname.is_some());
     let clusters =
         used.iter().zip(resolved).enumerate().map(|(index, (backend, cluster))| ClusterWeight {
             name: cluster.clone().unwrap_or_else(|| invalid(index)),
@@ -121,6 +140,11 @@ fn weighted(used: &[&BackendRef], resolved: &[Option<String>]) -> WeightedCluste
             request_headers_to_remove: backend.request_headers.remove.clone(),
             response_headers_to_add: headers_to_add(&backend.response_headers),
             response_headers_to_remove: backend.response_headers.remove.clone(),
+            host_rewrite_specifier: backend
+                .hostname
+                .clone()
+                .or_else(|| rewrite.hostname.clone().filter(|_| own_hosts))
+                .map(ClusterHost::HostRewriteLiteral),
             ..Default::default()
         });
     WeightedCluster { clusters: clusters.collect(), ..Default::default() }
@@ -154,43 +178,6 @@ fn retries(port: &Port<'_>, timeouts: &Timeouts) -> RetryPolicy {
         num_retries: Some(uint32(policy.map_or(DEFAULT_RETRIES, |policy| policy.attempts))),
         retriable_status_codes: statuses,
         per_try_timeout: limit.filter(|limit| !limit.is_zero()).map(duration),
-        ..Default::default()
-    }
-}
-
-fn redirect_to(redirect: &Redirect, port: u16) -> RedirectAction {
-    // Gateway API: another scheme means that scheme's own port, another host the port asked for; else the
-    // request's own port stays. Envoy would keep the port with the scheme, and drop it with the host.
-    let implied = match (redirect.scheme.as_deref(), &redirect.hostname) {
-        (Some("https"), _) => Some(443),
-        (Some(_), _) => Some(80),
-        (None, Some(_)) => Some(port),
-        (None, None) => None,
-    };
-    let path = match (&redirect.full_path, &redirect.prefix) {
-        (Some(path), _) => Some(PathRewriteSpecifier::PathRedirect(path.clone())),
-        (None, Some(prefix)) if prefix.is_empty() => {
-            Some(PathRewriteSpecifier::PrefixRewrite("/".to_owned()))
-        }
-        (None, Some(prefix)) => Some(PathRewriteSpecifier::PrefixRewrite(prefix.clone())),
-        (None, None) => None,
-    };
-    let code = match redirect.status {
-        301 => RedirectResponseCode::MovedPermanently,
-        303 => RedirectResponseCode::SeeOther,
-        307 => RedirectResponseCode::TemporaryRedirect,
-        308 => RedirectResponseCode::PermanentRedirect,
-        _ => RedirectResponseCode::Found,
-    };
-    RedirectAction {
-        host_redirect: redirect.hostname.clone().unwrap_or_default(),
-        port_redirect: redirect.port.or(implied).map_or(0, u32::from),
-        response_code: code.into(),
-        scheme_rewrite_specifier: redirect
-            .scheme
-            .clone()
-            .map(SchemeRewriteSpecifier::SchemeRedirect),
-        path_rewrite_specifier: path,
         ..Default::default()
     }
 }

@@ -126,5 +126,6 @@ pub(crate) fn backend(name: &str, port: u16, weight: u32) -> BackendRef {
         backend: Backend::Service(key(name), port),
         request_headers: HeaderFilter::default(),
         response_headers: HeaderFilter::default(),
+        hostname: None,
     }
 }

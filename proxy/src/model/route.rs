@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
+use http::uri::Authority;
 use http::{Method, StatusCode};
 use regex::Regex;
 use weft_proto::origin::Origin;
@@ -49,6 +50,8 @@ pub struct Rule {
     pub request_headers: HeaderOps,
     /// Changes to the response.
     pub response_headers: HeaderOps,
+    /// Changes to the URL of what is forwarded.
+    pub rewrite: Option<Box<Rewrite>>,
     /// What is done.
     pub action: Action,
     /// Limit on the request with all attempts, to the end of the response.
@@ -155,10 +158,41 @@ pub struct Split {
     pub request_headers: HeaderOps,
     /// Changes to the response from this backend.
     pub response_headers: HeaderOps,
+    /// Host that this backend sees, unless the rule has one.
+    pub host: Option<Host>,
+}
+
+/// Changes to the URL of a request; the query stays.
+#[derive(Debug)]
+pub struct Rewrite {
+    /// Host.
+    pub host: Option<Host>,
+    /// Path.
+    pub path: Option<PathRewrite>,
+}
+
+/// A host, with port if it has one, as HTTP/2 and as HTTP/1 want it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// `:authority`.
+    pub authority: Authority,
+    /// `Host`.
+    pub value: HeaderValue,
+}
+
+/// What of a path is replaced, and by what.
+#[derive(Debug)]
+pub enum PathRewrite {
+    /// The whole path.
+    Full(String),
+    /// The prefix that the rule matched; the whole path if it matched no prefix.
+    Prefix(String),
+    /// Every place that the pattern matches; the replacement is in the words of `regex`.
+    Regex(Regex, String),
 }
 
 /// A redirect; what is `None` stays as it was.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Redirect {
     /// `http` or `https`.
     pub scheme: Option<String>,
@@ -166,10 +200,8 @@ pub struct Redirect {
     pub host: Option<String>,
     /// Port.
     pub port: Option<u16>,
-    /// Whole path.
-    pub path: Option<String>,
-    /// Replacement of the matched prefix.
-    pub prefix: Option<String>,
+    /// Path.
+    pub path: Option<PathRewrite>,
     /// Status.
     pub status: StatusCode,
 }

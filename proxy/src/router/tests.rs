@@ -17,6 +17,7 @@ fn rule(name: &str, matcher: Matcher) -> Rule {
         matcher,
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
+        rewrite: None,
         action: Action::Respond(StatusCode::OK),
         timeout: None,
         retry: RetryPolicy::default(),
@@ -127,6 +128,7 @@ fn weights_hold_and_zero_gets_nothing() {
         weight,
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
+        host: None,
     };
     let action = Action::Forward(vec![split_of(90), split_of(0), split_of(10)]);
     let random = Random::seeded(7);

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::model::{Backend, HeaderChange, Key, PathMatch, Redirect, RouteRule, ValueMatch};
+use crate::model::{
+    Backend, HeaderChange, Key, PathMatch, PathModifier, Redirect, Rewrite, RouteRule, ValueMatch,
+};
 use crate::source::testing::{beside_shop, object, route};
 
 const BACKEND: &str = "backendRefs: [{name: web, port: 80}]";
@@ -129,8 +131,8 @@ fn header_filters_are_read_for_rules_and_backends() {
 
 #[test]
 fn filters_that_weft_lacks_refuse_the_route_by_name() {
-    for kind in ["URLRewrite", "RequestMirror", "CORS", "ExternalAuth", "ExtensionRef"] {
-        let field = kind.replace("URL", "url").replace("CORS", "cors");
+    for kind in ["RequestMirror", "CORS", "ExternalAuth", "ExtensionRef"] {
+        let field = kind.replace("CORS", "cors");
         let field = field[..1].to_lowercase() + &field[1..];
         let filter = format!("filters: [{{type: {kind}, {field}: {{}}}}]");
         refused(&filter, &["WEFT0206 spec.rules[0].filters[0].type"]);
@@ -186,8 +188,7 @@ fn redirects_are_read_and_checked() {
         scheme: Some("https".to_owned()),
         hostname: Some("example.com".to_owned()),
         port: Some(8443),
-        full_path: Some("/x".to_owned()),
-        prefix: None,
+        path: Some(PathModifier::Full("/x".to_owned())),
         status: 301,
     };
     assert_eq!(read.unwrap().redirect, Some(expected));
@@ -209,6 +210,52 @@ fn redirects_are_read_and_checked() {
     let exact = format!("{prefix}, matches: [{{path: {{type: Exact, value: /a}}}}]");
     assert_eq!(rule(&exact).1, ["WEFT0205 spec.rules[0].filters"]);
     refused(&redirect(""), &["WEFT0205 spec.rules[0].backendRefs"]);
+}
+
+#[test]
+fn rewrites_are_read_and_checked() {
+    let filter = |text: &str| format!("filters: [{{type: URLRewrite, urlRewrite: {{{text}}}}}]");
+    let full = "hostname: a.example, path: {type: ReplaceFullPath, replaceFullPath: /x}";
+    let expected = Rewrite {
+        hostname: Some("a.example".to_owned()),
+        path: Some(PathModifier::Full("/x".to_owned())),
+    };
+    assert_eq!(good(&filter(full)).rewrite, expected);
+    let prefix = filter("path: {type: ReplacePrefixMatch, replacePrefixMatch: ''}");
+    assert_eq!(good(&prefix).rewrite.path, Some(PathModifier::Prefix(String::new())));
+
+    let field = "WEFT0205 spec.rules[0].filters";
+    let cases = [
+        (filter("hostname: '*.example'"), "[0].urlRewrite.hostname"),
+        (filter("path: {type: ReplaceFullPath}"), "[0].urlRewrite.path"),
+        (
+            filter("path: {type: ReplaceFullPath, replaceFullPath: '/a?b'}"),
+            "[0].urlRewrite.path.replaceFullPath",
+        ),
+        (format!("{prefix}, matches: [{{path: {{type: Exact, value: /a}}}}]"), ""),
+        (format!("{prefix}, matches: [{{path: {{value: /a}}}}, {{path: {{value: /b}}}}]"), ""),
+        ("filters: [{type: URLRewrite}]".to_owned(), "[0]"),
+    ];
+    for (text, at) in cases {
+        refused(&text, &[&format!("{field}{at}")]);
+    }
+    let both = "filters: [{type: RequestRedirect, requestRedirect: {}}, \
+                {type: URLRewrite, urlRewrite: {hostname: a.example}}]";
+    assert_eq!(rule(both).1, [field]);
+}
+
+#[test]
+fn a_backend_may_have_a_host_of_its_own_but_no_path() {
+    let with = |text: &str| {
+        let filter = format!("filters: [{{type: URLRewrite, urlRewrite: {{{text}}}}}]");
+        rule(&format!("backendRefs: [{{name: web, port: 80, {filter}}}]"))
+    };
+    let (read, findings) = with("hostname: a.example");
+    assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!(read.unwrap().backends[0].hostname.as_deref(), Some("a.example"));
+    let (read, findings) = with("path: {type: ReplaceFullPath, replaceFullPath: /x}");
+    let path = "WEFT0206 spec.rules[0].backendRefs[0].filters[0].urlRewrite.path";
+    assert_eq!((read, findings), (None, vec![path.to_owned()]));
 }
 
 #[test]

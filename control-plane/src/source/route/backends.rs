@@ -26,7 +26,7 @@ pub(crate) fn read(
     let one = |(index, spec): (usize, Spec)| {
         let field = format!("{list}[{index}]");
         let scope = Scope { route, on_rule: false };
-        let Filters { request_headers, response_headers, .. } =
+        let Filters { request_headers, response_headers, rewrite, .. } =
             filters::read(&spec.filters, scope, &field, problems);
         let weight_field = format!("{field}.weight");
         let weight = spec.weight.unwrap_or(1);
@@ -35,6 +35,7 @@ pub(crate) fn read(
             backend: backend(&spec, namespace, &field, problems),
             request_headers,
             response_headers,
+            hostname: rewrite.hostname,
         }
     };
     written.into_iter().enumerate().take(MAX_BACKENDS).map(one).collect()

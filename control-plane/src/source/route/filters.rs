@@ -1,20 +1,18 @@
-//! `filters[]` of rules and backends, of HTTPRoutes and GRPCRoutes: header changes and redirects; everything else
-//! refuses the route by name.
+//! `filters[]` of rules and backends, of HTTPRoutes and GRPCRoutes: header changes, redirects, rewrites; everything
+//! else refuses the route by name. What becomes of URLs is in [`url`].
+
+mod url;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::model::{HeaderChange, HeaderFilter, Redirect, RouteKind};
+use crate::model::{HeaderChange, HeaderFilter, Redirect, Rewrite, RouteKind};
 use crate::source::names;
 use crate::source::problem::Problems;
-use crate::source::schema::http_route::{
-    Filter, Header, HeaderModifier, PathModifier, PathModifierKind, RequestRedirect,
-};
+use crate::source::schema::http_route::{Filter, Header, HeaderModifier};
 
 /// Bounds of the Gateway API.
 const MAX_FILTERS: usize = 16;
 const MAX_HEADERS: usize = 16;
-
-const REDIRECT_STATUS: [i64; 5] = [301, 302, 303, 307, 308];
 
 /// Headers that belong to one connection or to the message's framing; changing them breaks the exchange.
 const FRAMING: [&str; 8] = [
@@ -45,6 +43,7 @@ pub(crate) struct Filters {
     pub(crate) request_headers: HeaderFilter,
     pub(crate) response_headers: HeaderFilter,
     pub(crate) redirect: Option<Redirect>,
+    pub(crate) rewrite: Rewrite,
 }
 
 /// Reads the filters of one rule or backend.
@@ -78,7 +77,15 @@ pub(crate) fn read(
             }
             ("RequestRedirect", Filter { request_redirect: Some(spec), .. }) if scope.on_rule => {
                 let field = format!("{field}.requestRedirect");
-                filters.redirect = Some(redirect(spec, &field, problems));
+                filters.redirect = Some(url::redirect(spec, &field, problems));
+            }
+            ("URLRewrite", Filter { url_rewrite: Some(spec), .. }) => {
+                let field = format!("{field}.urlRewrite");
+                filters.rewrite = url::rewrite(spec, &field, problems);
+                if !scope.on_rule && spec.path.is_some() {
+                    let text = "a path can be rewritten for the whole rule only";
+                    problems.unsupported(format!("{field}.path"), text);
+                }
             }
             (kind, _) => refuse(kind, scope.on_rule, &field, problems),
         }
@@ -92,16 +99,16 @@ fn refuse(kind: &str, on_rule: bool, field: &str, problems: &mut Problems) {
         "RequestRedirect" if !on_rule => {
             problems.unsupported(kind_field, "a backend cannot redirect; use a filter of the rule");
         }
-        "RequestHeaderModifier" | "ResponseHeaderModifier" | "RequestRedirect" => {
+        "RequestHeaderModifier" | "ResponseHeaderModifier" | "RequestRedirect" | "URLRewrite" => {
             problems.invalid(field, format!("the filter is of type {kind} and lacks that field"));
         }
-        "URLRewrite" | "RequestMirror" | "CORS" | "ExternalAuth" | "ExtensionRef" => {
+        "RequestMirror" | "CORS" | "ExternalAuth" | "ExtensionRef" => {
             problems.unsupported(kind_field, format!("the filter {kind} is not supported"));
         }
         _ => problems.invalid_hint(
             kind_field,
             format!("there is no filter {kind:?}"),
-            "one of RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect",
+            "one of RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite",
         ),
     }
 }
@@ -161,66 +168,4 @@ fn header_name(
     }
     seen.push(lower.clone());
     Some(lower)
-}
-
-fn redirect(spec: &RequestRedirect, field: &str, problems: &mut Problems) -> Redirect {
-    if let Some(scheme) = spec.scheme.as_deref().filter(|text| !matches!(*text, "http" | "https")) {
-        let hint = "http or https";
-        problems.invalid_hint(format!("{field}.scheme"), format!("{scheme:?} is no scheme"), hint);
-    }
-    if let Some(hostname) = spec.hostname.as_deref().filter(|text| !names::is_hostname(text, false))
-    {
-        problems.invalid(format!("{field}.hostname"), format!("{hostname:?} is not a host name"));
-    }
-    let written = spec.status_code.unwrap_or(302);
-    if !REDIRECT_STATUS.contains(&written) {
-        problems.invalid_hint(
-            format!("{field}.statusCode"),
-            format!("{written} is not the status of a redirect"),
-            "one of 301, 302, 303, 307, 308",
-        );
-    }
-    let (full_path, prefix) = path(spec.path.as_ref(), &format!("{field}.path"), problems);
-    Redirect {
-        scheme: spec.scheme.clone(),
-        hostname: spec.hostname.clone(),
-        port: spec.port.and_then(|port| names::port(port, &format!("{field}.port"), problems)),
-        full_path,
-        prefix,
-        status: u16::try_from(written).unwrap_or(302),
-    }
-}
-
-fn path(
-    spec: Option<&PathModifier>,
-    field: &str,
-    problems: &mut Problems,
-) -> (Option<String>, Option<String>) {
-    let Some(spec) = spec else { return (None, None) };
-    let (value, other, name) = match spec.kind {
-        PathModifierKind::ReplaceFullPath => {
-            (&spec.replace_full_path, &spec.replace_prefix_match, "replaceFullPath")
-        }
-        PathModifierKind::ReplacePrefixMatch => {
-            (&spec.replace_prefix_match, &spec.replace_full_path, "replacePrefixMatch")
-        }
-    };
-    if value.is_none() || other.is_some() {
-        problems.invalid(field, format!("must have {name} and nothing else beside its type"));
-    }
-    let usable = |path: &str| {
-        let well_formed = || path.parse::<http::uri::PathAndQuery>().is_ok();
-        path.is_empty()
-            || path.len() <= 1024
-                && path.starts_with('/')
-                && !path.contains(['?', '#'])
-                && well_formed()
-    };
-    if let Some(path) = value.as_deref().filter(|path| !usable(path)) {
-        problems.invalid(format!("{field}.{name}"), format!("{path:?} is not a path"));
-    }
-    match spec.kind {
-        PathModifierKind::ReplaceFullPath => (value.clone(), None),
-        PathModifierKind::ReplacePrefixMatch => (None, value.clone()),
-    }
 }

@@ -105,8 +105,7 @@ pub(crate) struct Filter {
     pub(crate) request_redirect: Option<RequestRedirect>,
     #[serde(rename = "requestMirror")]
     _request_mirror: Option<Value>,
-    #[serde(rename = "urlRewrite")]
-    _url_rewrite: Option<Value>,
+    pub(crate) url_rewrite: Option<UrlRewrite>,
     #[serde(rename = "cors")]
     _cors: Option<Value>,
     #[serde(rename = "externalAuth")]
@@ -146,7 +145,15 @@ pub(crate) struct RequestRedirect {
     pub(crate) status_code: Option<i64>,
 }
 
-/// `requestRedirect.path`.
+/// `urlRewrite`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct UrlRewrite {
+    pub(crate) hostname: Option<String>,
+    pub(crate) path: Option<PathModifier>,
+}
+
+/// `requestRedirect.path`, `urlRewrite.path`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PathModifier {

@@ -210,7 +210,7 @@ fn a_route_that_asks_for_what_weft_lacks_keeps_its_last_good_version() {
     };
     let mut scene = Scene::default();
     scene.change(&[("f", Some(&route("")))]);
-    scene.change(&[("f", Some(&route("filters: [{type: URLRewrite, urlRewrite: {}}],")))]);
+    scene.change(&[("f", Some(&route("filters: [{type: CORS, cors: {}}],")))]);
     let (mesh, _) = scene.store.mesh();
     assert_eq!(mesh.routes.len(), 1);
     assert_eq!(mesh.routes[0].parents, [(Key::new("shop", "a"), 1)]);

@@ -166,59 +166,22 @@ fn header_changes_of_a_rule() {
 }
 
 #[test]
-fn redirects() {
-    let nothing = Redirect {
-        scheme: None,
-        hostname: None,
-        port: None,
-        full_path: None,
-        prefix: None,
-        status: 302,
+fn a_backends_own_host_goes_before_the_rules() {
+    let rewrite = Rewrite { hostname: Some("rule.example".to_owned()), path: None };
+    let rule = |backends| RouteRule { rewrite: rewrite.clone(), ..to(backends) };
+    let host = |name: &str| HostRewriteSpecifier::HostRewriteLiteral(name.to_owned());
+    let action = action_of(rule(vec![backend("web", 80, 1)]));
+    assert_eq!(action.host_rewrite_specifier, Some(host("rule.example")));
+
+    let own = BackendRef { hostname: Some("own.example".to_owned()), ..backend("web", 80, 1) };
+    let action = action_of(rule(vec![own, backend("product", 8080, 1)]));
+    assert_eq!(action.host_rewrite_specifier, None, "it would go over the backend's");
+    let Some(ClusterSpecifier::WeightedClusters(clusters)) = action.cluster_specifier else {
+        panic!()
     };
-    let redirect = |redirect: Redirect| {
-        let rule = RouteRule { redirect: Some(redirect), ..to(vec![backend("web", 80, 1)]) };
-        match route_of(shop(), rule).action {
-            Some(Action::Redirect(redirect)) => redirect,
-            other => panic!("{other:?}"),
-        }
-    };
-    // The port of the request stays.
-    let found = redirect(nothing.clone());
-    assert_eq!((found.port_redirect, found.response_code()), (0, RedirectResponseCode::Found));
-    // With another host or scheme it does not.
-    let host = redirect(Redirect { hostname: Some("b.com".to_owned()), ..nothing.clone() });
-    assert_eq!(host.port_redirect, 8080);
-    let plain = redirect(Redirect { scheme: Some("http".to_owned()), ..nothing.clone() });
-    assert_eq!(plain.port_redirect, 80);
-    let secure = redirect(Redirect { scheme: Some("https".to_owned()), ..nothing.clone() });
-    assert_eq!(secure.port_redirect, 443);
-    assert_eq!(
-        secure.scheme_rewrite_specifier,
-        Some(SchemeRewriteSpecifier::SchemeRedirect("https".to_owned()))
-    );
-    let full = redirect(Redirect {
-        hostname: Some("b.com".to_owned()),
-        port: Some(81),
-        full_path: Some("/b".to_owned()),
-        status: 308,
-        ..nothing.clone()
-    });
-    assert_eq!((full.host_redirect.as_str(), full.port_redirect), ("b.com", 81));
-    assert_eq!(
-        full.path_rewrite_specifier,
-        Some(PathRewriteSpecifier::PathRedirect("/b".to_owned()))
-    );
-    assert_eq!(full.response_code(), RedirectResponseCode::PermanentRedirect);
-    let prefix = redirect(Redirect { prefix: Some("/c".to_owned()), ..nothing.clone() });
-    assert_eq!(
-        prefix.path_rewrite_specifier,
-        Some(PathRewriteSpecifier::PrefixRewrite("/c".to_owned()))
-    );
-    let root = redirect(Redirect { prefix: Some(String::new()), ..nothing });
-    assert_eq!(
-        root.path_rewrite_specifier,
-        Some(PathRewriteSpecifier::PrefixRewrite("/".to_owned()))
-    );
+    let hosts: Vec<_> = clusters.clusters.into_iter().map(|c| c.host_rewrite_specifier).collect();
+    let host = |name: &str| Some(ClusterHost::HostRewriteLiteral(name.to_owned()));
+    assert_eq!(hosts, [host("own.example"), host("rule.example")]);
 }
 
 #[test]

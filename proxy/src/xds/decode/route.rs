@@ -4,6 +4,7 @@ mod action;
 mod headers;
 mod matcher;
 mod retry;
+mod url;
 
 use std::collections::{HashMap, HashSet};
 use std::mem::take;
@@ -106,15 +107,15 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
         take(&mut route.response_headers_to_add),
         take(&mut route.response_headers_to_remove),
     )?;
-    let (mut timeout, mut retry) = (None, RetryPolicy::default());
+    let (mut timeout, mut retry, mut rewrite) = (None, RetryPolicy::default(), None);
     let action = match route.action.take() {
         Some(route::Action::Route(forward)) => {
             let forward = action::forward(forward, matcher.grpc, table).at("route")?;
-            (timeout, retry) = (forward.timeout, forward.retry);
+            (timeout, retry, rewrite) = (forward.timeout, forward.retry, forward.rewrite);
             Action::Forward(forward.splits)
         }
         Some(route::Action::Redirect(redirect)) => {
-            Action::Redirect(action::redirect(redirect).at("redirect")?)
+            Action::Redirect(url::redirect(redirect, table).at("redirect")?)
         }
         Some(route::Action::DirectResponse(response)) => {
             Action::Respond(action::respond(response).at("direct_response")?)
@@ -125,5 +126,5 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
         }
     };
     nothing_else(&route)?;
-    Ok(Rule { origin, matcher, request_headers, response_headers, action, timeout, retry })
+    Ok(Rule { origin, matcher, request_headers, response_headers, rewrite, action, timeout, retry })
 }

@@ -1,23 +1,18 @@
-//! RouteAction, RedirectAction and DirectResponseAction → what a rule does.
+//! RouteAction and DirectResponseAction → what a rule does. Redirects and rewrites are in [`super::url`].
 
 use std::mem::take;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::uri::{Authority, PathAndQuery};
-use weft_proto::envoy::route::redirect_action::{
-    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
-};
 use weft_proto::envoy::route::route_action::{ClusterNotFoundResponseCode, ClusterSpecifier};
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
-use weft_proto::envoy::route::{
-    DirectResponseAction, RedirectAction, RouteAction, WeightedCluster,
-};
+use weft_proto::envoy::route::weighted_cluster::cluster_weight::HostRewriteSpecifier;
+use weft_proto::envoy::route::{DirectResponseAction, RouteAction, WeightedCluster};
 
 use super::super::reject::{At, Reject, each, nothing_else};
 use super::super::value::duration;
-use super::{INVALID_CLUSTER, Table, headers, retry};
-use crate::model::{HeaderOps, Redirect, RetryPolicy, Split};
+use super::{INVALID_CLUSTER, Table, headers, retry, url};
+use crate::model::{HeaderOps, RetryPolicy, Rewrite, Split};
 
 /// Envoy's limit on a request where a route names none.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -27,6 +22,7 @@ pub(super) struct Forward {
     pub(super) splits: Vec<Split>,
     pub(super) timeout: Option<Duration>,
     pub(super) retry: RetryPolicy,
+    pub(super) rewrite: Option<Box<Rewrite>>,
 }
 
 /// Decodes where a rule sends its requests; `grpc`: they are all of gRPC.
@@ -37,6 +33,7 @@ pub(super) fn forward(
 ) -> Result<Forward, Reject> {
     let timeout = duration("timeout", &mut route.timeout)?.unwrap_or(TIMEOUT);
     let retry = retry::policy(route.retry_policy.take()).at("retry_policy")?;
+    let rewrite = url::rewrite(&mut route, table)?;
     let missing =
         ClusterNotFoundResponseCode::try_from(take(&mut route.cluster_not_found_response_code));
     let splits = match route.cluster_specifier.take() {
@@ -45,6 +42,7 @@ pub(super) fn forward(
             weight: 1,
             request_headers: HeaderOps::default(),
             response_headers: HeaderOps::default(),
+            host: None,
         }],
         Some(ClusterSpecifier::WeightedClusters(weighted)) => {
             splits(weighted, table).at("weighted_clusters")?
@@ -65,7 +63,8 @@ pub(super) fn forward(
             return Err(Reject::new("cluster_not_found_response_code", reason));
         }
     }
-    Ok(Forward { splits, timeout: Some(timeout).filter(|limit| !limit.is_zero()), retry })
+    let timeout = Some(timeout).filter(|limit| !limit.is_zero());
+    Ok(Forward { splits, timeout, retry, rewrite })
 }
 
 fn splits(mut weighted: WeightedCluster, table: &mut Table) -> Result<Vec<Split>, Reject> {
@@ -92,60 +91,16 @@ fn split(mut cluster: ClusterWeight, table: &mut Table) -> Result<Split, Reject>
         take(&mut cluster.response_headers_to_add),
         take(&mut cluster.response_headers_to_remove),
     )?;
+    let host = match cluster.host_rewrite_specifier.take() {
+        Some(HostRewriteSpecifier::HostRewriteLiteral(host)) => Some(url::host(&host)?),
+        None => None,
+    };
     nothing_else(&cluster)?;
-    Ok(Split { cluster: table.cluster(name), weight, request_headers, response_headers })
+    Ok(Split { cluster: table.cluster(name), weight, request_headers, response_headers, host })
 }
 
 fn named(field: &str, name: String) -> Result<String, Reject> {
     if name.is_empty() { Err(Reject::new(field, "missing")) } else { Ok(name) }
-}
-
-/// Decodes a redirect.
-pub(super) fn redirect(mut redirect: RedirectAction) -> Result<Redirect, Reject> {
-    let host = Some(take(&mut redirect.host_redirect)).filter(|host| !host.is_empty());
-    if let Some(host) = host.as_deref().filter(|host| Authority::try_from(*host).is_err()) {
-        return Err(Reject::new("host_redirect", format!("{host:?} is not a host")));
-    }
-    let port = u16::try_from(take(&mut redirect.port_redirect))
-        .map_err(|_| Reject::new("port_redirect", "not a port"))?;
-    let scheme = match redirect.scheme_rewrite_specifier.take() {
-        Some(SchemeRewriteSpecifier::HttpsRedirect(https)) => https.then(|| "https".to_owned()),
-        Some(SchemeRewriteSpecifier::SchemeRedirect(scheme)) => match scheme.as_str() {
-            "http" | "https" => Some(scheme),
-            _ => return Err(Reject::new("scheme_redirect", "only http and https are supported")),
-        },
-        None => None,
-    };
-    let (mut path, mut prefix) = (None, None);
-    match redirect.path_rewrite_specifier.take() {
-        Some(PathRewriteSpecifier::PathRedirect(to)) => path = Some(target("path_redirect", to)?),
-        Some(PathRewriteSpecifier::PrefixRewrite(to)) => {
-            prefix = Some(target("prefix_rewrite", to)?);
-        }
-        Some(PathRewriteSpecifier::RegexRewrite(_) | PathRewriteSpecifier::PathRewrite(_)) => {
-            let reason = "only `path_redirect` and `prefix_rewrite` are supported";
-            return Err(Reject::new("path_rewrite_specifier", reason));
-        }
-        None => {}
-    }
-    let status = match RedirectResponseCode::try_from(take(&mut redirect.response_code)) {
-        Ok(RedirectResponseCode::MovedPermanently) => StatusCode::MOVED_PERMANENTLY,
-        Ok(RedirectResponseCode::Found) => StatusCode::FOUND,
-        Ok(RedirectResponseCode::SeeOther) => StatusCode::SEE_OTHER,
-        Ok(RedirectResponseCode::TemporaryRedirect) => StatusCode::TEMPORARY_REDIRECT,
-        Ok(RedirectResponseCode::PermanentRedirect) => StatusCode::PERMANENT_REDIRECT,
-        Err(_) => return Err(Reject::new("response_code", "not supported by weft-proxy")),
-    };
-    nothing_else(&redirect)?;
-    Ok(Redirect { scheme, host, port: Some(port).filter(|port| *port != 0), path, prefix, status })
-}
-
-fn target(field: &str, path: String) -> Result<String, Reject> {
-    if path.starts_with('/') && PathAndQuery::try_from(path.as_str()).is_ok() {
-        Ok(path)
-    } else {
-        Err(Reject::new(field, format!("{path:?} is not an absolute path")))
-    }
 }
 
 /// Decodes a fixed answer; only its status.

@@ -141,7 +141,14 @@ fn string_match(mut string: StringMatcher, table: &mut Table) -> Result<ValueMat
 }
 
 /// Compiles a regex so that it must match the whole value.
-fn compile(mut matcher: RegexMatcher, table: &mut Table) -> Result<Regex, Reject> {
+fn compile(matcher: RegexMatcher, table: &mut Table) -> Result<Regex, Reject> {
+    // Order: alone first. `a)|(b` is an error of its own, and must not become one with the anchors.
+    let part = compile_part(matcher, table)?;
+    build(&format!("^(?:{})$", part.as_str()))
+}
+
+/// Compiles a regex that may match anywhere in the value.
+pub(super) fn compile_part(mut matcher: RegexMatcher, table: &mut Table) -> Result<Regex, Reject> {
     let pattern = take(&mut matcher.regex);
     // The engine named here is RE2, whose syntax the regex crate shares; its limits are ours.
     matcher.engine_type = None;
@@ -151,16 +158,15 @@ fn compile(mut matcher: RegexMatcher, table: &mut Table) -> Result<Regex, Reject
         let reason = format!("more than {MAX_REGEXES} regexes in one RouteConfiguration");
         return Err(Reject::new("regex", reason));
     }
-    let build = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(MAX_REGEX_BYTES)
-            .dfa_size_limit(MAX_REGEX_BYTES)
-            .build()
-            .map_err(|error| Reject::new("regex", one_line(&error.to_string())))
-    };
-    // Order: alone first. `a)|(b` is an error of its own, and must not become one with the anchors.
-    build(&pattern)?;
-    build(&format!("^(?:{pattern})$"))
+    build(&pattern)
+}
+
+fn build(pattern: &str) -> Result<Regex, Reject> {
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_REGEX_BYTES)
+        .dfa_size_limit(MAX_REGEX_BYTES)
+        .build()
+        .map_err(|error| Reject::new("regex", one_line(&error.to_string())))
 }
 
 /// The last line of a syntax error holds the reason; those before draw the pattern.

@@ -200,8 +200,8 @@ fn hosts() {
 fn what_is_not_honoured_is_named() {
     let cases: [(&str, String); 6] = [
         (
-            ".route.prefix_rewrite: not supported by weft-proxy",
-            refused(|route| forward(route).prefix_rewrite = "/x".to_owned()),
+            ".route.path_rewrite: not supported by weft-proxy",
+            refused(|route| forward(route).path_rewrite = "/x".to_owned()),
         ),
         (
             ".route.idle_timeout: not supported by weft-proxy",

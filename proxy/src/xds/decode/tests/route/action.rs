@@ -5,16 +5,17 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use weft_proto::envoy::core::{HeaderValue as ProtoHeader, HeaderValueOption};
+use weft_proto::envoy::matcher::RegexMatchAndSubstitute;
 use weft_proto::envoy::route::redirect_action::{PathRewriteSpecifier, SchemeRewriteSpecifier};
 use weft_proto::envoy::route::route::Action as ProtoAction;
-use weft_proto::envoy::route::route_action::ClusterSpecifier;
+use weft_proto::envoy::route::route_action::{ClusterSpecifier, HostRewriteSpecifier};
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
 use weft_proto::envoy::route::{
-    DirectResponseAction, RedirectAction, RetryPolicy, WeightedCluster,
+    DirectResponseAction, RedirectAction, RetryPolicy, RouteAction, WeightedCluster,
 };
 
-use super::{forward, matching, refused, rule, table};
-use crate::model::{Action, HeaderChange, Redirect, RetryOn};
+use super::{forward, matching, refused, rule, safe_regex, table};
+use crate::model::{Action, HeaderChange, PathRewrite, Redirect, RetryOn};
 use crate::xds::fixture::{number, route, routes, seconds};
 
 fn option(key: &str, value: &str, append_action: i32) -> HeaderValueOption {
@@ -201,11 +202,10 @@ fn redirects_and_fixed_answers() {
         scheme: Some("https".to_owned()),
         host: Some("example.com".to_owned()),
         port: Some(8443),
-        path: None,
-        prefix: Some("/new".to_owned()),
+        path: Some(PathRewrite::Prefix("/new".to_owned())),
         status: StatusCode::PERMANENT_REDIRECT,
     };
-    assert_eq!(found, expected);
+    assert_eq!(format!("{found:?}"), format!("{expected:?}"));
     let answer = DirectResponseAction { status: 500, ..Default::default() };
     let Action::Respond(status) = action(ProtoAction::DirectResponse(answer)) else { panic!() };
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -240,4 +240,63 @@ fn redirects_and_fixed_answers() {
         refused(|route| route.action = None),
         ".action: only `route`, `redirect` and `direct_response` are supported"
     );
+}
+
+#[test]
+fn rewrites_of_host_and_path() {
+    let regex = |pattern: &str, by: &str| {
+        Some(RegexMatchAndSubstitute {
+            pattern: Some(safe_regex(pattern)),
+            substitution: by.into(),
+        })
+    };
+    let rewrite = |spoil: &dyn Fn(&mut RouteAction)| {
+        rule(|route| spoil(forward(route))).rewrite.expect("it rewrites")
+    };
+    assert!(rule(|_| {}).rewrite.is_none());
+    let host = HostRewriteSpecifier::HostRewriteLiteral("b.example:81".to_owned());
+    let read = rewrite(&|action| action.host_rewrite_specifier = Some(host.clone()));
+    assert_eq!(read.host.unwrap().value, "b.example:81");
+    let read = rewrite(&|action| action.prefix_rewrite = "/x".to_owned());
+    assert!(matches!(read.path, Some(PathRewrite::Prefix(with)) if with == "/x"));
+    let read = rewrite(&|action| action.regex_rewrite = regex("^/.*$", "/x"));
+    assert!(matches!(read.path, Some(PathRewrite::Full(with)) if with == "/x"));
+    let read = rewrite(&|action| action.regex_rewrite = regex("^/(a)/?", "/\\1$\\\\"));
+    let Some(PathRewrite::Regex(pattern, by)) = read.path else { panic!("{:?}", read.path) };
+    assert_eq!(pattern.replace_all("/a/b", &by), "/a$\\b");
+
+    let no = |spoil: &dyn Fn(&mut RouteAction)| refused(|route| spoil(forward(route)));
+    assert_eq!(
+        no(&|action| {
+            let header = HostRewriteSpecifier::HostRewriteHeader("x".to_owned());
+            action.host_rewrite_specifier = Some(header);
+        }),
+        ".route.host_rewrite_specifier: only `host_rewrite_literal` is supported"
+    );
+    assert_eq!(
+        no(&|action| {
+            let user = HostRewriteSpecifier::HostRewriteLiteral("a@b".to_owned());
+            action.host_rewrite_specifier = Some(user);
+        }),
+        ".route.host_rewrite_literal: \"a@b\" is not a host"
+    );
+    assert_eq!(
+        no(&|action| action.prefix_rewrite = "x".to_owned()),
+        ".route.prefix_rewrite: \"x\" is not an absolute path"
+    );
+    assert_eq!(
+        no(&|action| {
+            action.prefix_rewrite = "/x".to_owned();
+            action.regex_rewrite = regex("a", "b");
+        }),
+        ".route.regex_rewrite: stands beside prefix_rewrite"
+    );
+    for by in ["\\1", "\\x", "\\"] {
+        assert_eq!(
+            no(&|action| action.regex_rewrite = regex("a", by)),
+            format!(
+                ".route.regex_rewrite.substitution: {by:?} refers to a group that the pattern does not have"
+            )
+        );
+    }
 }
