@@ -16,6 +16,7 @@ mod house;
 mod http2;
 mod identity;
 mod invalid_backends;
+mod limits;
 mod mtls;
 mod nack;
 mod outage;

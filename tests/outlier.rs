@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use tokio::task::JoinSet;
 
 use crate::harness::manifests::traffic_policy;
 use crate::harness::{Act, Mesh, eventually, get};
@@ -44,13 +45,68 @@ async fn an_endpoint_that_fails_is_ejected_and_comes_back() {
 }
 
 async fn health(mesh: &Mesh, workload: &str) -> anyhow::Result<String> {
+    shown(mesh, workload, "health").await
+}
+
+async fn shown(mesh: &Mesh, workload: &str, field: &str) -> anyhow::Result<String> {
     let endpoints = mesh.proxy("gateway").admin().get("/v1/config/endpoints").await?;
     let all = endpoints.as_array().cloned().unwrap_or_default();
     let of_product = all.iter().find(|endpoint| {
         endpoint["workload"] == workload && endpoint["cluster"] == "product.shop:8080"
     });
     let found = of_product.ok_or_else(|| anyhow::anyhow!("{endpoints}"))?;
-    Ok(found["health"].as_str().unwrap_or_default().to_owned())
+    Ok(found[field].as_str().unwrap_or_default().to_owned())
+}
+
+/// When its time is over, one request finds out whether it is well again; all others go elsewhere until it is known.
+#[tokio::test]
+async fn an_endpoint_comes_back_through_exactly_one_trial() {
+    let policy = "  loadBalancer: {policy: RoundRobin}
+  outlierDetection: {consecutiveGatewayFailures: 2, consecutiveFailures: 0, baseEjection: 1s}\n";
+    let mesh = Mesh::builder()
+        .service("product", &["v1", "v2"])
+        .caller("gateway")
+        .file("policy.yaml", &traffic_policy("product", policy))
+        .start()
+        .await;
+    let entry = mesh.entry("gateway", "product");
+    let sick = mesh.app("product-v1");
+    sick.script(|_| Act::Status(503));
+    let of = ["backend=\"product.shop:8080\"", "workload=\"product-v1.shop\""];
+    let circuit = async || mesh.proxy("gateway").metric("weft_outlier_circuit", &of).await;
+    eventually("it is ejected", Duration::from_secs(5), async || {
+        get(entry, "/").await?;
+        ensure!(circuit().await? == 2.0, "not open");
+        Ok(())
+    })
+    .await;
+    sick.script(|_| Act::Hang);
+    let before = sick.count();
+    let mut requests = JoinSet::new();
+    eventually("the trial is under way", Duration::from_secs(10), async || {
+        requests.spawn(get(entry, "/"));
+        ensure!(sick.count() > before, "not yet");
+        Ok(())
+    })
+    .await;
+    assert_eq!(circuit().await.unwrap(), 1.0, "half-open");
+    assert_eq!(shown(&mesh, "product-v1.shop", "circuit").await.unwrap(), "half-open");
+    for _ in 0..30 {
+        assert_eq!(get(entry, "/").await.unwrap().status, 200);
+    }
+    assert_eq!(sick.count(), before + 1, "one trial, and no other request while it is under way");
+
+    // Nobody waits for the trial any more: the next request is one, and finds it well.
+    sick.script(|_| Act::Echo);
+    requests.shutdown().await;
+    eventually("it is back", Duration::from_secs(10), async || {
+        get(entry, "/").await?;
+        ensure!(circuit().await? == 0.0, "not closed");
+        Ok(())
+    })
+    .await;
+    let ejections = mesh.proxy("gateway").metric("weft_outlier_ejections_total", &[]).await;
+    assert_eq!(ejections.unwrap(), 1.0);
 }
 
 #[tokio::test]

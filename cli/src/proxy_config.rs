@@ -47,7 +47,7 @@ fn draw(config: &Value) -> String {
 }
 
 /// Columns in the order in which people read them; what is not named here stands behind.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "service",
     "listener",
     "cluster",
@@ -62,6 +62,7 @@ const ORDER: [&str; 14] = [
     "balancer",
     "endpoints",
     "health",
+    "circuit",
 ];
 /// Columns that say where a row comes from stand last.
 const LAST: [&str; 2] = ["identity", "source"];

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 pub use endpoints::EndpointIndex;
 pub use policy::{
-    Balancer, InboundPolicy, MtlsMode, OutlierDetection, RetryBudget, RetryOn, RetryPolicy,
-    TrafficPolicy,
+    Balancer, FailurePercentage, InboundPolicy, Limits, MtlsMode, OutlierDetection, RetryBudget,
+    RetryOn, RetryPolicy, TrafficPolicy,
 };
 pub use route::{
     Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, PathModifier,

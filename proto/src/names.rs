@@ -56,6 +56,9 @@ pub mod metadata {
     pub const SOURCE: &str = "weft.source";
     /// On an endpoint: `workload` (`product-v1.shop`) and `identity` (SPIFFE id, empty outside the mesh).
     pub const ENDPOINT: &str = "weft.endpoint";
+    /// On a cluster: `pending_requests` and `pending_timeout_ms`, the queue for a connection. Envoy's own has no
+    /// limit of time, and cannot be switched off.
+    pub const LIMITS: &str = "weft.limits";
     /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
     pub const TRACING: &str = "weft.tracing";
     /// Envoy's own key by which an endpoint chooses a transport socket.

@@ -78,6 +78,7 @@ impl App {
         let upstreams = config.upstream.iter().map(|upstream| upstream.service.clone());
         let metrics = telemetry.metrics.clone();
         let state = Arc::new(State::new(upstreams, config.workers, metrics));
+        view::watch(&state, &telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;
         let health = config.health.map(listener::bind).transpose()?;
         let tls = Arc::new(TlsStore::default());

@@ -1,5 +1,5 @@
-//! One port of a Service as a destination: its endpoints, the choice among them, who is ejected, and what may
-//! be spent on retries.
+//! One port of a Service as a destination: its endpoints, the choice among them, who is ejected, what may be under
+//! way at once, and what may be spent on retries.
 //!
 //! A [`Cluster`] is one immutable version, part of the snapshot that a request holds; `state` builds the
 //! next one from the previous, and what must survive a change (load, latency, ejection, idle connections,
@@ -9,10 +9,11 @@ mod balancer;
 mod budget;
 mod endpoint;
 mod ewma;
+mod limits;
 mod outlier;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -20,9 +21,15 @@ use crate::model::{ClusterSpec, EndpointSpec};
 use crate::random::Random;
 
 pub use budget::Budget;
-pub use endpoint::{Endpoint, InFlight};
+pub use endpoint::{Endpoint, InFlight, Trial};
 pub use ewma::Sample;
-pub use outlier::{Health, Outlier};
+pub use limits::{Admission, Held, Limits};
+pub use outlier::{Circuit, Outcome, Outlier, Reason};
+
+use outlier::Claim;
+
+/// Bound: how often a request chooses again because another one became the trial of what it chose.
+const CHOICES: usize = 8;
 
 /// One version of a cluster.
 #[derive(Debug)]
@@ -33,6 +40,8 @@ pub struct Cluster {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// What all versions share.
     pub shared: Arc<Shared>,
+    /// What may be under way at once.
+    pub limits: Limits,
     /// Indices of `endpoints`, each as often as its weight says.
     order: Vec<usize>,
 }
@@ -44,6 +53,26 @@ pub struct Shared {
     pub budget: Budget,
     /// Round robin's place.
     cursor: AtomicUsize,
+    /// By position in [`Reason::ALL`].
+    ejections: [AtomicU64; Reason::ALL.len()],
+    /// Lock: held for one ejection, which is rare, so that the share that may be out is kept to the number.
+    ejecting: Mutex<()>,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            budget: Budget::new(),
+            cursor: AtomicUsize::new(0),
+            ejections: Default::default(),
+            ejecting: Mutex::default(),
+        }
+    }
+
+    /// How often an endpoint was ejected, by reason.
+    pub fn ejections(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().zip(self.ejections.iter().map(|count| count.load(Relaxed)))
+    }
 }
 
 impl Cluster {
@@ -64,12 +93,11 @@ impl Cluster {
                 same.map_or_else(|| Arc::new(Endpoint::new(wanted.clone(), workers)), Arc::clone)
             })
             .collect();
-        let shared = previous.map_or_else(
-            || Arc::new(Shared { budget: Budget::new(), cursor: AtomicUsize::new(0) }),
-            |cluster| Arc::clone(&cluster.shared),
-        );
+        let shared =
+            previous.map_or_else(|| Arc::new(Shared::new()), |cluster| Arc::clone(&cluster.shared));
+        let limits = Limits::next(previous.map(|cluster| &cluster.limits), spec.limits);
         let order = balancer::weighted_order(&endpoints);
-        Self { spec, endpoints, shared, order }
+        Self { spec, endpoints, shared, limits, order }
     }
 
     /// Chooses an endpoint; `avoid` is the one that has just failed and is taken only if no other is left.
@@ -93,10 +121,97 @@ impl Cluster {
         choose(&usable).or_else(|| choose(&panicking)).or_else(|| choose(&|_| true))
     }
 
-    /// Notes how an attempt ended, and ejects the endpoint if that was one failure too many.
-    pub fn note(&self, endpoint: &Endpoint, failed: bool, now: Instant) {
-        let others_out = || self.endpoints.iter().filter(|e| e.outlier.is_ejected(now)).count();
-        endpoint.outlier.note(failed, &self.spec.outlier, self.endpoints.len(), others_out, now);
+    /// As [`Self::pick`], and the trial, if the request is one: it must be ended by [`Self::note`]. Exactly one
+    /// request at a time is an endpoint's trial; while it is, others go there only if there is no other endpoint.
+    #[must_use]
+    pub fn choose(
+        &self,
+        random: &Random,
+        now: Instant,
+        avoid: Option<&Arc<Endpoint>>,
+    ) -> Option<(&Arc<Endpoint>, Option<Trial>)> {
+        let mut picked = self.pick(random, now, avoid)?;
+        for _ in 0..CHOICES {
+            match picked.outlier.claim(now) {
+                Claim::Ordinary => break,
+                Claim::Trial => return Some((picked, Some(Trial::begin(picked)))),
+                Claim::Lost => picked = self.pick(random, now, avoid)?,
+            }
+        }
+        Some((picked, None))
+    }
+
+    /// Notes how an attempt ended: ejects the endpoint if that was one failure too many, and ends its trial.
+    pub fn note(
+        &self,
+        endpoint: &Endpoint,
+        trial: Option<Trial>,
+        outcome: Outcome,
+        random: &Random,
+        now: Instant,
+    ) {
+        let spec = &self.spec.outlier;
+        if let Some(trial) = trial {
+            let failed = matches!(outcome, Outcome::Status(_) | Outcome::Local);
+            trial.end(failed, spec, random.unit(), now);
+            if failed {
+                self.count(Reason::Trial);
+            }
+            return;
+        }
+        if !spec.is_on() {
+            return;
+        }
+        if let Some(reason) = endpoint.outlier.note(outcome, spec, now) {
+            self.eject(endpoint, reason, random.unit(), now);
+        }
+    }
+
+    /// Race: ejections are one at a time, so that two of them cannot both take the last place.
+    #[cold]
+    fn eject(&self, endpoint: &Endpoint, reason: Reason, jitter: f64, now: Instant) {
+        let _one = self.shared.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = self.endpoints.iter().filter(|other| !other.outlier.is_closed()).count();
+        // Whatever becomes of it, the next row begins anew.
+        endpoint.outlier.forget();
+        let spec = &self.spec.outlier;
+        if outlier::may_eject(spec, self.endpoints.len(), out)
+            && endpoint.outlier.eject(spec, jitter, now)
+        {
+            self.count(reason);
+            tracing::info!(
+                cluster = self.spec.name, endpoint = %endpoint.spec.address,
+                workload = endpoint.spec.workload, reason = reason.as_str(), "endpoint ejected"
+            );
+        }
+    }
+
+    fn count(&self, reason: Reason) {
+        self.shared.ejections[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// As many connections as its limit allows are open.
+    pub(crate) fn is_full(&self) -> bool {
+        self.limits.connections().is_some_and(|limit| self.connections() >= limit)
+    }
+
+    /// Makes room for one more connection, under the limit, by closing idle ones, of any endpoint and worker.
+    pub(crate) fn make_room(&self) {
+        let Some(limit) = self.limits.connections() else { return };
+        let surplus = (self.connections() + 1).saturating_sub(limit);
+        let mut idle = self.endpoints.iter().flat_map(|endpoint| &endpoint.pools);
+        let mut closed = 0;
+        while closed < surplus {
+            let Some(pool) = idle.next() else { return };
+            while closed < surplus && pool.take_idle().is_some() {
+                closed += 1;
+            }
+        }
+    }
+
+    /// Connections open, of all endpoints and workers.
+    pub(crate) fn connections(&self) -> u32 {
+        self.endpoints.iter().map(|endpoint| endpoint.connections.load(Relaxed)).sum()
     }
 }
 

@@ -72,6 +72,10 @@ impl Error {
     /// May the request be sent again?
     #[must_use]
     pub fn replay(&self) -> Replay {
+        // What was shed would only come back to the same limit.
+        if matches!(self.0.token, Token::RequestLimitReached | Token::PendingLimitReached) {
+            return Replay::Never;
+        }
         match self.0.token.fault() {
             Fault::Downstream => Replay::Never,
             Fault::Local if !self.0.unprocessed => Replay::Never,

@@ -143,7 +143,7 @@ impl Inbound {
         let in_flight = self.app.begin();
         record.attempt();
         let request = request.map(Body::received);
-        let sent = self.upstream.send(&self.app, version, CONNECT_TIMEOUT, request).await;
+        let sent = self.upstream.send(None, &self.app, version, CONNECT_TIMEOUT, request).await;
         let (mut response, lease) = sent.map_err(|failure| self.unreachable(&failure.error))?;
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());

@@ -10,7 +10,8 @@ mod listener;
 mod route;
 
 pub use cluster::{
-    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, OutlierSpec, PeakEwma,
+    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, FailurePercentage, LimitsSpec,
+    OutlierSpec, PeakEwma,
 };
 pub use listener::{
     AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, Tracing,

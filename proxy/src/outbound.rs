@@ -7,6 +7,7 @@
 //! (`upstream`) or where the configuration comes from (`xds`).
 
 mod attempt;
+mod observe;
 mod tcp;
 
 use std::convert::Infallible;
@@ -62,6 +63,8 @@ pub struct Hop<'c> {
     pub retry: &'c RetryPolicy,
     /// Version, kept between the sidecars.
     pub version: Version,
+    /// When nobody waits for an answer any more.
+    pub deadline: Option<Instant>,
 }
 
 /// A routed request's answer.
@@ -182,8 +185,8 @@ impl Outbound {
         let cluster = config.clusters[split.cluster]
             .as_ref()
             .ok_or_else(|| missing(matched.rule, &table.clusters[split.cluster]))?;
-        let hop = Hop { cluster, retry: &matched.rule.retry, version };
         let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
+        let hop = Hop { cluster, retry: &matched.rule.retry, version, deadline };
         prepare(&mut request, matched.rule, split)?;
         // Pinned: the future is held once, however it is awaited.
         let sent = pin!(retry::send(self, &hop, request, record));

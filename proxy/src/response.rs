@@ -71,6 +71,8 @@ fn grpc_status(token: Token) -> u16 {
         | Token::ConnectionRefused
         | Token::ConnectionTimeout
         | Token::ConnectionLimitReached
+        | Token::RequestLimitReached
+        | Token::PendingLimitReached
         | Token::TlsCertificateError
         | Token::TlsProtocolError
         | Token::ConnectionTerminated

@@ -112,11 +112,18 @@ pub async fn send(
     let (kept, mut next) = Replayable::new(request);
     let mut failed_at: Option<Arc<Endpoint>> = None;
     let mut retries = 0;
+    // The place of this retry within the cluster's limit of retries.
+    let mut retrying = None;
     loop {
         let attempt = outbound.attempt(hop, failed_at.as_ref(), next, record).await;
         let outcome = outcome(&attempt);
+        drop(retrying.take());
         let again = kept.is_possible()
             && decide(hop.retry, kept.method(), retries, &outcome) == Verdict::Retry
+            && hop.cluster.limits.retry().is_some_and(|held| {
+                retrying = held;
+                true
+            })
             && budget.withdraw(&hop.cluster.spec.budget, Instant::now());
         if !again {
             return attempt.result.map_err(|failure| failure.error);

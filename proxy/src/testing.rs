@@ -21,8 +21,8 @@ use crate::cluster::Endpoint;
 use crate::inbound::Inbound;
 use crate::model::{
     Action, AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, HeaderOps,
-    HostPattern, InboundListener, InboundPort, Matcher, MtlsMode, OutboundListener, OutlierSpec,
-    RetryPolicy, RouteTable, Rule, Split, Tracing, VirtualHost,
+    HostPattern, InboundListener, InboundPort, LimitsSpec, Matcher, MtlsMode, OutboundListener,
+    OutlierSpec, RetryPolicy, RouteTable, Rule, Split, Tracing, VirtualHost,
 };
 use crate::outbound::Outbound;
 use crate::random::Random;
@@ -296,10 +296,11 @@ pub(crate) fn changes(
             origin: Origin::default(),
             connect_timeout: Duration::from_secs(1),
             balancer: Balancer::RoundRobin,
+            limits: LimitsSpec::default(),
             outlier: OutlierSpec {
                 consecutive_failures: 5,
-                base_ejection: Duration::from_secs(30),
                 max_ejected_percent: 50,
+                ..OutlierSpec::default()
             },
             budget: BudgetSpec { percent: 20, min_per_second: 10 },
         }),

@@ -17,7 +17,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::body::Body;
-use crate::cluster::Endpoint;
+use crate::cluster::{Cluster, Endpoint};
 use crate::error::{Error, Token};
 use crate::io::Io;
 use crate::tls::TlsStore;
@@ -62,21 +62,23 @@ pub struct Failure {
 
 impl Upstream {
     /// Sends one request on a pooled or new connection and returns the response head. The lease gives the
-    /// connection back once the body has ended.
+    /// connection back once the body has ended. `cluster` is whose limit of connections holds, if any does.
     ///
     /// # Errors
     /// No connection, or none that yielded a response head; the error says whether the far side can have
     /// seen the request.
     pub async fn send(
         &self,
+        cluster: Option<&Cluster>,
         endpoint: &Arc<Endpoint>,
         version: Version,
         connect_timeout: Duration,
         request: Request<Body>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
+        let limited = cluster.filter(|cluster| cluster.limits.connections().is_some());
         match version {
-            Version::Http1 => http1::send(self, endpoint, connect_timeout, request).await,
-            Version::Http2 => http2::send(self, endpoint, connect_timeout, request).await,
+            Version::Http1 => http1::send(self, limited, endpoint, connect_timeout, request).await,
+            Version::Http2 => http2::send(self, limited, endpoint, connect_timeout, request).await,
         }
     }
 

@@ -14,6 +14,8 @@ pub struct TrafficPolicy {
     pub balancer: Balancer,
     /// Limit on opening a connection.
     pub connect_timeout: Option<Duration>,
+    /// Bulkhead.
+    pub limits: Limits,
     /// Ejection of failing endpoints; on with its defaults where a policy does not speak of it.
     pub outlier_detection: Option<OutlierDetection>,
     /// Retries beyond those that are always safe.
@@ -34,11 +36,34 @@ pub enum Balancer {
     PeakEwma,
 }
 
-/// Ejection by consecutive failures.
+/// What one caller's sidecar may have under way to the Service port at once. Unset means no limit but the
+/// proxy's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections, at least 1.
+    pub connections: Option<u32>,
+    /// Requests that may wait for a connection.
+    pub pending_requests: Option<u32>,
+    /// How long each of them may.
+    pub pending_timeout: Option<Duration>,
+    /// Requests, at least 1.
+    pub requests: Option<u32>,
+    /// Retries.
+    pub retries: Option<u32>,
+}
+
+/// Ejection of endpoints that fail. With every count 0 and no percentage it is off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutlierDetection {
-    /// Failures in a row that eject; 0 switches ejection off.
+    /// 5xx in a row that eject; 0 does not count them. Failures of the way to the endpoint count too, unless
+    /// [`Self::consecutive_local_failures`] counts them apart.
     pub consecutive_failures: u32,
+    /// 502, 503 and 504 in a row that eject; 0 does not count them apart.
+    pub consecutive_gateway_failures: u32,
+    /// Connections refused, reset or timed out in a row that eject; 0 does not count them apart.
+    pub consecutive_local_failures: u32,
+    /// Share of failures that ejects.
+    pub failure_percentage: Option<FailurePercentage>,
     /// First ejection; doubles with each further one.
     pub base_ejection: Duration,
     /// Share of the endpoints that may be out at once, 0 to 100.
@@ -49,9 +74,29 @@ impl Default for OutlierDetection {
     fn default() -> Self {
         Self {
             consecutive_failures: 5,
+            consecutive_gateway_failures: 0,
+            consecutive_local_failures: 0,
+            failure_percentage: None,
             base_ejection: Duration::from_secs(30),
             max_ejected_percent: 50,
         }
+    }
+}
+
+/// Ejection by the share of requests to one endpoint that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailurePercentage {
+    /// 1 to 100.
+    pub threshold: u32,
+    /// With fewer requests in the window nothing is decided.
+    pub minimum_requests: u32,
+    /// How far back is looked.
+    pub window: Duration,
+}
+
+impl Default for FailurePercentage {
+    fn default() -> Self {
+        Self { threshold: 50, minimum_requests: 20, window: Duration::from_secs(10) }
     }
 }
 

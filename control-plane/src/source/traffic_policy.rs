@@ -1,21 +1,18 @@
 //! `TrafficPolicy` to [`model::TrafficPolicy`](crate::model::TrafficPolicy); its targets are looked up by
 //! `assemble`.
 
+mod resilience;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{
-    Balancer, Key, Origin, OutlierDetection, RetryBudget, RetryOn, RetryPolicy, TrafficPolicy,
-};
+use crate::model::{Balancer, Key, Origin, RetryBudget, RetryOn, RetryPolicy, TrafficPolicy};
 
 use super::duration;
 use super::metadata::Identity;
 use super::names::{self, within};
 use super::problem::Problems;
 use super::schema::NumberOrText;
-use super::schema::policy::{
-    BalancerName, OutlierDetection as OutlierSpec, Retries, TargetRef, TrafficPolicySpec,
-};
+use super::schema::policy::{BalancerName, Retries, TargetRef, TrafficPolicySpec};
 
 /// A policy whose targets are still names.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +51,10 @@ pub(crate) fn read(spec: TrafficPolicySpec, id: Identity, problems: &mut Problem
         origin: Origin::default(),
         balancer: spec.load_balancer.map_or_else(Balancer::default, |spec| balancer(spec.policy)),
         connect_timeout: duration::positive(timeout, "spec.connectTimeout", problems),
-        outlier_detection: spec.outlier_detection.map(|spec| outlier_detection(&spec, problems)),
+        limits: spec.limits.map(|spec| resilience::limits(&spec, problems)).unwrap_or_default(),
+        outlier_detection: spec
+            .outlier_detection
+            .map(|spec| resilience::outlier_detection(&spec, problems)),
         retries: spec.retries.map(|spec| retries(&spec, problems)),
     };
     TrafficDraft { key: id.key, created: id.created, policy, targets }
@@ -88,23 +88,6 @@ fn balancer(name: BalancerName) -> Balancer {
         BalancerName::LeastRequest => Balancer::LeastRequest,
         BalancerName::PeakEwma => Balancer::PeakEwma,
     }
-}
-
-fn outlier_detection(spec: &OutlierSpec, problems: &mut Problems) -> OutlierDetection {
-    let mut outlier = OutlierDetection::default();
-    if let Some(failures) = spec.consecutive_failures {
-        let field = "spec.outlierDetection.consecutiveFailures";
-        outlier.consecutive_failures = within(failures, (0, 10_000), field, problems).unwrap_or(0);
-    }
-    if let Some(percent) = spec.max_ejected_percent {
-        let field = "spec.outlierDetection.maxEjectedPercent";
-        outlier.max_ejected_percent = within(percent, (0, 100), field, problems).unwrap_or(0);
-    }
-    let field = "spec.outlierDetection.baseEjection";
-    if let Some(ejection) = duration::positive(spec.base_ejection.as_deref(), field, problems) {
-        outlier.base_ejection = ejection;
-    }
-    outlier
 }
 
 fn retries(spec: &Retries, problems: &mut Problems) -> RetryPolicy {

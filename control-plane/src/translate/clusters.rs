@@ -1,17 +1,16 @@
 //! Clusters: one for each port of a Service, named like it, with what its `TrafficPolicy` asks for.
 
+mod resilience;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use prost::Message as _;
 use weft_proto::config::PeakEwma;
-use weft_proto::envoy::cluster::circuit_breakers::{Thresholds, thresholds};
 use weft_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
 };
-use weft_proto::envoy::cluster::{
-    CircuitBreakers, Cluster, LoadBalancingPolicy, OutlierDetection, load_balancing_policy,
-};
+use weft_proto::envoy::cluster::{Cluster, LoadBalancingPolicy, load_balancing_policy};
 use weft_proto::envoy::core::{
     Http1ProtocolOptions, Http2ProtocolOptions, TransportSocket, TypedExtensionConfig,
 };
@@ -23,9 +22,9 @@ use weft_proto::envoy::{lb, raw_buffer};
 use weft_proto::google::{Any, Struct};
 
 use super::ports::Port;
-use super::value::{ads, any, duration, percent, source, texts, transport_socket, uint32};
+use super::value::{ads, any, duration, texts, transport_socket};
 use super::{Reference, Resource, ResourceType, encode::encode, tls};
-use crate::model::{self, Balancer, RetryBudget};
+use crate::model::Balancer;
 
 /// `TrafficPolicy.connectTimeout` where none is written.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,10 +45,15 @@ pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
         connect_timeout: Some(duration(
             policy.connect_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT),
         )),
-        metadata: Some(source(&port.service.origin)),
+        metadata: Some(resilience::metadata(&port.service.origin, &policy.limits)),
         load_balancing_policy: Some(balancing(policy.balancer)),
-        outlier_detection: Some(outliers(&policy.outlier_detection.unwrap_or_default())),
-        circuit_breakers: Some(budget(policy.retries.map(|retries| retries.budget))),
+        outlier_detection: Some(resilience::outliers(
+            &policy.outlier_detection.unwrap_or_default(),
+        )),
+        circuit_breakers: Some(resilience::breakers(
+            &policy.limits,
+            policy.retries.map(|retries| retries.budget).unwrap_or_default(),
+        )),
         typed_extension_protocol_options: same_http_version(),
         transport_socket_matches: sockets(port, trust_domain),
         ..Default::default()
@@ -103,31 +107,6 @@ fn balancing(balancer: Balancer) -> LoadBalancingPolicy {
         }),
     };
     LoadBalancingPolicy { policies: policies.into_iter().map(policy).collect() }
-}
-
-fn outliers(detection: &model::OutlierDetection) -> OutlierDetection {
-    let on = if detection.consecutive_failures == 0 { 0 } else { 100 };
-    let base = detection.base_ejection.max(Duration::from_millis(1)); // Envoy refuses zero.
-    OutlierDetection {
-        consecutive_5xx: Some(uint32(detection.consecutive_failures)),
-        enforcing_consecutive_5xx: Some(uint32(on)),
-        base_ejection_time: Some(duration(base)),
-        max_ejection_percent: Some(uint32(detection.max_ejected_percent.min(100))),
-        // Envoy would also eject by success rate, which nobody asked for.
-        enforcing_success_rate: Some(uint32(0)),
-        ..Default::default()
-    }
-}
-
-fn budget(budget: Option<RetryBudget>) -> CircuitBreakers {
-    let budget = budget.unwrap_or_default();
-    let retry_budget = thresholds::RetryBudget {
-        budget_percent: Some(percent(budget.percent.into())),
-        min_retry_concurrency: Some(uint32(budget.min_per_second)),
-        ..Default::default()
-    };
-    let thresholds = Thresholds { retry_budget: Some(retry_budget), ..Default::default() };
-    CircuitBreakers { thresholds: vec![thresholds], ..Default::default() }
 }
 
 /// The endpoint's own metadata says whether a sidecar stands before it; what it does not say is plaintext.

@@ -1,18 +1,22 @@
 //! What the sidecar has in force, as JSON for `weft proxy-config`: one flat object a row. Asked by `admin`; reads
 //! the same snapshots that requests read.
 
+mod resilience;
+
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, Endpoint, Health};
+use crate::cluster::{Cluster, Endpoint};
 use crate::model::{
     Action, AppProtocol, Balancer, HostPattern, Matcher, MtlsMode, PathMatch, Redirect, RouteTable,
     Rule, ValueMatch,
 };
 use crate::state::State;
 use crate::tls::TlsStore;
+
+pub(super) use resilience::watch;
 
 /// One row for each rule of each Service port.
 pub(super) fn routes(state: &State) -> Value {
@@ -45,6 +49,7 @@ pub(super) fn clusters(state: &State) -> Value {
             "balancer": balancer_text(cluster.spec.balancer),
             "endpoints": cluster.endpoints.len(),
             "connect_timeout_ms": cluster.spec.connect_timeout.as_millis(),
+            "limits": resilience::limits(cluster),
             "ejects_after": cluster.spec.outlier.consecutive_failures,
             "retry_budget_percent": cluster.spec.budget.percent,
             "source": cluster.spec.origin.to_string(),
@@ -64,18 +69,16 @@ pub(super) fn endpoints(state: &State) -> Value {
 }
 
 fn endpoint_row(cluster: &Cluster, endpoint: &Endpoint, now: Instant) -> Value {
-    let (health, seconds) = match endpoint.outlier.health(now) {
-        Health::Healthy => ("healthy", None),
-        Health::Ejected(left) => ("ejected", Some(left.as_secs_f64().ceil())),
-    };
+    let circuit = resilience::circuit(endpoint, now);
     json!({
         "cluster": cluster.spec.name,
         "endpoint": endpoint.spec.address.to_string(),
         "workload": endpoint.spec.workload,
         "identity": endpoint.spec.identity.as_ref().map(ToString::to_string),
         "weight": endpoint.spec.weight,
-        "health": health,
-        "ejected_for_s": seconds,
+        "health": circuit.health,
+        "circuit": circuit.state,
+        "ejected_for_s": circuit.seconds_left,
         "in_flight": endpoint.in_flight(),
         "connections": endpoint.connections.load(std::sync::atomic::Ordering::Relaxed),
     })

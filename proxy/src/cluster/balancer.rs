@@ -58,9 +58,15 @@ pub(super) fn pick<'c>(
                 if in_flight == 0 && endpoint.latency.is_unknown() {
                     return 0.0;
                 }
+                // Its failures made it dear, but one request must find out whether it is well again.
+                if endpoint.outlier.is_due(now) {
+                    return 0.0;
+                }
                 endpoint.latency.cost(ewma, now) * (f64::from(in_flight) + 1.0)
             };
-            places.cheaper_of_two(random, cost, |endpoint| endpoint.latency.is_failing(ewma, now))
+            places.cheaper_of_two(random, cost, |endpoint| {
+                endpoint.latency.is_failing(ewma, now) && !endpoint.outlier.is_due(now)
+            })
         }
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rustls::pki_types::ServerName;
+use tokio::time::Instant;
 
 use super::ewma::Latency;
+use super::limits::Admission;
 use super::outlier::Outlier;
-use crate::model::EndpointSpec;
+use crate::model::{EndpointSpec, OutlierSpec};
 use crate::upstream::Pool;
 
 /// A destination of connections.
@@ -54,25 +56,62 @@ impl Endpoint {
     /// Counts a request for as long as the guard lives.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.begin_admitted(Admission::default())
+    }
+
+    /// The same for one that holds a place within the cluster's limits.
+    #[must_use]
+    pub fn begin_admitted(self: &Arc<Self>, admission: Admission) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight { endpoint: Arc::clone(self), _admission: admission }
     }
 }
 
 /// A request in flight on an endpoint.
 #[derive(Debug)]
-pub struct InFlight(Arc<Endpoint>);
+pub struct InFlight {
+    endpoint: Arc<Endpoint>,
+    _admission: Admission,
+}
 
 impl InFlight {
     /// The endpoint.
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.endpoint.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The one request that decides whether an ejected endpoint comes back. Dropped without an end, because nobody
+/// waits for it any more, it leaves the decision to the next request.
+#[derive(Debug)]
+pub struct Trial(Option<Arc<Endpoint>>);
+
+impl Trial {
+    pub(super) fn begin(endpoint: &Arc<Endpoint>) -> Self {
+        Self(Some(Arc::clone(endpoint)))
+    }
+
+    pub(super) fn end(mut self, failed: bool, spec: &OutlierSpec, jitter: f64, now: Instant) {
+        let Some(endpoint) = self.0.take() else { return };
+        if failed {
+            endpoint.outlier.reopen(spec, jitter, now);
+        } else {
+            endpoint.outlier.close(now);
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.0.take() {
+            endpoint.outlier.abandon(Instant::now());
+        }
     }
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weft_proto::origin::Origin;
 
-use super::{Cluster, Endpoint, Sample};
-use crate::model::{Balancer, BudgetSpec, ClusterSpec, EndpointSpec, OutlierSpec, PeakEwma};
+use super::{Circuit, Cluster, Endpoint, Outcome, Sample};
+use crate::model::{
+    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, LimitsSpec, OutlierSpec, PeakEwma,
+};
 use crate::random::Random;
 
 mod balancing;
@@ -21,15 +23,20 @@ fn answered(endpoint: &Endpoint, time: Duration, now: Instant) {
 }
 
 fn cluster(balancer: Balancer, weights: &[u32]) -> Cluster {
+    limited_to(balancer, weights, 100)
+}
+
+fn limited_to(balancer: Balancer, weights: &[u32], max_ejected_percent: u32) -> Cluster {
     let spec = ClusterSpec {
         name: "c".into(),
         origin: Origin::default(),
         connect_timeout: Duration::from_secs(1),
         balancer,
+        limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 1,
-            base_ejection: Duration::from_secs(30),
-            max_ejected_percent: 100,
+            max_ejected_percent,
+            ..OutlierSpec::default()
         },
         budget: BudgetSpec { percent: 20, min_per_second: 10 },
     };
@@ -44,6 +51,12 @@ fn cluster(balancer: Balancer, weights: &[u32]) -> Cluster {
         })
         .collect();
     Cluster::next(None, Arc::new(spec), &endpoints, 1)
+}
+
+/// One failure of this endpoint; the policy of these tests ejects at the first.
+fn fail(cluster: &Cluster, endpoint: usize) {
+    let (random, endpoint) = (Random::seeded(5), &cluster.endpoints[endpoint]);
+    cluster.note(endpoint, None, Outcome::Status(500), &random, Instant::now());
 }
 
 fn spread(cluster: &Cluster, picks: usize) -> Vec<usize> {
@@ -101,12 +114,12 @@ fn a_new_endpoint_is_tried_with_one_request_before_it_gets_more() {
 fn ejected_endpoints_are_left_out_until_all_are() {
     for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
         let cluster = cluster(balancer, &[1; 3]);
-        cluster.note(&cluster.endpoints[1], true, Instant::now());
+        fail(&cluster, 1);
         let counts = spread(&cluster, 300);
         assert_eq!(counts[1], 0, "{balancer:?}");
         assert!(counts[0] > 80 && counts[2] > 80, "{balancer:?}: {counts:?}");
-        cluster.note(&cluster.endpoints[0], true, Instant::now());
-        cluster.note(&cluster.endpoints[2], true, Instant::now());
+        fail(&cluster, 0);
+        fail(&cluster, 2);
         assert!(spread(&cluster, 300).iter().all(|count| *count > 60), "{balancer:?}");
     }
 }
@@ -123,5 +136,50 @@ fn the_one_that_failed_is_taken_only_if_no_other_is_left() {
         let one = cluster(balancer, &[1]);
         assert!(one.pick(&random, now, Some(&one.endpoints[0])).is_some());
         assert!(cluster(balancer, &[]).pick(&random, now, None).is_none());
+    }
+}
+
+#[test]
+fn the_share_that_may_be_out_is_kept_by_many_workers_at_once() {
+    for _ in 0..200 {
+        let cluster = Arc::new(limited_to(Balancer::Random, &[1; 8], 50));
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                let cluster = Arc::clone(&cluster);
+                std::thread::spawn(move || {
+                    (0..8).for_each(|place| fail(&cluster, (place + 2 * worker) % 8));
+                })
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        let out = cluster.endpoints.iter().filter(|endpoint| !endpoint.outlier.is_closed());
+        assert_eq!(out.count(), 4);
+    }
+}
+
+#[test]
+fn an_endpoint_comes_back_through_one_trial() {
+    for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
+        let (cluster, random) = (cluster(balancer, &[1; 3]), Random::seeded(3));
+        let sick = &cluster.endpoints[1];
+        fail(&cluster, 1);
+        let later = Instant::now() + Duration::from_secs(31);
+        let mut trials = Vec::new();
+        for _ in 0..300 {
+            let (picked, trial) = cluster.choose(&random, later, None).unwrap();
+            assert_eq!(trial.is_some(), Arc::ptr_eq(picked, sick), "{balancer:?}");
+            trials.extend(trial);
+        }
+        assert_eq!(trials.len(), 1, "{balancer:?}");
+        assert_eq!(sick.outlier.circuit(later), Circuit::HalfOpen);
+        cluster.note(sick, trials.pop(), Outcome::Overload, &random, later);
+        assert_eq!(sick.outlier.circuit(later), Circuit::Closed, "it is busy, not ill");
+        fail(&cluster, 1);
+        let later = later + Duration::from_secs(301);
+        let trial = (0..300).find_map(|_| cluster.choose(&random, later, None).unwrap().1);
+        cluster.note(sick, trial, Outcome::Local, &random, later);
+        assert!(matches!(sick.outlier.circuit(later), Circuit::Open(_)));
+        let counts: Vec<_> = cluster.shared.ejections().map(|(_, count)| count).collect();
+        assert_eq!(counts, [2, 0, 0, 0, 1]);
     }
 }

@@ -76,7 +76,11 @@ tokens! {
     /// The connection was not open within the connect timeout.
     ConnectionTimeout = "connection_timeout", 503, Upstream;
     /// The bound on connections to the endpoint is reached.
-    ConnectionLimitReached = "connection_limit_reached", 503, Upstream;
+    ConnectionLimitReached = "connection_limit_reached", 503, Local;
+    /// The limit on requests to the Service is reached (`limits.requests`); this one was not sent.
+    RequestLimitReached = "request_limit_reached", 503, Local;
+    /// No connection to the Service was free within its limits, and too many requests waited for one, or this one had waited too long (`limits.connections`, `pendingRequests`, `pendingTimeout`); it was not sent.
+    PendingLimitReached = "pending_limit_reached", 503, Local;
     /// The endpoint's certificate is not the one expected for it.
     TlsCertificateError = "tls_certificate_error", 503, Upstream;
     /// The TLS handshake with the endpoint failed.

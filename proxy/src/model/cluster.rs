@@ -17,6 +17,8 @@ pub struct ClusterSpec {
     pub connect_timeout: Duration,
     /// How an endpoint is chosen.
     pub balancer: Balancer,
+    /// What may be under way at once.
+    pub limits: LimitsSpec,
     /// When an endpoint is left out.
     pub outlier: OutlierSpec,
     /// Bound on retries.
@@ -45,15 +47,93 @@ pub struct PeakEwma {
     pub default_rtt: Duration,
 }
 
-/// Ejection by consecutive failures.
+/// The bulkhead: what this sidecar may have under way to the cluster at once, over all workers. `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitsSpec {
+    /// Connections, at least 1. An endpoint may have one more on each worker that has none to it.
+    pub connections: Option<u32>,
+    /// Requests that may wait for a connection.
+    pub pending: u32,
+    /// How long each of them may.
+    pub pending_timeout: Duration,
+    /// Requests, from their sending to the end of their response.
+    pub requests: Option<u32>,
+    /// Retries.
+    pub retries: Option<u32>,
+}
+
+impl Default for LimitsSpec {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            pending: 1024,
+            pending_timeout: Duration::from_millis(50),
+            requests: None,
+            retries: None,
+        }
+    }
+}
+
+/// When an endpoint is ejected, and for how long. A count of 0 is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutlierSpec {
-    /// Failures in a row that eject; 0 never does.
+    /// 5xx in a row, and failures of the way to the endpoint unless those are counted apart.
     pub consecutive_failures: u32,
-    /// First ejection; each further one lasts twice as long, at most 300 s.
+    /// 502, 503 and 504 in a row, and failures of the way unless those are counted apart.
+    pub consecutive_gateway: u32,
+    /// Failures of the way in a row (refused, reset, timed out). `Some` counts them apart (Envoy:
+    /// `split_external_local_origin_errors`).
+    pub consecutive_local: Option<u32>,
+    /// Share of failures.
+    pub failure_percentage: Option<FailurePercentage>,
+    /// First ejection; each further one lasts twice as long, at most `max_ejection`.
     pub base_ejection: Duration,
-    /// Share of the endpoints that may be out at once, 0 to 100. One may always be out if there are two.
+    /// Bound of one ejection, before its jitter.
+    pub max_ejection: Duration,
+    /// An ejection lasts longer by a random part of this, so that endpoints do not come back in step.
+    pub jitter: Duration,
+    /// Share of the endpoints that may be out at once, 0 to 100, rounded down. One may always be out if there are
+    /// two.
     pub max_ejected_percent: u32,
+}
+
+/// Ejection by the share of failed requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailurePercentage {
+    /// 1 to 100.
+    pub threshold: u32,
+    /// With fewer requests nothing is decided.
+    pub minimum: u32,
+    /// How far back is looked.
+    pub window: Duration,
+}
+
+impl OutlierSpec {
+    /// Is anything counted?
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        let counts = [self.consecutive_failures, self.consecutive_gateway];
+        self.max_ejected_percent > 0
+            && (counts.iter().any(|count| *count > 0)
+                || self.consecutive_local.is_some_and(|count| count > 0)
+                || self.failure_percentage.is_some())
+    }
+}
+
+impl Default for OutlierSpec {
+    /// Nothing is ever ejected.
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 0,
+            consecutive_gateway: 0,
+            consecutive_local: None,
+            failure_percentage: None,
+            base_ejection: Duration::from_secs(30),
+            max_ejection: Duration::from_secs(300),
+            jitter: Duration::ZERO,
+            max_ejected_percent: 0,
+        }
+    }
 }
 
 /// Retries may be at most `percent` of requests plus `min_per_second`.

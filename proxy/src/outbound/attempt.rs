@@ -2,19 +2,17 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 use tokio::time::Instant;
 
+use super::observe::Observed;
 use super::{Hop, Outbound};
 use crate::body::Body;
-use crate::cluster::{Cluster, Endpoint, Sample};
-use crate::error::{Error, Fault, Token};
+use crate::cluster::Endpoint;
+use crate::error::{Error, Token};
 use crate::headers::{self, Mark};
-use crate::model::Balancer;
-use crate::record::{Answer, Peer, Record, grpc_status};
-use crate::telemetry::metrics::is_server_fault;
+use crate::record::{Answer, Peer, Record};
 use crate::upstream::Failure;
 
 /// How a try ended.
@@ -39,22 +37,27 @@ impl Outbound {
         record: &mut Record,
     ) -> Attempt {
         let cluster = hop.cluster;
-        let started = Instant::now();
-        let Some(endpoint) = cluster.pick(&self.random, started, avoid) else {
-            let error = Error::unprocessed(Token::DestinationUnavailable, "no endpoint");
-            let result = Err(Failure { error, request: Some(Box::new(request)) });
-            return Attempt { endpoint: None, result, mark: None };
+        // Order: a request that has to wait for its turn chooses when it is its turn.
+        let admission = match cluster.limits.admit(hop.version).await {
+            Ok(admission) => admission,
+            Err(error) => return nowhere(error, request),
         };
+        let started = Instant::now();
+        let Some((endpoint, trial)) = cluster.choose(&self.random, started, avoid) else {
+            let error = Error::unprocessed(Token::DestinationUnavailable, "no endpoint");
+            return nowhere(error, request);
+        };
+        let mut observed = Observed::begin(self, hop, endpoint, trial, started);
         record.attempt();
         record.peer(Peer {
             identity: endpoint.spec.identity.clone(),
             address: Some(endpoint.spec.address),
         });
-        let in_flight = endpoint.begin();
-        let mut observed = Observed::begin(cluster, endpoint, started);
+        let in_flight = endpoint.begin_admitted(admission);
         let timeout = cluster.spec.connect_timeout;
         // Pinned: the future is held once, however it is awaited.
-        let sent = pin!(self.upstream.send(endpoint, hop.version, timeout, request));
+        let sent = self.upstream.send(Some(cluster), endpoint, hop.version, timeout, request);
+        let sent = pin!(sent);
         let sent = match hop.retry.per_try_timeout {
             None => sent.await,
             Some(limit) => tokio::time::timeout(limit, sent).await.unwrap_or_else(|_| {
@@ -73,52 +76,7 @@ impl Outbound {
     }
 }
 
-/// What the balancer and outlier detection learn of a try. One that is dropped before its end was given up by the
-/// client or by a deadline: what is known then is that the endpoint takes longer.
-struct Observed<'a> {
-    cluster: &'a Cluster,
-    endpoint: &'a Endpoint,
-    started: Instant,
-    ended: bool,
-}
-
-impl<'a> Observed<'a> {
-    fn begin(cluster: &'a Cluster, endpoint: &'a Endpoint, started: Instant) -> Self {
-        Self { cluster, endpoint, started, ended: false }
-    }
-
-    fn end(&mut self, result: &Result<Answer, Failure>) {
-        self.ended = true;
-        let now = Instant::now();
-        let failed = match result {
-            Ok(answer) => is_failure(&answer.response),
-            // What is our own fault says nothing about the endpoint.
-            Err(failure) => failure.error.token().fault() == Fault::Upstream,
-        };
-        self.cluster.note(self.endpoint, failed, now);
-        let Balancer::PeakEwma(ewma) = self.cluster.spec.balancer else { return };
-        let sample = match result {
-            Ok(answer) if failed => Sample::Failed(now - answer.lease.written()),
-            Ok(answer) => Sample::Answered(now - answer.lease.written()),
-            Err(Failure { request: Some(_), .. }) if failed => Sample::Failed(Duration::ZERO),
-            Err(_) if failed => Sample::Failed(now - self.started),
-            Err(_) => return,
-        };
-        self.endpoint.latency.note(sample, ewma, now);
-    }
-}
-
-impl Drop for Observed<'_> {
-    fn drop(&mut self) {
-        if let (false, Balancer::PeakEwma(ewma)) = (self.ended, &self.cluster.spec.balancer) {
-            let now = Instant::now();
-            self.endpoint.latency.note(Sample::Abandoned(now - self.started), *ewma, now);
-        }
-    }
-}
-
-/// A gRPC server that fails at once says so in the head, under status 200.
-fn is_failure<B>(response: &Response<B>) -> bool {
-    response.status().is_server_error()
-        || grpc_status(response.headers()).is_some_and(is_server_fault)
+fn nowhere(error: Error, request: Request<Body>) -> Attempt {
+    let result = Err(Failure { error, request: Some(Box::new(request)) });
+    Attempt { endpoint: None, result, mark: None }
 }

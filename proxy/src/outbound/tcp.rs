@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
 use super::Outbound;
-use crate::cluster::Endpoint;
+use crate::cluster::{Endpoint, InFlight, Outcome};
 use crate::drain;
-use crate::error::{Error, Token};
+use crate::error::{Error, Fault, Token};
 use crate::io::Io;
 use crate::relay::{Relayed, relay};
 use crate::state::TcpHandles;
@@ -36,7 +36,7 @@ impl Outbound {
             tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
             return;
         };
-        let (endpoint, mut opened) = match self.connect(tcp).await {
+        let (in_flight, mut opened) = match self.connect(tcp).await {
             Ok(connected) => connected,
             Err(error) => {
                 tracing::warn!(%client, service = %self.service, %error, "opaque connection");
@@ -46,11 +46,11 @@ impl Outbound {
                 return;
             }
         };
-        let _in_flight = endpoint.begin();
+        let endpoint = in_flight.endpoint();
         tcp.edge.connection_opened(endpoint.spec.identity.is_some());
         let mut stream = Io::Plain(stream);
         let relayed = relay(&mut stream, &mut opened.io, watch).await;
-        self.finish(tcp, Some(&endpoint), &relayed, started);
+        self.finish(tcp, Some(endpoint), &relayed, started);
     }
 
     fn finish(
@@ -76,17 +76,29 @@ impl Outbound {
         self.telemetry.finish_connection(&end, &tcp.edge);
     }
 
-    async fn connect(&self, tcp: &TcpHandles) -> Result<(Arc<Endpoint>, Opened), Error> {
+    async fn connect(&self, tcp: &TcpHandles) -> Result<(InFlight, Opened), Error> {
         let cluster = &tcp.cluster;
+        let mut admission = Some(cluster.limits.admit_connection().await?);
         let mut failed: Option<(Arc<Endpoint>, Error)> = None;
         for _ in 0..ATTEMPTS {
             let avoid = failed.as_ref().map(|(endpoint, _)| endpoint);
-            let Some(endpoint) = cluster.pick(&self.random, Instant::now(), avoid) else { break };
+            let chosen = cluster.choose(&self.random, Instant::now(), avoid);
+            let Some((endpoint, trial)) = chosen else { break };
             let timeout = cluster.spec.connect_timeout;
             let opened = self.upstream.open(endpoint, Protocol::Tcp, timeout).await;
-            cluster.note(endpoint, opened.is_err(), Instant::now());
+            let outcome = match &opened {
+                Ok(_) => Some(Outcome::Success),
+                Err(error) if error.token().fault() == Fault::Upstream => Some(Outcome::Local),
+                Err(_) => None,
+            };
+            if let Some(outcome) = outcome {
+                cluster.note(endpoint, trial, outcome, &self.random, Instant::now());
+            }
             match opened {
-                Ok(opened) => return Ok((Arc::clone(endpoint), opened)),
+                Ok(opened) => {
+                    let admission = admission.take().unwrap_or_default();
+                    return Ok((endpoint.begin_admitted(admission), opened));
+                }
                 Err(error) => failed = Some((Arc::clone(endpoint), error)),
             }
         }

@@ -8,7 +8,7 @@ use weft_proto::origin::Origin;
 use super::State;
 use crate::model::{
     AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, HostPattern,
-    OutboundListener, OutlierSpec, RouteTable, Tracing, VirtualHost,
+    LimitsSpec, OutboundListener, OutlierSpec, RouteTable, Tracing, VirtualHost,
 };
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
@@ -37,10 +37,11 @@ fn cluster() -> Change {
         origin: Origin::default(),
         connect_timeout: Duration::from_secs(1),
         balancer: Balancer::RoundRobin,
+        limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 5,
-            base_ejection: Duration::from_secs(30),
             max_ejected_percent: 50,
+            ..OutlierSpec::default()
         },
         budget: BudgetSpec { percent: 20, min_per_second: 10 },
     })

@@ -31,6 +31,8 @@ fn metrics_page() -> String {
         ("route", "the route object as `Kind/namespace/name#rule`; empty if none"),
         ("backend", "outbound the Service port that the rule chose; empty if none"),
         ("mtls", "`true` if it travelled over mutual TLS"),
+        ("workload", "`product-v1.shop`"),
+        ("endpoint", "address and port"),
         ("error", "a token of [errors.md](errors.md)"),
     ] {
         let _ = writeln!(page, "| `{label}` | {value} |");

@@ -22,7 +22,9 @@ pub use names::{ALL, Description, Kind};
 pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 
 pub(crate) use edge::is_server_fault;
-pub(crate) use names::{LOG_LINES_DROPPED, SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED};
+pub(crate) use names::{
+    CIRCUIT, EJECTIONS, LOG_LINES_DROPPED, SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED,
+};
 
 /// How long counters outlive the last route that used them, so that a scrape still sees the final values.
 const KEPT_UNUSED: Duration = Duration::from_mins(15);
@@ -37,6 +39,8 @@ struct Shared {
     gauges: Gauges,
     /// Bound: one per call of [`Metrics::watch`], all made at start.
     readings: Mutex<Vec<Reading>>,
+    /// Bound: one per call of [`Metrics::watch_series`], all made at start.
+    series: Mutex<Vec<Series>>,
     started: SystemTime,
 }
 
@@ -67,6 +71,18 @@ struct Reading {
     read: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
+/// Values with labels that are read when somebody scrapes.
+struct Series {
+    what: &'static Description,
+    read: Box<dyn Fn() -> Vec<(Vec<String>, u64)> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.what.name)
+    }
+}
+
 impl std::fmt::Debug for Reading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.what.name)
@@ -87,6 +103,7 @@ impl Metrics {
             edges: table::Table::default(),
             gauges: Gauges::default(),
             readings: Mutex::default(),
+            series: Mutex::default(),
             started,
         }))
     }
@@ -145,6 +162,17 @@ impl Metrics {
         readings.push(Reading { what, read: Box::new(read) });
     }
 
+    /// The same for a value with labels: `read` returns theirs, in the order of the description, with each
+    /// value. It has to bound how many.
+    pub fn watch_series(
+        &self,
+        what: &'static Description,
+        read: impl Fn() -> Vec<(Vec<String>, u64)> + Send + Sync + 'static,
+    ) {
+        let mut series = self.0.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.push(Series { what, read: Box::new(read) });
+    }
+
     /// Prometheus text format 0.0.4, in a stable order.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -153,6 +181,14 @@ impl Metrics {
         {
             let readings = self.0.readings.lock().unwrap_or_else(PoisonError::into_inner);
             families.extend(readings.iter().map(|r| gather::reading(r.what, (r.read)())));
+        }
+        {
+            let series = self.0.series.lock().unwrap_or_else(PoisonError::into_inner);
+            let read = series.iter().map(|series| (series.what, (series.read)()));
+            families.extend(
+                read.filter(|(_, rows)| !rows.is_empty())
+                    .map(|(what, rows)| gather::series(what, &rows)),
+            );
         }
         families.extend(process::gather());
         families.sort_by(|a, b| a.name().cmp(b.name()));

@@ -10,9 +10,9 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::connect::{Protocol, connect};
-use super::{Failure, Lease, Upstream, classify, unopened};
+use super::{Failure, Lease, Pool, Upstream, classify, unopened};
 use crate::body::Body;
-use crate::cluster::Endpoint;
+use crate::cluster::{Cluster, Endpoint};
 use crate::error::{Error, Token};
 
 /// Bound of a response head, and of what is read ahead of the client.
@@ -22,13 +22,17 @@ const BUFFER: usize = 64 * 1024;
 /// one is tried; the pool runs empty, so this ends with a new connection.
 pub(super) async fn send(
     upstream: &Upstream,
+    limited: Option<&Cluster>,
     endpoint: &Arc<Endpoint>,
     connect_timeout: Duration,
     mut request: Request<Body>,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let mesh = endpoint.spec.identity.is_some();
     loop {
-        let reused = upstream.pool(endpoint).take_idle();
+        let reused = match limited {
+            None => upstream.pool(endpoint).take_idle(),
+            Some(cluster) => take_within(upstream, cluster, endpoint),
+        };
         let is_reused = reused.is_some();
         let mut sender = match reused {
             Some(sender) => sender,
@@ -60,6 +64,20 @@ pub(super) async fn send(
             }
         }
     }
+}
+
+/// Within a limit an idle connection of another worker serves too, and one that is idle for nothing makes room.
+fn take_within(
+    upstream: &Upstream,
+    cluster: &Cluster,
+    endpoint: &Endpoint,
+) -> Option<http1::SendRequest<Body>> {
+    let own = upstream.pool(endpoint).take_idle();
+    let found = own.or_else(|| endpoint.pools.iter().find_map(Pool::take_idle));
+    if found.is_none() {
+        cluster.make_room();
+    }
+    found
 }
 
 /// A connection whose response ended before its request did is still busy with the request: nobody waits for

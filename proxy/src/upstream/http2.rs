@@ -13,7 +13,7 @@ use super::connect::{Protocol, connect};
 use super::pool::{Shared, Stream};
 use super::{Failure, Lease, Upstream, classify, unopened};
 use crate::body::Body;
-use crate::cluster::Endpoint;
+use crate::cluster::{Cluster, Endpoint};
 use crate::error::{Error, Token};
 
 /// Receive window of a stream; a connection's is four times that, so that one slow reader cannot stop the
@@ -24,6 +24,7 @@ const HEADER_LIST: u32 = 64 * 1024;
 
 pub(super) async fn send(
     upstream: &Upstream,
+    limited: Option<&Cluster>,
     endpoint: &Arc<Endpoint>,
     connect_timeout: Duration,
     mut request: Request<Body>,
@@ -31,7 +32,14 @@ pub(super) async fn send(
     let mesh = endpoint.spec.identity.is_some();
     // Bound: a connection that goes away between choice and use is replaced; not for ever.
     for _ in 0..3 {
-        let (mut connection, stream) = match checkout(upstream, endpoint, connect_timeout).await {
+        let checked_out = match limited {
+            None => checkout(upstream, endpoint, connect_timeout).await,
+            // Boxed: who has no limit does not pay for it.
+            Some(cluster) => {
+                Box::pin(checkout_within(upstream, cluster, endpoint, connect_timeout)).await
+            }
+        };
+        let (mut connection, stream) = match checked_out {
             Ok(connection) => connection,
             Err(error) => return Err(Failure { error, request: Some(Box::new(request)) }),
         };
@@ -66,6 +74,43 @@ async fn checkout(
     if let Some(found) = pool.take_shared() {
         return Ok(found);
     }
+    Ok(pool.put_shared(open(upstream, endpoint, timeout).await?))
+}
+
+/// As [`checkout`] within a limit of connections: where no more may be opened a request waits for the end of
+/// another one. An endpoint without a connection on this worker always gets one, as in Envoy, or its requests
+/// would wait for nothing.
+async fn checkout_within(
+    upstream: &Upstream,
+    cluster: &Cluster,
+    endpoint: &Arc<Endpoint>,
+    timeout: Duration,
+) -> Result<(Shared, Stream), Error> {
+    let pool = upstream.pool(endpoint);
+    // Fair: nobody overtakes those who wait.
+    if !pool.is_waited_for()
+        && let Some(found) = pool.take_shared()
+    {
+        return Ok(found);
+    }
+    let only_one = match pool.opening.try_lock() {
+        Ok(only_one) => only_one,
+        Err(_) => {
+            let _pending = cluster.limits.queue()?;
+            pool.opening.lock().await
+        }
+    };
+    // Race: somebody may have opened one while we waited.
+    if !pool.is_waited_for()
+        && let Some(found) = pool.take_shared()
+    {
+        return Ok(found);
+    }
+    if pool.is_connected() && cluster.is_full() {
+        drop(only_one);
+        return cluster.limits.wait(pool.freed()).await;
+    }
+    cluster.make_room();
     Ok(pool.put_shared(open(upstream, endpoint, timeout).await?))
 }
 

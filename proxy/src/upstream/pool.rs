@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::body::Body;
@@ -27,6 +28,14 @@ pub struct Pool {
     shared: Mutex<Vec<Shared>>,
     /// One worker's requests that all find no connection wait here for the first one to open it.
     pub(super) opening: tokio::sync::Mutex<()>,
+    freed: Arc<Freed>,
+}
+
+/// Where requests of HTTP/2 wait for the end of another one, within a limit of connections.
+#[derive(Debug, Default)]
+struct Freed {
+    waiting: AtomicU32,
+    stream: Notify,
 }
 
 #[derive(Debug)]
@@ -38,13 +47,19 @@ struct Idle {
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) sender: http2::SendRequest<Body>,
-    streams: Arc<AtomicU32>,
+    streams: Arc<Streams>,
     since: Instant,
+}
+
+#[derive(Debug)]
+struct Streams {
+    open: AtomicU32,
+    freed: Arc<Freed>,
 }
 
 impl Pool {
     /// The connection used last: the others may then grow old and be closed.
-    pub(super) fn take_idle(&self) -> Option<http1::SendRequest<Body>> {
+    pub(crate) fn take_idle(&self) -> Option<http1::SendRequest<Body>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(candidate) = idle.pop() {
             if candidate.since.elapsed() < IDLE_TIMEOUT && !candidate.sender.is_closed() {
@@ -65,18 +80,44 @@ impl Pool {
     pub(super) fn take_shared(&self) -> Option<(Shared, Stream)> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.retain(|connection| !connection.sender.is_closed());
-        let connection = shared.iter_mut().find(|c| c.streams.load(Relaxed) < MAX_STREAMS)?;
+        let connection = shared.iter_mut().find(|c| c.streams.open.load(Relaxed) < MAX_STREAMS)?;
         connection.since = Instant::now();
         let stream = Stream::begin(&connection.streams);
         Some((connection.clone(), stream))
     }
 
     pub(super) fn put_shared(&self, sender: http2::SendRequest<Body>) -> (Shared, Stream) {
-        let connection =
-            Shared { sender, streams: Arc::new(AtomicU32::new(0)), since: Instant::now() };
+        let streams = Streams { open: AtomicU32::new(0), freed: Arc::clone(&self.freed) };
+        let connection = Shared { sender, streams: Arc::new(streams), since: Instant::now() };
         let stream = Stream::begin(&connection.streams);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).push(connection.clone());
         (connection, stream)
+    }
+
+    /// Is a shared connection open?
+    pub(super) fn is_connected(&self) -> bool {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.iter().any(|connection| !connection.sender.is_closed())
+    }
+
+    /// Does a request wait in [`Self::freed`]?
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.freed.waiting.load(Relaxed) > 0
+    }
+
+    /// A stream, once one has ended. First come, first served.
+    pub(super) async fn freed(&self) -> (Shared, Stream) {
+        let _waiting = Waiting::begin(&self.freed.waiting);
+        loop {
+            let ended = self.freed.stream.notified();
+            tokio::pin!(ended);
+            // Race: asked for before it is looked, so that an end in between is not missed.
+            ended.as_mut().enable();
+            if let Some(found) = self.take_shared() {
+                return found;
+            }
+            ended.await;
+        }
     }
 
     /// Closes what has been idle too long.
@@ -87,26 +128,44 @@ impl Pool {
         drop(idle);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.retain(|connection| {
-            let used = connection.streams.load(Relaxed) > 0;
+            let used = connection.streams.open.load(Relaxed) > 0;
             !connection.sender.is_closed() && (used || connection.since.elapsed() < IDLE_TIMEOUT)
         });
     }
 }
 
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// Counts one request on a shared connection.
 #[derive(Debug)]
-pub(super) struct Stream(Arc<AtomicU32>);
+pub(super) struct Stream(Arc<Streams>);
 
 impl Stream {
-    fn begin(streams: &Arc<AtomicU32>) -> Self {
-        streams.fetch_add(1, Relaxed);
+    fn begin(streams: &Arc<Streams>) -> Self {
+        streams.open.fetch_add(1, Relaxed);
         Self(Arc::clone(streams))
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.open.fetch_sub(1, Relaxed);
+        if self.0.freed.waiting.load(Relaxed) > 0 {
+            self.0.freed.stream.notify_one();
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct TrafficPolicySpec {
     pub(crate) target_refs: Vec<TargetRef>,
     pub(crate) load_balancer: Option<LoadBalancer>,
     pub(crate) connect_timeout: Option<String>,
+    pub(crate) limits: Option<Limits>,
     pub(crate) outlier_detection: Option<OutlierDetection>,
     pub(crate) retries: Option<Retries>,
 }
@@ -46,13 +47,36 @@ pub(crate) enum BalancerName {
     PeakEwma,
 }
 
+/// `limits`; what is absent is not limited.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) connections: Option<i64>,
+    pub(crate) pending_requests: Option<i64>,
+    pub(crate) requests: Option<i64>,
+    pub(crate) retries: Option<i64>,
+    pub(crate) pending_timeout: Option<String>,
+}
+
 /// `outlierDetection`; absent fields have the defaults of the model.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct OutlierDetection {
     pub(crate) consecutive_failures: Option<i64>,
+    pub(crate) consecutive_gateway_failures: Option<i64>,
+    pub(crate) consecutive_local_failures: Option<i64>,
+    pub(crate) failure_percentage: Option<FailurePercentage>,
     pub(crate) base_ejection: Option<String>,
     pub(crate) max_ejected_percent: Option<i64>,
+}
+
+/// `outlierDetection.failurePercentage`; off where it is not written.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FailurePercentage {
+    pub(crate) threshold: Option<i64>,
+    pub(crate) minimum_requests: Option<i64>,
+    pub(crate) window: Option<String>,
 }
 
 /// `retries`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::model::{FailurePercentage, Limits, OutlierDetection};
 use crate::source::testing::{beside_shop, object};
 
 const TARGET: &str = "targetRefs: [{kind: Service, name: web}]";
@@ -17,7 +18,11 @@ fn policy(fields: &str) -> (Option<TrafficPolicy>, Vec<String>) {
 fn every_field_is_read() {
     let (read, findings) = policy(
         "loadBalancer: {policy: RoundRobin}, connectTimeout: 1s, \
-         outlierDetection: {consecutiveFailures: 3, baseEjection: 5s, maxEjectedPercent: 10}, \
+         limits: {connections: 9, pendingRequests: 0, requests: 8, retries: 7, pendingTimeout: 20ms}, \
+         outlierDetection: {consecutiveFailures: 3, consecutiveGatewayFailures: 2, \
+                            consecutiveLocalFailures: 4, \
+                            failurePercentage: {threshold: 30, minimumRequests: 5, window: 2s}, \
+                            baseEjection: 5s, maxEjectedPercent: 10}, \
          retries: {attempts: 3, conditions: [reset, 5xx, 503, '429', reset], perTryTimeout: 500ms, \
                    budget: {percent: 30, minRetriesPerSecond: 1}}",
     );
@@ -27,7 +32,19 @@ fn every_field_is_read() {
         (read.balancer, read.connect_timeout),
         (Balancer::RoundRobin, Some(Duration::from_secs(1)))
     );
+    let limits = Limits {
+        connections: Some(9),
+        pending_requests: Some(0),
+        requests: Some(8),
+        retries: Some(7),
+        pending_timeout: Some(Duration::from_millis(20)),
+    };
+    assert_eq!(read.limits, limits);
     let outlier = read.outlier_detection.unwrap();
+    assert_eq!((outlier.consecutive_gateway_failures, outlier.consecutive_local_failures), (2, 4));
+    let share = outlier.failure_percentage.unwrap();
+    assert_eq!((share.threshold, share.minimum_requests), (30, 5));
+    assert_eq!(share.window, Duration::from_secs(2));
     assert_eq!((outlier.consecutive_failures, outlier.max_ejected_percent), (3, 10));
     assert_eq!(outlier.base_ejection, Duration::from_secs(5));
     let retries = read.retries.unwrap();
@@ -42,8 +59,13 @@ fn every_field_is_read() {
 
 #[test]
 fn what_is_not_written_has_its_default() {
-    let (read, _) = policy("retries: {}, outlierDetection: {}");
+    let (read, _) = policy("retries: {}, outlierDetection: {}, limits: {}");
     let read = read.unwrap();
+    assert_eq!(read.limits, Limits::default());
+    let (share, _) = policy("outlierDetection: {failurePercentage: {}}");
+    let share = share.unwrap().outlier_detection.unwrap().failure_percentage.unwrap();
+    assert_eq!(share, FailurePercentage::default());
+    assert_eq!((share.threshold, share.minimum_requests), (50, 20));
     assert_eq!((read.balancer, read.connect_timeout), (Balancer::PeakEwma, None));
     assert_eq!(read.outlier_detection, Some(OutlierDetection::default()));
     let retries = read.retries.unwrap();
@@ -64,6 +86,25 @@ fn what_is_wrong_with_a_policy_is_told_at_its_field() {
         (
             "outlierDetection: {consecutiveFailures: -1}",
             "spec.outlierDetection.consecutiveFailures",
+        ),
+        ("limits: {connections: 0}", "spec.limits.connections"),
+        ("limits: {requests: 0}", "spec.limits.requests"),
+        ("limits: {retries: -1}", "spec.limits.retries"),
+        ("limits: {pendingRequests: -3}", "spec.limits.pendingRequests"),
+        ("limits: {connections: 1, pendingTimeout: soon}", "spec.limits.pendingTimeout"),
+        ("limits: {pendingTimeout: 0s}", "spec.limits.pendingTimeout"),
+        ("limits: {conections: 1}", "spec.limits.conections"),
+        (
+            "outlierDetection: {failurePercentage: {threshold: 0}}",
+            "spec.outlierDetection.failurePercentage.threshold",
+        ),
+        (
+            "outlierDetection: {failurePercentage: {minimumRequests: 0}}",
+            "spec.outlierDetection.failurePercentage.minimumRequests",
+        ),
+        (
+            "outlierDetection: {failurePercentage: {window: 0s}}",
+            "spec.outlierDetection.failurePercentage.window",
         ),
         ("retries: {attempts: 11}", "spec.retries.attempts"),
         ("retries: {conditions: [sometimes]}", "spec.retries.conditions[0]"),

@@ -4,12 +4,16 @@ use weft_proto::envoy::core::transport_socket::ConfigType;
 use weft_proto::envoy::matcher::string_matcher::MatchPattern;
 use weft_proto::envoy::tls::UpstreamTlsContext;
 use weft_proto::envoy::tls::common_tls_context::ValidationContextType;
+use weft_proto::google::value;
 
 use super::super::fixture::{BUNDLE, key, shop, workload};
 use super::super::tests::decoded;
 use super::super::translate;
+use super::super::value::uint32;
 use super::*;
-use crate::model::{Mesh, RetryPolicy, TrafficPolicy};
+use crate::model::{
+    self, FailurePercentage, Limits, Mesh, RetryBudget, RetryPolicy, TrafficPolicy,
+};
 
 fn cluster_of(mesh: &Mesh, name: &str) -> Cluster {
     decoded(&translate(mesh, BUNDLE), ResourceType::Cluster, name)
@@ -82,8 +86,68 @@ fn defaults() {
     let budget = thresholds.retry_budget.as_ref().unwrap();
     assert_eq!(budget.budget_percent.unwrap().value, 20.0);
     assert_eq!(budget.min_retry_concurrency, Some(uint32(10)));
+    assert_eq!(thresholds.max_connections, None, "no limit but the proxy's own");
     let eds = cluster.eds_cluster_config.unwrap();
     assert_eq!(eds.service_name, "product.shop:8080");
+}
+
+#[test]
+fn limits_are_envoys_thresholds_and_what_it_lacks_is_metadata() {
+    let limits = Limits {
+        connections: Some(4),
+        pending_requests: Some(0),
+        requests: Some(3),
+        retries: Some(2),
+        pending_timeout: Some(Duration::from_millis(20)),
+    };
+    let cluster = under(TrafficPolicy { limits, ..Default::default() });
+    let thresholds = &cluster.circuit_breakers.unwrap().thresholds[0];
+    assert_eq!(thresholds.max_connections, Some(uint32(4)));
+    assert_eq!(thresholds.max_pending_requests, Some(uint32(1)), "0 would serve nobody");
+    assert_eq!(thresholds.max_requests, Some(uint32(3)));
+    assert_eq!(thresholds.max_retries, Some(uint32(2)));
+    let metadata = cluster.metadata.unwrap();
+    let queue = &metadata.filter_metadata["weft.limits"].fields;
+    let number = |field: &str| queue[field].kind.clone();
+    assert_eq!(number("pending_requests"), Some(value::Kind::NumberValue(0.0)));
+    assert_eq!(number("pending_timeout_ms"), Some(value::Kind::NumberValue(20.0)));
+    assert!(metadata.filter_metadata.contains_key("weft.source"));
+}
+
+#[test]
+fn every_kind_of_ejection_has_its_switch() {
+    let outliers = |detection| {
+        let policy =
+            TrafficPolicy { outlier_detection: Some(detection), ..TrafficPolicy::default() };
+        under(policy).outlier_detection.unwrap()
+    };
+    let off = outliers(model::OutlierDetection { consecutive_failures: 0, ..Default::default() });
+    for switch in [
+        off.enforcing_consecutive_5xx,
+        off.enforcing_consecutive_gateway_failure,
+        off.enforcing_consecutive_local_origin_failure,
+        off.enforcing_failure_percentage,
+        off.enforcing_success_rate,
+        off.enforcing_local_origin_success_rate,
+    ] {
+        assert_eq!(switch, Some(uint32(0)));
+    }
+    assert!(!off.split_external_local_origin_errors);
+    let window = Duration::from_secs(3);
+    let on = outliers(model::OutlierDetection {
+        consecutive_gateway_failures: 2,
+        consecutive_local_failures: 3,
+        failure_percentage: Some(FailurePercentage { window, ..Default::default() }),
+        ..Default::default()
+    });
+    assert_eq!(on.consecutive_gateway_failure, Some(uint32(2)));
+    assert_eq!(on.enforcing_consecutive_gateway_failure, Some(uint32(100)));
+    assert_eq!(on.consecutive_local_origin_failure, Some(uint32(3)));
+    assert!(on.split_external_local_origin_errors);
+    assert_eq!(on.failure_percentage_threshold, Some(uint32(50)));
+    assert_eq!(on.failure_percentage_request_volume, Some(uint32(20)));
+    assert_eq!(on.interval, Some(duration(window)));
+    assert_eq!(on.max_ejection_time_jitter, Some(duration(Duration::from_secs(3))));
 }
 
 #[test]
@@ -95,6 +159,7 @@ fn a_policy_sets_them() {
             consecutive_failures: 0,
             base_ejection: Duration::ZERO,
             max_ejected_percent: 200,
+            ..Default::default()
         }),
         retries: Some(RetryPolicy {
             attempts: 1,

@@ -126,6 +126,20 @@ pub(super) fn reading(what: &Description, value: u64) -> MetricFamily {
     single(what, metric)
 }
 
+/// A family of counters or gauges with labels.
+pub(super) fn series(what: &Description, rows: &[(Vec<String>, u64)]) -> MetricFamily {
+    let metric = |(values, value): &(Vec<String>, u64)| {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        match what.kind {
+            Kind::Counter => counter(labels(what, &values), *value),
+            Kind::Gauge | Kind::Histogram => gauge(labels(what, &values), *value),
+        }
+    };
+    let mut family = family(what);
+    family.set_metric(rows.iter().map(metric).collect());
+    family
+}
+
 /// A family of one series without labels, in seconds.
 pub(super) fn reading_micros(what: &Description, micros: u64) -> MetricFamily {
     let mut counter = Counter::default();

@@ -67,6 +67,10 @@ metrics! {
         "1 from the moment that draining begins.";
     IDENTITY_NOT_AFTER = "weft_identity_not_after_seconds", Gauge, [],
         "End of the certificate's validity, seconds since the Unix epoch; 0 without a certificate.";
+    CIRCUIT = "weft_outlier_circuit", Gauge, ["backend", "workload", "endpoint"],
+        "Outlier detection of an endpoint: 0 closed (in use), 1 half-open (one trial decides), 2 open (ejected). Only of Service ports with outlier detection, at most 2000 series.";
+    EJECTIONS = "weft_outlier_ejections_total", Counter, ["backend", "reason"],
+        "Ejections of endpoints; reason is consecutive_failures, consecutive_gateway_failures, consecutive_local_failures, failure_percentage, or trial.";
     ERRORS = "weft_request_errors_total", Counter,
         ["direction", "peer", "route", "backend", "error"],
         "Requests and opaque connections that the proxy failed itself, by error token.";

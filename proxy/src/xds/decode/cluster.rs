@@ -1,15 +1,16 @@
 //! Cluster → [`ClusterSpec`].
 
+mod limits;
 mod outlier;
 mod policy;
 
 use std::mem::take;
 use std::time::Duration;
 
+use weft_proto::envoy::cluster::Cluster;
 use weft_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
 };
-use weft_proto::envoy::cluster::{CircuitBreakers, Cluster, circuit_breakers::Thresholds};
 use weft_proto::envoy::http_options::{
     HttpProtocolOptions, http_protocol_options::UpstreamProtocolOptions,
 };
@@ -19,12 +20,10 @@ use weft_proto::origin::Origin;
 use super::reject::{At, Reject, each, nothing_else};
 use super::tls;
 use super::value::{ads, duration, origin, required, unpack};
-use crate::model::{BudgetSpec, ClusterSpec};
+use crate::model::ClusterSpec;
 
 /// Envoy's own default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What bounds retries where nobody says: 20 %, and 10 a second so that quiet clients may retry too.
-const BUDGET: BudgetSpec = BudgetSpec { percent: 20, min_per_second: 10 };
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// Decodes one cluster; its endpoints have its own name.
@@ -46,12 +45,14 @@ pub(super) fn cluster(mut cluster: Cluster) -> Result<ClusterSpec, Reject> {
     }
     let balancer = policy::balancer(&mut cluster)?;
     let outlier = outlier::detection(cluster.outlier_detection.take()).at("outlier_detection")?;
-    let budget = budget(cluster.circuit_breakers.take()).at("circuit_breakers")?;
+    let (mut limits, budget) =
+        limits::breakers(cluster.circuit_breakers.take()).at("circuit_breakers")?;
+    limits::queue(metadata.as_ref(), &mut limits).at("metadata")?;
     http_options(take(&mut cluster.typed_extension_protocol_options))
         .at("typed_extension_protocol_options")?;
     each("transport_socket_matches", take(&mut cluster.transport_socket_matches), socket)?;
     nothing_else(&cluster)?;
-    Ok(ClusterSpec { name, origin, connect_timeout, balancer, outlier, budget })
+    Ok(ClusterSpec { name, origin, connect_timeout, balancer, limits, outlier, budget })
 }
 
 fn eds(cluster: &str, config: Option<EdsClusterConfig>) -> Result<(), Reject> {
@@ -62,34 +63,6 @@ fn eds(cluster: &str, config: Option<EdsClusterConfig>) -> Result<(), Reject> {
         return Err(Reject::new("service_name", "must be the cluster's own name"));
     }
     nothing_else(&config)
-}
-
-fn budget(breakers: Option<CircuitBreakers>) -> Result<BudgetSpec, Reject> {
-    let Some(mut breakers) = breakers else { return Ok(BUDGET) };
-    let mut lists = take(&mut breakers.thresholds);
-    nothing_else(&breakers)?;
-    let Some(thresholds) = lists.pop() else { return Ok(BUDGET) };
-    if !lists.is_empty() {
-        return Err(Reject::new("thresholds[1]", "only one priority is supported"));
-    }
-    retry_budget(thresholds).at("thresholds[0]")
-}
-
-fn retry_budget(mut thresholds: Thresholds) -> Result<BudgetSpec, Reject> {
-    let budget = thresholds.retry_budget.take();
-    nothing_else(&thresholds)?;
-    let Some(mut budget) = budget else { return Ok(BUDGET) };
-    let percent = budget.budget_percent.take().map_or(f64::from(BUDGET.percent), |p| p.value);
-    let minimum = budget.min_retry_concurrency.take();
-    nothing_else(&budget).at("retry_budget")?;
-    if !(0.0..=100.0).contains(&percent) || percent.fract() != 0.0 {
-        let reason = format!("{percent} is not a whole number from 0 to 100");
-        return Err(Reject::new("retry_budget.budget_percent", reason));
-    }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
-    let percent = percent as u32;
-    let min_per_second = minimum.map_or(BUDGET.min_per_second, |minimum| minimum.value);
-    Ok(BudgetSpec { percent, min_per_second })
 }
 
 /// HTTP/1.1 stays HTTP/1.1 and HTTP/2 stays HTTP/2: the only thing this proxy does, so no other wish is taken.

@@ -9,10 +9,11 @@ use weft_proto::envoy::lb::least_request::v3::LeastRequest;
 use weft_proto::envoy::lb::random::v3::Random;
 use weft_proto::envoy::lb::round_robin::v3::RoundRobin;
 use weft_proto::envoy::types::Percent;
-use weft_proto::google::{Any, BoolValue};
+use weft_proto::google::{Any, BoolValue, Struct, Value, value};
+use weft_proto::names::metadata as keys;
 
 use super::{change, refusal};
-use crate::model::{Balancer, BudgetSpec, ClusterSpec, OutlierSpec};
+use crate::model::{Balancer, BudgetSpec, ClusterSpec, FailurePercentage, LimitsSpec, OutlierSpec};
 use crate::xds::fixture::{
     any, cluster, downstream, fields, number, origin, peak_ewma, policy, seconds, socket, upstream,
 };
@@ -46,10 +47,12 @@ fn a_whole_cluster() {
             decay: Duration::from_secs(5),
             default_rtt: DEFAULT_RTT,
         }),
+        limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 5,
             base_ejection: Duration::from_secs(10),
             max_ejected_percent: 50,
+            ..OutlierSpec::default()
         },
         budget: BudgetSpec { percent: 30, min_per_second: 4 },
     };
@@ -118,9 +121,77 @@ fn ejection_can_be_switched_off() {
 }
 
 #[test]
+fn limits_are_thresholds_and_metadata() {
+    let mut message = cluster("a");
+    let thresholds = &mut message.circuit_breakers.as_mut().unwrap().thresholds[0];
+    thresholds.max_connections = number(4);
+    thresholds.max_pending_requests = number(1);
+    thresholds.max_requests = number(3);
+    thresholds.max_retries = number(2);
+    let limits = LimitsSpec {
+        connections: Some(4),
+        pending: 1,
+        pending_timeout: Duration::from_millis(50),
+        requests: Some(3),
+        retries: Some(2),
+    };
+    assert_eq!(found(&message).limits, limits);
+    let with = |value: f64| {
+        let number = Value { kind: Some(value::Kind::NumberValue(value)) };
+        let names = ["pending_requests", "pending_timeout_ms"];
+        let queue = names.map(|name| (name.to_owned(), number.clone())).into();
+        let mut message = message.clone();
+        let metadata = message.metadata.as_mut().unwrap();
+        metadata.filter_metadata.insert(keys::LIMITS.to_owned(), Struct { fields: queue });
+        message
+    };
+    let timeout = Duration::from_millis(7);
+    assert_eq!(
+        found(&with(7.0)).limits,
+        LimitsSpec { pending: 7, pending_timeout: timeout, ..limits }
+    );
+    assert_eq!(
+        refusal(Kind::Cluster, "a", &with(0.5)),
+        "metadata.weft.limits.pending_requests: must be a whole number"
+    );
+}
+
+#[test]
+fn every_kind_of_ejection_that_envoy_has_is_read() {
+    let mut message = cluster("a");
+    let outlier = message.outlier_detection.as_mut().unwrap();
+    outlier.consecutive_gateway_failure = number(2);
+    outlier.enforcing_consecutive_gateway_failure = number(100);
+    outlier.consecutive_local_origin_failure = number(3);
+    outlier.interval = seconds(4);
+    outlier.max_ejection_time = seconds(60);
+    outlier.max_ejection_time_jitter = seconds(1);
+    outlier.failure_percentage_threshold = number(30);
+    outlier.failure_percentage_request_volume = number(6);
+    outlier.enforcing_failure_percentage = number(100);
+    let expected = OutlierSpec {
+        consecutive_failures: 5,
+        consecutive_gateway: 2,
+        consecutive_local: None,
+        failure_percentage: Some(FailurePercentage {
+            threshold: 30,
+            minimum: 6,
+            window: Duration::from_secs(4),
+        }),
+        base_ejection: Duration::from_secs(10),
+        max_ejection: Duration::from_secs(60),
+        jitter: Duration::from_secs(1),
+        max_ejected_percent: 50,
+    };
+    assert_eq!(found(&message).outlier, expected);
+    message.outlier_detection.as_mut().unwrap().split_external_local_origin_errors = true;
+    assert_eq!(found(&message).outlier, OutlierSpec { consecutive_local: Some(3), ..expected });
+}
+
+#[test]
 fn what_is_not_honoured_is_named() {
     let breaker = |m: &mut Cluster| m.circuit_breakers.clone().unwrap().thresholds[0];
-    let cases: [(&str, String); 11] = [
+    let cases: [(&str, String); 12] = [
         (
             "type: only EDS is supported",
             refused(|m| m.cluster_discovery_type = Some(ClusterDiscoveryType::Type(0))),
@@ -140,9 +211,15 @@ fn what_is_not_honoured_is_named() {
             refused(|m| m.health_checks.push(HealthCheck::default())),
         ),
         (
-            "circuit_breakers.thresholds[0].max_connections: not supported by weft-proxy",
+            "circuit_breakers.thresholds[0].max_connections: 0 is not supported by weft-proxy",
             refused(|m| {
-                m.circuit_breakers.as_mut().unwrap().thresholds[0].max_connections = number(9)
+                m.circuit_breakers.as_mut().unwrap().thresholds[0].max_connections = number(0)
+            }),
+        ),
+        (
+            "circuit_breakers.thresholds[0].max_connection_pools: not supported by weft-proxy",
+            refused(|m| {
+                m.circuit_breakers.as_mut().unwrap().thresholds[0].max_connection_pools = number(9)
             }),
         ),
         (

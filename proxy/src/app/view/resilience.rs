@@ -1,0 +1,90 @@
+//! Limits and circuits, for `weft proxy-config` and for Prometheus. Read at a look or a scrape, on the control
+//! thread.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::cluster::{Circuit, Cluster, Endpoint};
+use crate::state::State;
+use crate::telemetry::metrics::{CIRCUIT, EJECTIONS, Metrics};
+
+/// Bound: series of circuits in one scrape.
+const MAX_CIRCUITS: usize = 2000;
+
+/// How an endpoint stands with outlier detection.
+pub(super) struct Standing {
+    pub(super) health: &'static str,
+    pub(super) state: &'static str,
+    pub(super) seconds_left: Option<f64>,
+}
+
+pub(super) fn circuit(endpoint: &Endpoint, now: Instant) -> Standing {
+    let circuit = endpoint.outlier.circuit(now);
+    let (health, seconds_left) = match circuit {
+        Circuit::Closed => ("healthy", None),
+        Circuit::HalfOpen => ("ejected", Some(0.0)),
+        Circuit::Open(left) => ("ejected", Some(left.as_secs_f64().ceil())),
+    };
+    Standing { health, state: circuit.as_str(), seconds_left }
+}
+
+/// What is limited, with what is under way of it: `requests=3/1024`; null if nothing is.
+pub(super) fn limits(cluster: &Cluster) -> Value {
+    let spec = &cluster.spec.limits;
+    let [requests, pending, retries] = cluster.limits.in_use();
+    let mut limits = serde_json::Map::new();
+    let mut limit = |name: &str, used: u32, most: Option<u32>| {
+        if let Some(most) = most {
+            limits.insert(name.to_owned(), format!("{used}/{most}").into());
+        }
+    };
+    limit("requests", requests, spec.requests);
+    limit("connections", cluster.connections(), spec.connections);
+    limit("pending", pending, spec.connections.map(|_| spec.pending));
+    limit("retries", retries, spec.retries);
+    if limits.is_empty() { Value::Null } else { limits.into() }
+}
+
+/// Has the circuits and ejections read at each scrape.
+pub(in crate::app) fn watch(state: &Arc<State>, metrics: &Metrics) {
+    // Weak: the state has the metrics, which must not have the state.
+    let weak = Arc::downgrade(state);
+    metrics.watch_series(CIRCUIT, move || weak.upgrade().map_or_else(Vec::new, |s| circuits(&s)));
+    let weak = Arc::downgrade(state);
+    metrics
+        .watch_series(EJECTIONS, move || weak.upgrade().map_or_else(Vec::new, |s| ejections(&s)));
+}
+
+fn circuits(state: &State) -> Vec<(Vec<String>, u64)> {
+    let now = Instant::now();
+    let mut rows = Vec::new();
+    for (name, cluster) in state.clusters() {
+        if !cluster.spec.outlier.is_on() {
+            continue;
+        }
+        for endpoint in &cluster.endpoints {
+            if rows.len() == MAX_CIRCUITS {
+                return rows;
+            }
+            let value = match endpoint.outlier.circuit(now) {
+                Circuit::Closed => 0,
+                Circuit::HalfOpen => 1,
+                Circuit::Open(_) => 2,
+            };
+            let address = endpoint.spec.address.to_string();
+            rows.push((vec![name.clone(), endpoint.spec.workload.clone(), address], value));
+        }
+    }
+    rows
+}
+
+fn ejections(state: &State) -> Vec<(Vec<String>, u64)> {
+    let mut rows = Vec::new();
+    for (name, cluster) in state.clusters() {
+        let counted = cluster.shared.ejections().filter(|(_, count)| *count > 0);
+        rows.extend(counted.map(|(why, count)| (vec![name.clone(), why.as_str().into()], count)));
+    }
+    rows
+}
