@@ -8,6 +8,7 @@ mod harness;
 mod balancing;
 mod cli;
 mod config_errors;
+mod consumer_routes;
 mod demo;
 mod drain;
 mod endpoints;

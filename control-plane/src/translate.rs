@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! Service port ─► listeners (outbound) ─► routes ─► clusters ─► endpoints     all named product.shop:8080
+//!                  (routes: one more of that name for each namespace with consumer routes)
 //! workload     ─► inbound (listener, seen by its own proxy only; cluster of the application)
 //! trust bundle ─► secrets
 //! ```
@@ -31,6 +32,7 @@ mod value;
 
 use std::collections::BTreeSet;
 
+pub(crate) use resource::variant_slot;
 pub use resource::{Reference, Resource, ResourceType, Version, Visibility};
 pub use set::{Dangling, Node, ResourceSet};
 use weft_proto::names;
@@ -48,7 +50,7 @@ pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
         set.insert(clusters::cluster(&port, trust_domain));
         set.insert(endpoints::assignment(&port, trust_domain));
         set.insert(listeners::outbound(&port, &mesh.config));
-        if let Some(routes) = routes::configuration(&port, mesh) {
+        for routes in routes::configurations(&port, mesh) {
             set.insert(routes);
         }
     }

@@ -43,6 +43,8 @@ spec:
 pub(crate) struct Workload<'a> {
     /// Its name.
     pub(crate) name: &'a str,
+    /// Its namespace.
+    pub(crate) namespace: &'a str,
     /// Label `app`, by which Services select.
     pub(crate) app: &'a str,
     /// Label `version`.
@@ -58,12 +60,12 @@ pub(crate) struct Workload<'a> {
 impl Workload<'_> {
     /// As a user would write it.
     pub(crate) fn to_yaml(self) -> String {
-        let Self { name, app, version, account, address, protocol } = self;
+        let Self { name, namespace, app, version, account, address, protocol } = self;
         format!(
             "\
 apiVersion: weft.dev/v1alpha1
 kind: MeshWorkload
-metadata: {{name: {name}, namespace: {NAMESPACE}, labels: {{app: {app}, version: {version}}}}}
+metadata: {{name: {name}, namespace: {namespace}, labels: {{app: {app}, version: {version}}}}}
 spec:
   address: {address}
   serviceAccount: {account}

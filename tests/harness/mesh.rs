@@ -160,7 +160,9 @@ impl Mesh {
         let name = manifests::workload_name(account, version);
         let address = self.network.host(self.host(&name));
         let protocol = "http";
-        let workload = Workload { name: &name, app, version, account, address, protocol };
+        let namespace = NAMESPACE;
+        let workload =
+            Workload { name: &name, namespace, app, version, account, address, protocol };
         self.write(&format!("workload-{name}.yaml"), &workload.to_yaml());
     }
 
@@ -172,7 +174,7 @@ impl Mesh {
 
     /// Starts the sidecar of a workload with a new join token.
     pub(crate) async fn start_sidecar(&self, name: &str, serves: bool) -> Result<Arc<Sidecar>> {
-        let bootstrap = self.control_plane.join(&format!("{name}.{NAMESPACE}")).await?;
+        let bootstrap = self.control_plane.join(&self.key(name)).await?;
         self.start_sidecar_with(name, serves, bootstrap)
     }
 
@@ -183,7 +185,7 @@ impl Mesh {
         serves: bool,
         bootstrap: Value,
     ) -> Result<Arc<Sidecar>> {
-        let workload = format!("{name}.{NAMESPACE}");
+        let workload = self.key(name);
         let host = self.host(name);
         let directory = self.directory.path();
         let inbound = (self.workload_address(name), self.app_address(name));
@@ -213,6 +215,11 @@ impl Mesh {
             .zip(ports)
             .map(|(service, port)| (service, self.network.at(host, port)))
             .collect()
+    }
+
+    /// `product-v1.shop`.
+    fn key(&self, workload: &str) -> String {
+        format!("{workload}.{}", self.settings.namespace(workload))
     }
 
     /// The host of a workload; a new one if it has none yet.

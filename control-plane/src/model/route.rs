@@ -14,6 +14,9 @@ pub enum RouteKind {
 }
 
 /// One route that is attached to at least one port of a Service.
+///
+/// In the namespace of the Service it is a producer's and counts for every caller. In another it is a consumer's:
+/// it counts for callers of its own namespace only, and there instead of all of the producer's (GEP-1294).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Its kind.

@@ -111,14 +111,6 @@ fn parents(refs: &[ParentRef], own: &str, problems: &mut Problems) -> Vec<Parent
             continue;
         }
         let namespace = namespace_or_default(parent.namespace.as_deref().or(Some(own)));
-        if namespace != own {
-            problems.unsupported(
-                format!("{field}.namespace"),
-                format!(
-                    "a route in namespace {own} cannot be attached to a Service in {namespace}"
-                ),
-            );
-        }
         let port_field = format!("{field}.port");
         parents.push(Parent {
             index,

@@ -2,7 +2,7 @@
 //! endpoints behind it. References are looked up once here, by index, so that a translation costs what it
 //! makes and not services times workloads.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use weft_proto::names;
@@ -22,8 +22,10 @@ pub(super) struct Port<'a> {
     pub(super) address: IpAddr,
     /// Endpoints in key order.
     pub(super) endpoints: Vec<Endpoint<'a>>,
-    /// HTTPRoutes attached to the port, in the order of [`Mesh::routes`].
+    /// Routes of the Service's own namespace, in the order of [`Mesh::routes`].
     pub(super) routes: Vec<&'a Route>,
+    /// Routes of other namespaces, by namespace: they count for callers of theirs, and there alone.
+    pub(super) consumer_routes: BTreeMap<&'a str, Vec<&'a Route>>,
     /// The policy in force.
     pub(super) policy: Option<&'a TrafficPolicy>,
 }
@@ -48,11 +50,12 @@ impl Port<'_> {
 /// Every port of every Service, by Service key, then in the order written.
 pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
     let labels = LabelIndex::new(mesh);
-    let mut routes: HashMap<(&Key, u16), Vec<&Route>> = HashMap::new();
+    let mut routes: HashMap<(&Key, u16), BTreeMap<&str, Vec<&Route>>> = HashMap::new();
     for route in &mesh.routes {
         let parents: BTreeSet<_> = route.parents.iter().map(|(key, port)| (key, *port)).collect();
         for parent in parents {
-            routes.entry(parent).or_default().push(route);
+            let group = routes.entry(parent).or_default();
+            group.entry(route.key.namespace.as_str()).or_default().push(route);
         }
     }
     let mut addresses = Addresses::new(mesh);
@@ -60,14 +63,19 @@ pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
     for service in mesh.services.values() {
         let workloads = labels.selected_by(service);
         let address = service.cluster_ip.unwrap_or_else(|| addresses.invent(&service.key));
-        ports.extend(service.ports.iter().map(|port| Port {
-            name: names::service_port(&service.key.name, &service.key.namespace, port.port),
-            service,
-            port,
-            address,
-            endpoints: resolve(port, &workloads),
-            routes: routes.remove(&(&service.key, port.port)).unwrap_or_default(),
-            policy: mesh.traffic_policy(&service.key, port.port),
+        ports.extend(service.ports.iter().map(|port| {
+            let mut attached = routes.remove(&(&service.key, port.port)).unwrap_or_default();
+            let namespace = service.key.namespace.as_str();
+            Port {
+                name: names::service_port(&service.key.name, namespace, port.port),
+                service,
+                port,
+                address,
+                endpoints: resolve(port, &workloads),
+                routes: attached.remove(namespace).unwrap_or_default(),
+                consumer_routes: attached,
+                policy: mesh.traffic_policy(&service.key, port.port),
+            }
         }));
     }
     ports

@@ -2,6 +2,7 @@
 //!
 //! Made by the builders of [`super`], kept by `xds::Cache`, sent by `xds` without another copy.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,13 +85,17 @@ impl fmt::Display for Version {
     }
 }
 
-/// Who may see a resource. It follows from the name and never changes while the name exists.
+/// Who may see a resource. Of several with one name each proxy sees exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visibility {
     /// Every proxy of the mesh.
     All,
     /// The proxy of one workload.
     Workload(Key),
+    /// The proxies of one namespace, instead of the resource that the others see under the same name.
+    Namespace(String),
+    /// Every proxy but those of these namespaces, which have variants of their own.
+    Except(BTreeSet<String>),
 }
 
 impl Visibility {
@@ -100,8 +105,25 @@ impl Visibility {
         match self {
             Self::All => true,
             Self::Workload(owner) => owner == workload,
+            Self::Namespace(namespace) => *namespace == workload.namespace,
+            Self::Except(namespaces) => !namespaces.contains(&workload.namespace),
         }
     }
+
+    /// May anybody see it who might not under `before`?
+    pub(crate) fn is_wider_than(&self, before: &Self) -> bool {
+        let Self::Except(hidden) = before else { return false };
+        match self {
+            Self::Except(still) => !hidden.is_subset(still),
+            Self::All | Self::Workload(_) | Self::Namespace(_) => true,
+        }
+    }
+}
+
+/// What tells apart resources of one kind: the name, for the variant of a namespace with the namespace. Names hold
+/// no `@`.
+pub(crate) fn variant_slot(name: &str, namespace: &str) -> String {
+    format!("{name}@{namespace}")
 }
 
 /// A name that a resource mentions and that must be in the same set.
@@ -117,8 +139,10 @@ pub struct Reference {
 pub struct Resource {
     /// Kind.
     pub kind: ResourceType,
-    /// Name, unique within its kind.
+    /// Name, unique within what one proxy sees of its kind.
     pub name: Arc<str>,
+    /// Unique within its kind: the name, unless it is a variant (see [`variant_slot`]).
+    pub(crate) slot: Arc<str>,
     /// Hash of the content.
     pub version: Version,
     /// Who may see it.
@@ -163,9 +187,11 @@ impl Resource {
         entry.put_slice(body);
 
         let body = entry.len() - body.len()..entry.len();
+        let name: Arc<str> = name.into();
         Self {
             kind,
-            name: name.into(),
+            slot: name.clone(),
+            name,
             version,
             visibility: Visibility::All,
             references: Vec::new(),
@@ -184,6 +210,23 @@ impl Resource {
     #[must_use]
     pub fn only_for(self, workload: &Key) -> Self {
         Self { visibility: Visibility::Workload(workload.clone()), ..self }
+    }
+
+    /// Seen by the proxies of this namespace only, in place of the resource that has the name elsewhere.
+    #[must_use]
+    pub fn only_in(self, namespace: &str) -> Self {
+        let slot = variant_slot(&self.name, namespace).into();
+        Self { slot, visibility: Visibility::Namespace(namespace.to_owned()), ..self }
+    }
+
+    /// Not seen by the proxies of these namespaces.
+    #[must_use]
+    pub fn except_in<'a>(self, namespaces: impl Iterator<Item = &'a &'a str>) -> Self {
+        let namespaces: BTreeSet<_> = namespaces.map(|&namespace| namespace.to_owned()).collect();
+        if namespaces.is_empty() {
+            return self;
+        }
+        Self { visibility: Visibility::Except(namespaces), ..self }
     }
 
     /// The encoded message: what stands in `Any.value`.

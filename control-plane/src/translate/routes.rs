@@ -1,4 +1,5 @@
-//! RouteConfigurations: one for each port of a Service that may carry HTTP, named like it.
+//! RouteConfigurations: one for each port of a Service that may carry HTTP, named like it, and under the same name
+//! another one for each namespace that has routes of its own for that port, seen there only.
 
 use std::time::Duration;
 
@@ -18,19 +19,28 @@ use super::ports::Port;
 use super::precedence::{self, ANY_HOST, Candidate};
 use super::value::{duration, source};
 use super::{Reference, Resource, ResourceType, encode::encode};
-use crate::model::{AppProtocol, Mesh, PathMatch, RouteMatch, ValueMatch};
+use crate::model::{AppProtocol, Mesh, PathMatch, Route, RouteMatch, ValueMatch};
 
-/// The RouteConfiguration of one Service port; `None` of one that carries opaque bytes.
-pub(super) fn configuration(port: &Port<'_>, mesh: &Mesh) -> Option<Resource> {
+/// The RouteConfigurations of one Service port; none of one that carries opaque bytes.
+pub(super) fn configurations(port: &Port<'_>, mesh: &Mesh) -> Vec<Resource> {
     if port.port.protocol == AppProtocol::Tcp {
-        return None;
+        return Vec::new();
     }
+    let consumers = &port.consumer_routes;
+    let everybody = configuration(port, &port.routes, mesh).except_in(consumers.keys());
+    let variants = consumers
+        .iter()
+        .map(|(namespace, routes)| configuration(port, routes, mesh).only_in(namespace));
+    [everybody].into_iter().chain(variants).collect()
+}
+
+fn configuration(port: &Port<'_>, attached: &[&Route], mesh: &Mesh) -> Resource {
     let mut references = Vec::new();
-    let virtual_hosts = if port.routes.is_empty() {
+    let virtual_hosts = if attached.is_empty() {
         references.push(port.name.clone());
         vec![virtual_host(ANY_HOST, vec![straight(port)])]
     } else {
-        let domains = precedence::by_domain(&port.routes);
+        let domains = precedence::by_domain(attached);
         let hosts = domains.into_iter().map(|(domain, candidates)| {
             let routes = candidates.iter().map(|candidate| {
                 let answer = action::answer(candidate, port, mesh);
@@ -55,7 +65,7 @@ pub(super) fn configuration(port: &Port<'_>, mesh: &Mesh) -> Option<Resource> {
         ignore_port_in_host_matching: true,
         ..Default::default()
     };
-    Some(encode(&port.name, configuration).needing(references))
+    encode(&port.name, configuration).needing(references)
 }
 
 /// Inline routes of an inbound port: everything to the application, for as long as it takes.

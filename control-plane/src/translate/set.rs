@@ -44,9 +44,9 @@ impl fmt::Display for Dangling {
 }
 
 impl ResourceSet {
-    /// Adds a resource; one of the same kind and name is replaced.
+    /// Adds a resource; one of the same kind and name, for the same proxies, is replaced.
     pub fn insert(&mut self, resource: Resource) {
-        self.resources[resource.kind as usize].insert(resource.name.clone(), Arc::new(resource));
+        self.resources[resource.kind as usize].insert(resource.slot.clone(), Arc::new(resource));
     }
 
     /// Adds a node under its `Node.id`.
@@ -54,18 +54,18 @@ impl ResourceSet {
         self.nodes.insert(id, node);
     }
 
-    /// One resource.
+    /// One resource, as it is seen where there is no variant of it.
     #[must_use]
     pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
         self.resources[kind as usize].get(name)
     }
 
-    /// The resources of one kind, by name.
+    /// The resources of one kind, by name, each before its variants.
     pub fn all(&self, kind: ResourceType) -> impl Iterator<Item = &Arc<Resource>> {
         self.resources[kind as usize].values()
     }
 
-    /// The resources of one kind with their names.
+    /// The resources of one kind by what tells them apart.
     pub(crate) fn of(&self, kind: ResourceType) -> &BTreeMap<Arc<str>, Arc<Resource>> {
         &self.resources[kind as usize]
     }

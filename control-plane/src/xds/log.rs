@@ -1,26 +1,31 @@
 //! The change log of one kind of resource: a stream that knows how far it has read finds what changed since
 //! in O(changes), however many resources there are.
 //!
-//! Every name stands in the log once, at its latest change, so the log never outgrows the resources plus a
-//! bounded number of removals. A pure value; [`super::Cache`] keeps one for each kind behind a lock.
+//! Every resource stands in the log once, at its latest change, so the log never outgrows the resources plus a
+//! bounded number of removals. A name may have variants for some namespaces, which are resources of their own; one
+//! that goes leaves its name to the others' again. A pure value; [`super::Cache`] keeps one for each kind behind a
+//! lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use crate::model::Key;
-use crate::translate::{Resource, Visibility};
+use crate::translate::{Resource, Visibility, variant_slot};
 
 /// Bound: removals remembered of one kind, about 100 bytes each. A stream that is further behind is ended;
 /// the proxy reconnects, says what it has, and is told the difference.
 pub(crate) const REMOVALS_KEPT: usize = 16_384;
 
-/// Latest change of every name.
+/// Latest change of every resource.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     live: BTreeMap<u64, Arc<Resource>>,
     gone: BTreeMap<u64, Tombstone>,
+    /// By [`Resource::slot`].
     places: HashMap<Arc<str>, Place>,
+    /// Is any of the resources a variant?
+    has_variants: bool,
     /// Removals up to this one have been forgotten.
     floor: u64,
 }
@@ -30,6 +35,7 @@ pub(crate) struct Log {
 pub(crate) struct Tombstone {
     /// Its name.
     pub(crate) name: Arc<str>,
+    slot: Arc<str>,
     /// Who saw it.
     pub(crate) visibility: Visibility,
 }
@@ -58,26 +64,42 @@ impl Log {
         sequence: &mut u64,
     ) -> Changes {
         let mut changes = Changes::default();
-        let vanished = self.live.iter().filter(|(_, resource)| !next.contains_key(&resource.name));
+        self.has_variants = next.values().any(|resource| resource.slot != resource.name);
+        let vanished = self.live.iter().filter(|(_, resource)| !next.contains_key(&resource.slot));
         for at in vanished.map(|(at, _)| *at).collect::<Vec<_>>() {
             *sequence += 1;
             self.remove(at, *sequence);
             changes.removed += 1;
         }
-        for (name, resource) in next {
-            if self.get(name).is_none_or(|known| known.version != resource.version) {
+        for (slot, resource) in next {
+            let known = self.get(slot);
+            // Whoever comes to see what has not changed must be told; others are told once more.
+            let is_news = known.is_none_or(|known| {
+                known.version != resource.version
+                    || resource.visibility.is_wider_than(&known.visibility)
+            });
+            if is_news {
                 *sequence += 1;
                 self.put(resource.clone(), *sequence);
                 changes.changed += 1;
+            } else if known.is_some_and(|known| known.visibility != resource.visibility) {
+                self.hide(resource);
             }
         }
         self.forget(REMOVALS_KEPT);
         changes
     }
 
-    /// The resource of that name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Resource>> {
-        match self.places.get(name)? {
+    /// What the proxy of this workload sees under that name.
+    pub(crate) fn seen_by(&self, viewer: &Key, name: &str) -> Option<&Arc<Resource>> {
+        let variant = || self.get(&variant_slot(name, &viewer.namespace));
+        let found = self.has_variants.then(variant).flatten().or_else(|| self.get(name));
+        found.filter(|resource| resource.visibility.includes(viewer))
+    }
+
+    /// The resource in that slot.
+    pub(crate) fn get(&self, slot: &str) -> Option<&Arc<Resource>> {
+        match self.places.get(slot)? {
             Place::Live(at) => self.live.get(at),
             Place::Gone(_) => None,
         }
@@ -108,7 +130,7 @@ impl Log {
     }
 
     fn put(&mut self, resource: Arc<Resource>, at: u64) {
-        match self.places.insert(resource.name.clone(), Place::Live(at)) {
+        match self.places.insert(resource.slot.clone(), Place::Live(at)) {
             Some(Place::Live(before)) => drop(self.live.remove(&before)),
             Some(Place::Gone(before)) => drop(self.gone.remove(&before)),
             None => {}
@@ -116,17 +138,24 @@ impl Log {
         self.live.insert(at, resource);
     }
 
+    /// The same content for fewer proxies: those that see another resource instead are told of that one.
+    fn hide(&mut self, resource: &Arc<Resource>) {
+        if let Some(Place::Live(at)) = self.places.get(&resource.slot) {
+            self.live.insert(*at, resource.clone());
+        }
+    }
+
     fn remove(&mut self, from: u64, at: u64) {
         let Some(resource) = self.live.remove(&from) else { return };
-        let (name, visibility) = (resource.name.clone(), resource.visibility.clone());
-        self.places.insert(name.clone(), Place::Gone(at));
-        self.gone.insert(at, Tombstone { name, visibility });
+        let (name, slot) = (resource.name.clone(), resource.slot.clone());
+        self.places.insert(slot.clone(), Place::Gone(at));
+        self.gone.insert(at, Tombstone { name, slot, visibility: resource.visibility.clone() });
     }
 
     fn forget(&mut self, keep: usize) {
         while self.gone.len() > keep {
             let Some((at, gone)) = self.gone.pop_first() else { return };
-            self.places.remove(&gone.name);
+            self.places.remove(&gone.slot);
             self.floor = at;
         }
     }

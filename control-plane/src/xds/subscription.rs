@@ -28,7 +28,7 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     fn get(&self, name: &str) -> Option<&'a Arc<Resource>> {
-        self.log.get(name).filter(|resource| resource.visibility.includes(self.viewer))
+        self.log.seen_by(self.viewer, name)
     }
 }
 
@@ -221,8 +221,12 @@ impl Subscription {
                 return Ok(Some(update));
             }
             self.removed_to = at;
+            // Where a variant went the name may still be there, and was told with the additions.
+            if !gone.visibility.includes(view.viewer) || view.get(&gone.name).is_some() {
+                continue;
+            }
             self.refused.remove(&gone.name);
-            if self.wants(&gone.name) && gone.visibility.includes(view.viewer) {
+            if self.wants(&gone.name) {
                 update.remove(gone.name.clone());
             }
         }

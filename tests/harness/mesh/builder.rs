@@ -19,6 +19,8 @@ pub(crate) struct Builder {
     services: Vec<Service>,
     callers: Vec<String>,
     absent: Vec<String>,
+    /// Of workloads that are not where everything is.
+    namespaces: BTreeMap<String, String>,
     calling: Vec<String>,
     files: Vec<(String, String)>,
     mesh_spec: String,
@@ -83,6 +85,17 @@ impl Builder {
     pub(crate) fn caller(mut self, name: &str) -> Self {
         self.callers.push(name.to_owned());
         self
+    }
+
+    /// The same in another namespace than everything else.
+    pub(crate) fn caller_in(mut self, namespace: &str, name: &str) -> Self {
+        self.namespaces.insert(name.to_owned(), namespace.to_owned());
+        self.caller(name)
+    }
+
+    /// Namespace of a workload.
+    pub(super) fn namespace(&self, workload: &str) -> &str {
+        self.namespaces.get(workload).map_or(manifests::NAMESPACE, String::as_str)
     }
 
     /// A workload that the mesh knows, but whose sidecar the test starts, or whose place it takes.
@@ -180,7 +193,9 @@ impl Builder {
         for (name, app, version, protocol) in self.workloads() {
             let host = super::FIRST_HOST + u8::try_from(hosts.len())?;
             let address = network.host(host);
-            let workload = Workload { name: &name, app, version, account: app, address, protocol };
+            let namespace = self.namespace(&name);
+            let workload =
+                Workload { name: &name, namespace, app, version, account: app, address, protocol };
             put(&format!("workload-{name}.yaml"), &workload.to_yaml())?;
             hosts.insert(name, host);
         }

@@ -255,3 +255,22 @@ fn an_unmeshed_workload_need_not_declare_its_ports() {
     ) + &object("Service", "s", "{selector: {app: plain}, ports: [{port: 80}]}");
     assert_eq!(beside_shop(&text).1, Vec::<String>::new());
 }
+
+#[test]
+fn a_route_to_a_service_elsewhere_is_its_namespaces_own_and_conflicts_with_no_producers() {
+    let everything = "[{backendRefs: [{name: web, namespace: shop, port: 80}]}]";
+    let consumer = |name: &str| {
+        route(name, everything)
+            .replace("namespace: shop}\nspec", "namespace: checkout}\nspec")
+            .replace("name: web, port: 80}]", "name: web, namespace: shop, port: 80}]")
+    };
+    let grpc = route("p", everything).replace("HTTPRoute", "GRPCRoute");
+    let (mesh, findings) = beside_shop(&(grpc + &consumer("c")));
+    assert_eq!(findings, Vec::<String>::new());
+    let keys: Vec<_> = mesh.routes.iter().map(|route| route.key.to_string()).collect();
+    assert_eq!(keys, ["checkout/c", "shop/p"]);
+    assert_eq!(mesh.routes[0].parents, [(key("web"), 80)]);
+    // Two of one namespace meet as two of the producer's do.
+    let (_, findings) = beside_shop(&(consumer("c") + &consumer("d")));
+    assert_eq!(findings, ["WEFT0303 spec.rules[0]"]);
+}

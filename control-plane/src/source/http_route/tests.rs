@@ -320,7 +320,7 @@ fn parents_and_hostnames() {
             vec!["WEFT0105 spec.parentRefs[0].port"],
         ),
         (format!("{web}-9}}"), None, vec!["WEFT0104 spec.parentRefs[0].name"]),
-        (format!("{web}, namespace: other}}"), None, vec!["WEFT0206 spec.parentRefs[0].namespace"]),
+        (format!("{web}, namespace: other}}"), None, vec!["WEFT0104 spec.parentRefs[0].name"]),
         ("{kind: Service, name: web}".to_owned(), None, vec!["WEFT0205 spec.parentRefs[0]"]),
         ("{name: gateway}".to_owned(), None, vec!["WEFT0208 spec.parentRefs"]),
         (format!("{{name: gateway}}, {web}, port: 80}}"), Some(1), vec![]),

@@ -7,7 +7,7 @@ use super::super::fixture::{BUNDLE, route, shop};
 use super::super::tests::decoded;
 use super::super::translate;
 use super::*;
-use crate::model::{HeaderMatch, QueryMatch};
+use crate::model::{HeaderMatch, Key, QueryMatch};
 
 fn configuration(mesh: &Mesh, name: &str) -> RouteConfiguration {
     let set = translate(mesh, BUNDLE);
@@ -138,4 +138,42 @@ fn a_method_of_grpc_is_a_path_and_only_grpc_matches() {
         assert!(matched.grpc.is_some());
     }
     assert!(with_match(RouteMatch::default()).grpc.is_none());
+}
+
+#[test]
+fn a_consumers_routes_are_seen_in_its_namespace_only_and_there_alone() {
+    let mut mesh = shop();
+    mesh.routes.push(route("producer", ("product", 8080), &[("web", 80, 1)]));
+    for (namespace, path) in [("checkout", "/c"), ("audit", "/a")] {
+        let mut one = route("consumer", ("product", 8080), &[("product", 8080, 1)]);
+        one.key.namespace = namespace.to_owned();
+        one.rules[0].matches[0].path = PathMatch::Exact(path.to_owned());
+        mesh.routes.push(one);
+    }
+    let set = translate(&mesh, BUNDLE);
+    set.check().unwrap();
+    let seen = |namespace: &str| -> Vec<RouteConfiguration> {
+        let viewer = Key::new(namespace, "somebody");
+        let all = set.all(ResourceType::Route).filter(|one| &*one.name == "product.shop:8080");
+        let visible = all.filter(|one| one.visibility.includes(&viewer));
+        visible.map(|one| prost::Message::decode(one.body()).unwrap()).collect()
+    };
+    let names = |namespace: &str| -> Vec<String> {
+        let [only] = &seen(namespace)[..] else { panic!("one for {namespace}") };
+        assert_eq!(only.name, "product.shop:8080");
+        only.virtual_hosts[0].routes.iter().map(|route| route.name.clone()).collect()
+    };
+    assert_eq!(names("shop"), ["shop/producer#0"]);
+    assert_eq!(names("elsewhere"), ["shop/producer#0"]);
+    assert_eq!(names("checkout"), ["checkout/consumer#0"]);
+    assert_eq!(names("audit"), ["audit/consumer#0"]);
+
+    // Without any of the producer's the others go straight to the Service.
+    mesh.routes.remove(0);
+    let set = translate(&mesh, BUNDLE);
+    let everybody: RouteConfiguration = decoded(&set, ResourceType::Route, "product.shop:8080");
+    assert_eq!(everybody.virtual_hosts[0].routes[0].name, "product.shop:8080");
+    // Where there are none at all, nothing is kept apart.
+    let all = set.all(ResourceType::Route).filter(|one| &*one.name == "web.shop:80");
+    assert_eq!(all.count(), 1);
 }

@@ -71,3 +71,27 @@ fn old_removals_are_forgotten_and_whoever_needs_them_is_told() {
     assert_eq!(removed(&log, before + 1), Some(vec!["b", "c"]));
     assert_eq!((log.gone.len(), log.places.len()), (2, 2));
 }
+
+#[test]
+fn a_variant_hides_the_others_from_its_namespace_without_a_word_to_the_rest() {
+    let base = || Resource::new(ResourceType::Route, "a", Version(1), &[]);
+    let apply = |log: &mut Log, sequence: &mut u64, resources: Vec<Resource>| {
+        let all = resources.into_iter().map(|resource| (resource.slot.clone(), Arc::new(resource)));
+        log.apply(&all.collect(), sequence)
+    };
+    let see = |log: &Log, namespace: &str| {
+        log.seen_by(&Key::new(namespace, "me"), "a").map(|resource| resource.version.0)
+    };
+    let (mut log, mut sequence) = (Log::default(), 0);
+    apply(&mut log, &mut sequence, vec![base()]);
+    let before = sequence;
+    let variant = || Resource::new(ResourceType::Route, "a", Version(2), &[]).only_in("x");
+    let changes = apply(&mut log, &mut sequence, vec![base().except_in(["x"].iter()), variant()]);
+    assert_eq!(changes, Changes { changed: 1, removed: 0 }, "what is shared stays as it is");
+    assert_eq!((see(&log, "x"), see(&log, "y")), (Some(2), Some(1)));
+    assert_eq!(log.changed_since(before).count(), 1);
+    let before = sequence;
+    apply(&mut log, &mut sequence, vec![base()]);
+    assert_eq!((see(&log, "x"), see(&log, "y")), (Some(1), Some(1)));
+    assert_eq!(changed(&log, before), ["a"]);
+}

@@ -190,3 +190,23 @@ fn a_stream_that_is_too_far_behind_is_told_so() {
     it.set(&[]);
     assert!(it.is_behind());
 }
+
+#[test]
+fn what_a_namespace_sees_instead_is_sent_when_it_comes_and_the_others_again_when_it_goes() {
+    let mut it = Script::with(&[("a", 1), ("b", 1)]);
+    it.subscribe(&["a", "b"]).sends("a@1 b@1").acks();
+    it.set(&[("a", 1), ("a@else", 7), ("b", 1)]).sends_nothing();
+    it.set(&[("a", 1), ("a@shop", 5), ("b", 1)]).sends("a@5").acks();
+    it.set(&[("a", 2), ("a@shop", 5), ("b", 1)]).sends_nothing();
+    it.set(&[("a", 2), ("b", 1)]).sends("a@2").acks().sends_nothing();
+    it.set(&[("a", 2), ("a@shop", 6), ("b", 1)]).sends("a@6").acks();
+    it.set(&[("b", 1)]).sends("-a").acks();
+    it.set(&[("a", 2), ("b", 1)]).sends("a@2").acks().sends_nothing();
+}
+
+#[test]
+fn a_reconnect_under_a_variant_is_told_the_difference_to_the_variant() {
+    let mut it = Script::with(&[("a", 1), ("a@shop", 5), ("b", 1)]);
+    it.resumes(&["a", "b"], &[("a", 5), ("b", 1)]).sends_nothing();
+    it.resumes(&["*"], &[("a", 1), ("b", 1)]).sends("a@5");
+}

@@ -9,6 +9,8 @@ use super::script::Script;
 
 /// Names: some exist for all, one for us alone, one for somebody else.
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "mine", "theirs"];
+/// What the server may have: the names, and of two what one namespace sees instead; `shop` is ours.
+const SLOTS: [&str; 9] = ["a", "a@shop", "b", "b@else", "b@shop", "c", "d", "mine", "theirs"];
 /// Versions that the client refuses.
 const BAD: [u64; 1] = [3];
 
@@ -34,14 +36,14 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let names = || proptest::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len());
+    let slots = || proptest::sample::subsequence(SLOTS.to_vec(), 0..=SLOTS.len());
     let wanted = || {
         let all = ["*"].into_iter().chain(NAMES).collect::<Vec<_>>();
         proptest::sample::subsequence(all, 1..3)
     };
     prop_oneof![
-        4 => (names(), proptest::collection::vec(1_u64..4, NAMES.len())).prop_map(|(names, versions)| {
-            Step::Set(names.into_iter().zip(versions).collect())
+        4 => (slots(), proptest::collection::vec(1_u64..4, SLOTS.len())).prop_map(|(slots, versions)| {
+            Step::Set(slots.into_iter().zip(versions).collect())
         }),
         3 => wanted().prop_map(Step::Subscribe),
         2 => wanted().prop_map(Step::Unsubscribe),
@@ -120,6 +122,12 @@ impl Naive {
     }
 }
 
+/// The version that we may see under a name.
+fn visible(resources: &BTreeMap<&'static str, u64>, name: &str) -> Option<u64> {
+    let variant = resources.get(format!("{name}@shop").as_str());
+    variant.or_else(|| resources.get(name)).copied().filter(|_| !name.starts_with("theirs"))
+}
+
 type Response = (Vec<(String, u64)>, Vec<String>);
 
 /// Both ends and what is between them.
@@ -165,8 +173,8 @@ impl Play {
 
     /// A version that went away and comes back may be tried again.
     fn forgive(&mut self) {
-        let now = &self.resources;
-        self.client.refused.retain(|(name, version)| now.get(name.as_str()) == Some(version));
+        let Self { client, resources, .. } = self;
+        client.refused.retain(|(name, version)| visible(resources, name) == Some(*version));
     }
 
     fn send(&mut self) -> bool {
@@ -221,12 +229,11 @@ impl Play {
 
     fn check(&self) {
         for name in NAMES {
-            let there = self.resources.get(name).filter(|_| !name.starts_with("theirs"));
-            let expected = there.filter(|_| self.client.wants(name));
-            let held = self.client.holds.get(name);
+            let expected = visible(&self.resources, name).filter(|_| self.client.wants(name));
+            let held = self.client.holds.get(name).copied();
             match expected {
                 // What it refuses leaves it with whatever it had before.
-                Some(version) if BAD.contains(version) => {}
+                Some(version) if BAD.contains(&version) => {}
                 expected => assert_eq!(held, expected, "{name}"),
             }
         }

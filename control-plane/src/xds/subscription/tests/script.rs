@@ -8,7 +8,8 @@ use crate::model::Key;
 use crate::translate::{Resource, ResourceType, Version};
 use crate::xds::log::Log;
 
-/// Both sides of one subscription. Names that start with `mine` and `theirs` are visible to one workload.
+/// Both sides of one subscription. Names that start with `mine` and `theirs` are visible to one workload; `a@shop` is
+/// what namespace `shop`, which is ours, sees of `a`.
 pub(super) struct Script {
     pub(super) subscription: Subscription,
     pub(super) empty_is_wildcard: bool,
@@ -22,8 +23,10 @@ pub(super) struct Script {
 
 /// A resource as the script writes it.
 pub(super) fn resource(name: &str, version: u64) -> Resource {
+    let (name, namespace) = name.split_once('@').map_or((name, None), |(n, ns)| (n, Some(ns)));
     let resource = Resource::new(ResourceType::Cluster, name, Version(version), &[]);
     match name {
+        _ if namespace.is_some() => resource.only_in(namespace.unwrap_or_default()),
         name if name.starts_with("mine") => resource.only_for(&Key::new("shop", "me")),
         name if name.starts_with("theirs") => resource.only_for(&Key::new("shop", "other")),
         _ => resource,
@@ -48,8 +51,16 @@ impl Script {
 
     /// From now on these are the resources.
     pub(super) fn set(&mut self, resources: &[(&str, u64)]) -> &mut Self {
-        let all = resources.iter().map(|(name, version)| Arc::new(resource(name, *version)));
-        let all: BTreeMap<_, _> = all.map(|resource| (resource.name.clone(), resource)).collect();
+        let variants = |name: &str| -> Vec<&str> {
+            let split = resources.iter().filter_map(|(slot, _)| slot.split_once('@'));
+            split.filter(|(of, _)| *of == name).map(|(_, namespace)| namespace).collect()
+        };
+        let one = |(name, version): &(&str, u64)| match variants(name) {
+            variants if variants.is_empty() => resource(name, *version),
+            variants => resource(name, *version).except_in(variants.iter()),
+        };
+        let all = resources.iter().map(|named| Arc::new(one(named)));
+        let all: BTreeMap<_, _> = all.map(|resource| (resource.slot.clone(), resource)).collect();
         self.log.apply(&all, &mut self.sequence);
         self
     }
