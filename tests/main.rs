@@ -20,6 +20,7 @@ mod invalid_backends;
 mod limits;
 mod mtls;
 mod nack;
+mod on_demand;
 mod outage;
 mod outlier;
 mod retries;

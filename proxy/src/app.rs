@@ -11,6 +11,7 @@
 
 mod admin;
 mod control;
+mod subscriptions;
 mod view;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use weft_proto::names;
 
@@ -26,7 +28,7 @@ use crate::cluster::Endpoint;
 use crate::config::Config;
 use crate::model::EndpointSpec;
 use crate::readiness::Readiness;
-use crate::state::State;
+use crate::state::{State, Target};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{AccessLog, Sink};
@@ -50,6 +52,8 @@ pub struct App {
     readiness: Readiness,
     /// Taken by [`Self::run`].
     stopping: Option<Stopping>,
+    /// Service ports that are used and not subscribed. Taken by [`Self::run`]. Bound: one message a Service port.
+    asked: Option<UnboundedReceiver<String>>,
 }
 
 /// The senders of what everybody watches.
@@ -75,10 +79,16 @@ impl App {
         let bootstrap = Bootstrap::load(&config.bootstrap)?;
         let store = Arc::new(Store::open(&config.state_dir)?);
         let telemetry = Arc::new(telemetry(&config, &bootstrap)?);
-        let upstreams = config.upstream.iter().map(|upstream| upstream.service.clone());
+        let (sender, asked) = unbounded_channel();
+        let target = |name: String| match config.is_on_demand() {
+            true => Target::on_demand(name, sender.clone()),
+            false => Target::new(name),
+        };
+        let upstreams = config.upstream.iter().map(|upstream| target(upstream.service.clone()));
         let metrics = telemetry.metrics.clone();
-        let state = Arc::new(State::new(upstreams, config.workers, metrics));
+        let state = Arc::new(State::with_targets(upstreams, config.workers, metrics));
         view::watch(&state, &telemetry.metrics);
+        view::watch_upstreams(&state, &telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;
         let health = config.health.map(listener::bind).transpose()?;
         let tls = Arc::new(TlsStore::default());
@@ -101,7 +111,8 @@ impl App {
             stop: Stop { accepting: not_accepting, running: not_running },
         };
         let stopping = Some(Stopping { inbound, outbound, accepting, running });
-        Ok(Self { config, bootstrap, store, doors, health, shared, readiness, stopping })
+        let asked = Some(asked);
+        Ok(Self { config, bootstrap, store, doors, health, shared, readiness, stopping, asked })
     }
 }
 

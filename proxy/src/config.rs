@@ -19,8 +19,12 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Ports of the workload.
     pub inbound: Vec<InboundFlag>,
-    /// Service ports that the application calls.
+    /// Service ports that the application calls; see `on_demand_above`.
     pub upstream: Vec<UpstreamFlag>,
+    /// With more Service ports than this each is subscribed on first use.
+    pub on_demand_above: usize,
+    /// How long one that was subscribed on first use is kept without a connection.
+    pub upstream_idle: Duration,
     /// `/ready`, `/live`, `/metrics`; `None` serves them on the admin socket only.
     pub health: Option<SocketAddr>,
     /// Threads of the data path, at least 1.
@@ -92,6 +96,13 @@ struct RunArgs {
     /// Where the application finds a Service: 127.0.0.1:15101=product.shop:8080.
     #[arg(long, value_name = "LISTEN=SERVICE.NAMESPACE:PORT")]
     upstream: Vec<UpstreamFlag>,
+    /// With more upstreams than this, each is subscribed when it is first called, and dropped when it has been idle;
+    /// with fewer, all are subscribed at start and kept.
+    #[arg(long, env = "WEFT_ON_DEMAND_ABOVE", default_value_t = 32, value_name = "COUNT")]
+    on_demand_above: usize,
+    /// How long an upstream that was subscribed on first use is kept without a connection: 10m, 30s.
+    #[arg(long, env = "WEFT_UPSTREAM_IDLE", default_value = "10m", value_parser = duration)]
+    upstream_idle: Duration,
     /// Serve /ready, /live and /metrics on this address.
     #[arg(long, env = "WEFT_HEALTH", value_name = "ADDRESS")]
     health: Option<SocketAddr>,
@@ -145,6 +156,14 @@ impl FromStr for UpstreamFlag {
     }
 }
 
+impl Config {
+    /// Are Service ports subscribed on first use?
+    #[must_use]
+    pub fn is_on_demand(&self) -> bool {
+        self.upstream.len() > self.on_demand_above
+    }
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -167,6 +186,8 @@ pub fn parse(
         state_dir: run.state_dir,
         inbound: run.inbound,
         upstream: run.upstream,
+        on_demand_above: run.on_demand_above,
+        upstream_idle: run.upstream_idle,
         health: run.health,
         workers: run.workers.map_or(processors.min(2), usize::from),
         access_log: run.access_log,

@@ -83,9 +83,12 @@ impl Outbound {
         client: SocketAddr,
         watch: drain::Watch,
     ) {
-        let declared = self.target.load().map(|config| config.listener.protocol);
+        let _connected = self.target.connected();
         let carried = tokio::select! {
-            carried = carried(&stream, declared) => carried,
+            carried = async {
+                let declared = self.target.config().await.map(|config| config.listener.protocol);
+                carried(&stream, declared).await
+            } => carried,
             () = watch.draining() => return,
         };
         match carried {
@@ -122,9 +125,9 @@ impl Outbound {
     ) -> Result<Response<Body>, Infallible> {
         let grpc = response::is_grpc(request.headers());
         // The one snapshot of this request.
-        let config = self.target.load();
+        let config = self.target.config().await;
         let Some(config) = config.as_deref() else {
-            let message = format!("nothing is known of {} yet", self.service);
+            let message = format!("nothing is known of {}", self.service);
             let error = Error::new(Token::ConfigurationMissing, message);
             return Ok(response::failed(&error, grpc));
         };

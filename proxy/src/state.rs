@@ -5,6 +5,7 @@
 //! name, resolved, and the metric handles of every rule. A change builds new snapshots for the targets that
 //! it concerns and swaps them in; requests in flight keep theirs.
 
+mod demand;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,7 +18,8 @@ use crate::model::{ClusterSpec, EndpointSpec, InboundListener, OutboundListener,
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
 
-pub use target::{RuleHandles, Target, TargetConfig, TcpHandles};
+pub use demand::Standing;
+pub use target::{Connected, RuleHandles, Target, TargetConfig, TcpHandles};
 
 /// Everything the data path reads.
 #[derive(Debug)]
@@ -43,13 +45,22 @@ struct Known {
 }
 
 impl State {
-    /// Nothing is known yet. `targets` are the Service ports that the application calls.
+    /// Nothing is known yet. `targets` are the Service ports that the application calls, subscribed from the start.
     pub fn new(
         targets: impl IntoIterator<Item = String>,
         workers: usize,
         metrics: Metrics,
     ) -> Self {
-        let targets = targets.into_iter().map(|name| (name.clone(), Arc::new(Target::new(name))));
+        Self::with_targets(targets.into_iter().map(Target::new), workers, metrics)
+    }
+
+    /// The same with Service ports of either kind.
+    pub fn with_targets(
+        targets: impl IntoIterator<Item = Target>,
+        workers: usize,
+        metrics: Metrics,
+    ) -> Self {
+        let targets = targets.into_iter().map(|target| (target.name.clone(), Arc::new(target)));
         Self {
             workers,
             metrics,
@@ -68,6 +79,11 @@ impl State {
     /// Every Service port.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.targets.values()
+    }
+
+    /// What is in force now, the last good configuration, is subscribed: it counts as used now.
+    pub fn adopt(&self) {
+        self.targets.values().for_each(|target| target.adopt());
     }
 
     /// What the workload's own ports accept.
@@ -98,7 +114,8 @@ impl State {
         for target in self.targets.values() {
             if known.concerns(target, &touched) {
                 let previous = target.load();
-                target.store(known.snapshot(&target.name, previous.as_deref(), &self.metrics));
+                let next = known.snapshot(&target.name, previous.as_deref(), &self.metrics);
+                target.store(next, known.listeners.contains_key(&target.name));
             }
         }
     }

@@ -50,6 +50,9 @@ const MAX_DEMAND: usize = 256;
 pub struct Options {
     /// Outbound listeners wanted from the start: `product.shop:8080`.
     pub upstreams: Vec<String>,
+    /// Outbound listeners that may be asked for later. Those that the last good configuration has are wanted from the
+    /// start too: they were in use.
+    pub on_demand: Vec<String>,
     /// The way to the control plane.
     pub control_plane: ControlPlane,
     /// From `identity`; nothing is asked for while there are none.
@@ -109,6 +112,11 @@ impl Client {
         graph.add_root((Kind::Secret, names::TRUST_BUNDLE_SECRET.to_owned()));
         for name in &options.upstreams {
             graph.add_root((Kind::Listener, name.clone()));
+        }
+        if !options.on_demand.is_empty() {
+            let stored = options.store.resource_names(Kind::Listener);
+            let in_use = options.on_demand.iter().filter(|name| stored.contains(*name));
+            in_use.for_each(|name| graph.add_root((Kind::Listener, name.clone())));
         }
         let (published, sync) = watch::channel(SyncState::default());
         let (demand, asked) = mpsc::channel(MAX_DEMAND);

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
-use super::{App, HOLD, Stopping, admin};
+use super::{App, HOLD, Stopping, admin, subscriptions};
 use crate::control_channel::ControlPlane;
 use crate::identity::{Credentials, Identity};
 use crate::state::State;
@@ -88,14 +88,18 @@ impl App {
     }
 
     /// Certificate and configuration: what the state directory holds is in force when this returns.
-    fn start_planes(&self) -> JoinHandle<()> {
+    fn start_planes(&mut self) -> JoinHandle<()> {
         let control_plane = ControlPlane::new(&self.bootstrap);
         let (pushed, bundles) = watch::channel(None);
         let store = || Arc::clone(&self.store);
         let (identity, identity_handle) =
             Identity::new(&self.bootstrap, control_plane.clone(), store(), bundles);
+        let names = self.config.upstream.iter().map(|flag| flag.service.clone()).collect();
+        let on_demand = self.config.is_on_demand();
+        let (upstreams, on_demand) = if on_demand { (vec![], names) } else { (names, vec![]) };
         let options = xds::Options {
-            upstreams: self.config.upstream.iter().map(|flag| flag.service.clone()).collect(),
+            upstreams,
+            on_demand,
             control_plane: control_plane.clone(),
             credentials: identity_handle.credentials.clone(),
             store: store(),
@@ -110,6 +114,11 @@ impl App {
         };
         let (client, xds_handle) = xds::Client::new(&self.bootstrap, options, Box::new(apply));
         put_in_force(&identity_handle.credentials.borrow(), &self.shared);
+        self.shared.state.adopt();
+        if let Some(asked) = self.asked.take() {
+            let (state, idle) = (Arc::clone(&self.shared.state), self.config.upstream_idle);
+            tokio::spawn(subscriptions::run(state, asked, xds_handle.clone(), idle));
+        }
         let credentials = identity_handle.credentials.clone();
         let reporter = Reporter::new(
             &self.bootstrap.workload,

@@ -13,10 +13,10 @@ use crate::model::{
     Action, AppProtocol, Balancer, HostPattern, Matcher, MtlsMode, PathMatch, Redirect, RouteTable,
     Rule, ValueMatch,
 };
-use crate::state::State;
+use crate::state::{Standing, State};
 use crate::tls::TlsStore;
 
-pub(super) use resilience::watch;
+pub(super) use resilience::{watch, watch_upstreams};
 
 /// One row for each rule of each Service port.
 pub(super) fn routes(state: &State) -> Value {
@@ -92,6 +92,7 @@ pub(super) fn listeners(state: &State) -> Value {
             "listener": target.name,
             "direction": "outbound",
             "protocol": config.as_ref().map(|c| protocol_text(c.listener.protocol)),
+            "standing": standing_text(target.standing()),
             "mtls": Value::Null,
             "source": config.as_ref().map(|c| c.listener.origin.to_string()),
         })
@@ -178,6 +179,15 @@ fn balancer_text(balancer: Balancer) -> &'static str {
         Balancer::Random => "Random",
         Balancer::LeastRequest => "LeastRequest",
         Balancer::PeakEwma(_) => "PeakEwma",
+    }
+}
+
+fn standing_text(standing: Standing) -> &'static str {
+    match standing {
+        Standing::InForce => "in force",
+        Standing::Waiting => "waiting",
+        Standing::Absent => "absent",
+        Standing::Unused => "unused",
     }
 }
 

@@ -23,6 +23,8 @@ fn a_full_command_line() {
     assert_eq!(config.inbound[0].listen.port(), 8080);
     assert_eq!(config.upstream[0].service, "product.shop:8080");
     assert_eq!((config.workers, config.drain_grace), (1, Duration::from_millis(500)));
+    assert!(!config.is_on_demand());
+    assert_eq!(config.upstream_idle, Duration::from_secs(600));
     assert_eq!(config.otel.len(), 1);
 }
 

@@ -31,7 +31,7 @@ impl Outbound {
         watch: &drain::Watch,
     ) {
         let started = Instant::now();
-        let config = self.target.load();
+        let config = self.target.config().await;
         let Some(tcp) = config.as_deref().and_then(|config| config.tcp.as_ref()) else {
             tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
             return;

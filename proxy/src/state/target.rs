@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::mpsc::UnboundedSender;
 
+use super::demand::{Demand, Standing};
 use crate::cluster::Cluster;
 use crate::model::{Action, OutboundListener, PathMatch, RouteTable};
 use crate::telemetry::metrics::{Direction, Edge, EdgeKey, Metrics};
@@ -14,6 +16,20 @@ pub struct Target {
     /// `product.shop:8080`.
     pub name: String,
     current: ArcSwapOption<TargetConfig>,
+    /// `None`: subscribed from the start, and kept.
+    demand: Option<Demand>,
+}
+
+/// A connection of the application to a Service port. While it lives the port is not dropped.
+#[derive(Debug)]
+pub struct Connected(Arc<Target>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if let Some(demand) = &self.0.demand {
+            demand.closed();
+        }
+    }
 }
 
 /// One consistent version; a request loads it once and keeps it.
@@ -55,8 +71,61 @@ pub struct TcpHandles {
 }
 
 impl Target {
-    pub(super) fn new(name: String) -> Self {
-        Self { name, current: ArcSwapOption::empty() }
+    /// One that is subscribed from the start.
+    #[must_use]
+    pub fn new(name: String) -> Self {
+        Self { name, current: ArcSwapOption::empty(), demand: None }
+    }
+
+    /// One that is subscribed when somebody uses it, which is said to `asked` by its name.
+    #[must_use]
+    pub fn on_demand(name: String, asked: UnboundedSender<String>) -> Self {
+        Self { name, current: ArcSwapOption::empty(), demand: Some(Demand::new(asked)) }
+    }
+
+    /// A connection of the application begins.
+    #[must_use]
+    pub fn connected(self: &Arc<Self>) -> Connected {
+        if let Some(demand) = &self.demand {
+            demand.opened();
+        }
+        Connected(Arc::clone(self))
+    }
+
+    /// The snapshot in force. If it is on demand and not there, it is asked for, and waited for within bounds.
+    pub async fn config(&self) -> Option<Arc<TargetConfig>> {
+        match (self.load(), &self.demand) {
+            (None, Some(demand)) => Box::pin(demand.wait(self)).await,
+            (config, _) => config,
+        }
+    }
+
+    /// Is it subscribed on first use?
+    #[must_use]
+    pub fn is_on_demand(&self) -> bool {
+        self.demand.is_some()
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match (self.current.load().is_some(), &self.demand) {
+            (true, _) => Standing::InForce,
+            (false, None) => Standing::Waiting,
+            (false, Some(demand)) => demand.standing(),
+        }
+    }
+
+    /// Gives it up if nobody has used it for so long; true if its subscription is to be dropped.
+    #[must_use]
+    pub fn retire(&self, idle: std::time::Duration) -> bool {
+        self.demand.as_ref().is_some_and(|demand| demand.retire(idle))
+    }
+
+    pub(super) fn adopt(&self) {
+        if let Some(demand) = self.demand.as_ref().filter(|_| self.current.load().is_some()) {
+            demand.adopt();
+        }
     }
 
     /// The snapshot in force; `None` before the first one.
@@ -65,8 +134,13 @@ impl Target {
         self.current.load_full()
     }
 
-    pub(super) fn store(&self, config: Option<TargetConfig>) {
+    /// `exists`: the control plane knows the Service port, though perhaps not all of it has arrived.
+    pub(super) fn store(&self, config: Option<TargetConfig>, exists: bool) {
+        // Order: first what is in force, then those who wait for it.
         self.current.store(config.map(Arc::new));
+        if let Some(demand) = &self.demand {
+            demand.answered(exists);
+        }
     }
 }
 

@@ -74,6 +74,17 @@ impl Store {
         self.read(&path(&file_name(kind, name)), |body| parse(body, name))
     }
 
+    /// Names of the stored resources of one kind.
+    pub(crate) fn resource_names(&self, kind: Kind) -> BTreeSet<String> {
+        let files: Vec<String> = self.sizes().files.keys().cloned().collect();
+        let name = |body: &[u8]| {
+            let stored = Resource::decode(body).map_err(|error| error.to_string())?;
+            let is_kind = stored.resource.is_some_and(|any| any.type_url == kind.type_url());
+            Ok(is_kind.then_some(stored.name))
+        };
+        files.iter().filter_map(|file| self.read(&path(file), name).flatten()).collect()
+    }
+
     /// Keeps a resource. A failure is logged and not an error.
     pub(crate) fn save_resource(&self, kind: Kind, name: &str, resource: &StoredResource) -> bool {
         let StoredResource { version, any } = resource;

@@ -33,6 +33,7 @@ fn metrics_page() -> String {
         ("mtls", "`true` if it travelled over mutual TLS"),
         ("workload", "`product-v1.shop`"),
         ("endpoint", "address and port"),
+        ("standing", "`in_force`, `waiting`, `absent`, `unused`"),
         ("error", "a token of [errors.md](errors.md)"),
     ] {
         let _ = writeln!(page, "| `{label}` | {value} |");

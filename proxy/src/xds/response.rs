@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use weft_proto::envoy::discovery::{DeltaDiscoveryResponse, Resource};
 
 use super::decode::{decode, is_same};
-use super::{Client, Kind};
+use super::{Change, Client, Kind, Update};
 use crate::store::StoredResource;
 
 /// Bound: rejections named in one NACK; further ones are counted.
@@ -29,6 +29,7 @@ impl Client {
         let kind = Kind::from_type_url(&type_url)
             .ok_or_else(|| format!("the control plane sent {type_url:?}, never asked for"))?;
         let mut rejections = Vec::new();
+        let mut nothing = Vec::new();
         for resource in resources {
             let name = resource.name.clone();
             match self.take_resource(kind, resource) {
@@ -40,8 +41,9 @@ impl Client {
                 Outcome::Rejected(reason) => {
                     let rejection = format!("{} {name}: {reason}", kind.message());
                     tracing::warn!(rejection, "configuration rejected, the last good one stays");
-                    self.rejected.insert((kind, name), rejection.clone());
+                    self.rejected.insert((kind, name.clone()), rejection.clone());
                     rejections.push(rejection);
+                    nothing.push(name);
                 }
             }
         }
@@ -49,7 +51,8 @@ impl Client {
             if self.subscription.wants(kind, &name) {
                 self.subscription.removed(kind, &name);
                 self.rejected.remove(&(kind, name.clone()));
-                self.graph.remove((kind, name), Instant::now());
+                self.graph.remove((kind, name.clone()), Instant::now());
+                nothing.push(name);
             }
         }
         // Order: the answer does not wait for resources that have to wait for others; a server may send
@@ -59,7 +62,19 @@ impl Client {
         self.subscription.reply(kind, nonce, rejection);
         let steps = self.graph.settle();
         self.make(steps);
+        self.tell_absent(kind, nothing);
         Ok(())
+    }
+
+    /// Of a listener that was asked for and is not there the data path must know, or it would wait for it.
+    fn tell_absent(&self, kind: Kind, names: Vec<String>) {
+        let absent = |name: &String| !self.graph.is_in_force(&(kind, name.clone()));
+        let on_demand = kind == Kind::Listener && !self.options.on_demand.is_empty();
+        if on_demand {
+            let gone = |name| Change::Removed(kind, name);
+            let changes: Vec<Change> = names.into_iter().filter(absent).map(gone).collect();
+            (self.apply)(Update { changes });
+        }
     }
 
     fn take_resource(&mut self, kind: Kind, resource: Resource) -> Outcome {

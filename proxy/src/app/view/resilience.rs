@@ -1,4 +1,4 @@
-//! Limits and circuits, for `weft proxy-config` and for Prometheus. Read at a look or a scrape, on the control
+//! Limits, circuits and what is subscribed, for `weft proxy-config` and for Prometheus. Read at a look or a scrape, on the control
 //! thread.
 
 use std::sync::Arc;
@@ -7,27 +7,27 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cluster::{Circuit, Cluster, Endpoint};
-use crate::state::State;
-use crate::telemetry::metrics::{CIRCUIT, EJECTIONS, Metrics};
+use crate::state::{Standing, State};
+use crate::telemetry::metrics::{CIRCUIT, EJECTIONS, Metrics, UPSTREAMS};
 
 /// Bound: series of circuits in one scrape.
 const MAX_CIRCUITS: usize = 2000;
 
 /// How an endpoint stands with outlier detection.
-pub(super) struct Standing {
+pub(super) struct Breaker {
     pub(super) health: &'static str,
     pub(super) state: &'static str,
     pub(super) seconds_left: Option<f64>,
 }
 
-pub(super) fn circuit(endpoint: &Endpoint, now: Instant) -> Standing {
+pub(super) fn circuit(endpoint: &Endpoint, now: Instant) -> Breaker {
     let circuit = endpoint.outlier.circuit(now);
     let (health, seconds_left) = match circuit {
         Circuit::Closed => ("healthy", None),
         Circuit::HalfOpen => ("ejected", Some(0.0)),
         Circuit::Open(left) => ("ejected", Some(left.as_secs_f64().ceil())),
     };
-    Standing { health, state: circuit.as_str(), seconds_left }
+    Breaker { health, state: circuit.as_str(), seconds_left }
 }
 
 /// What is limited, with what is under way of it: `requests=3/1024`; null if nothing is.
@@ -55,6 +55,22 @@ pub(in crate::app) fn watch(state: &Arc<State>, metrics: &Metrics) {
     let weak = Arc::downgrade(state);
     metrics
         .watch_series(EJECTIONS, move || weak.upgrade().map_or_else(Vec::new, |s| ejections(&s)));
+}
+
+/// Has the number of Service ports in each standing read at each scrape.
+pub(in crate::app) fn watch_upstreams(state: &Arc<State>, metrics: &Metrics) {
+    let weak = Arc::downgrade(state);
+    metrics
+        .watch_series(UPSTREAMS, move || weak.upgrade().map_or_else(Vec::new, |s| upstreams(&s)));
+}
+
+fn upstreams(state: &State) -> Vec<(Vec<String>, u64)> {
+    let standings: Vec<_> = state.targets().map(|target| target.standing()).collect();
+    let count = |wanted: Standing| {
+        let of = standings.iter().filter(|standing| **standing == wanted).count();
+        (vec![super::standing_text(wanted).replace(' ', "_")], of as u64)
+    };
+    [Standing::InForce, Standing::Waiting, Standing::Absent, Standing::Unused].map(count).to_vec()
 }
 
 fn circuits(state: &State) -> Vec<(Vec<String>, u64)> {

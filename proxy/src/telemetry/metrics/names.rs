@@ -101,6 +101,8 @@ metrics! {
     TCP_SENT = "weft_tcp_sent_bytes_total", Counter,
         ["direction", "peer", "route", "backend"],
         "Bytes to the accepting side of opaque connections that have closed.";
+    UPSTREAMS = "weft_upstreams", Gauge, ["standing"],
+        "Service ports that the workload may call, by standing: in_force, waiting (for the control plane), absent (there is no such Service), unused (not subscribed).";
     XDS_CONNECTED = "weft_xds_connected", Gauge, [],
         "1 while the stream to the control plane is open.";
 }

@@ -47,6 +47,7 @@ impl Scene {
         let (trust_bundle, bundle) = watch::channel(None);
         let options = Options {
             upstreams: vec![PRODUCT.to_owned()],
+            on_demand: Vec::new(),
             control_plane: ControlPlane::new(&bootstrap),
             credentials: own,
             store: Arc::new(Store::open(directory.path()).unwrap()),
