@@ -13,6 +13,7 @@ mod demo;
 mod drain;
 mod endpoints;
 mod grpc;
+mod hostile;
 mod house;
 mod http2;
 mod identity;

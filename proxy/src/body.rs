@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::canonical::is_forbidden_trailer;
 use crate::record::Tracked;
 use crate::retry::ReplayBody;
 
@@ -37,6 +38,22 @@ impl Body {
     }
 }
 
+/// A frame of a request as it came in. A trailer that none may be fails the request: its body has gone on already,
+/// but an end that is no end reaches nobody as a request.
+///
+/// # Errors
+/// The client's connection failed, its framing is wrong, or a trailer is forbidden.
+pub(crate) fn received(
+    frame: Result<Frame<Bytes>, hyper::Error>,
+) -> Result<Frame<Bytes>, BodyError> {
+    let frame = frame?;
+    let trailers = frame.trailers_ref();
+    match trailers.and_then(|map| map.keys().find(|name| is_forbidden_trailer(name.as_str()))) {
+        Some(name) => Err(format!("the trailer `{name}` is forbidden").into()),
+        None => Ok(frame),
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
@@ -51,9 +68,7 @@ impl HttpBody for Body {
                 Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 _ => Poll::Ready(None),
             },
-            Self::Incoming(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
-            }
+            Self::Incoming(body) => Pin::new(body).poll_frame(cx).map(|frame| frame.map(received)),
             Self::Replay(body) => body.poll_frame(cx),
             Self::Tracked(body) => body.poll_frame(cx),
         }

@@ -50,10 +50,13 @@ pub fn take_mark<B>(response: &mut Response<B>) -> Option<Mark> {
 const HOP_BY_HOP: [HeaderName; 3] =
     [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), UPGRADE];
 
-/// Removes what concerns one connection only.
+/// Removes what concerns one connection only, whether `Connection` lists it or not.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if let Some(listed) = headers.remove(CONNECTION) {
-        for name in listed.to_str().unwrap_or_default().split(',') {
+    if headers.contains_key(CONNECTION) {
+        let listed: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+        headers.remove(CONNECTION);
+        let names = listed.iter().flat_map(|list| list.to_str().unwrap_or_default().split(','));
+        for name in names {
             // A name that is none removes nothing; `te` is judged below.
             if let Ok(name) = HeaderName::try_from(name.trim())
                 && name != TE
@@ -61,7 +64,9 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
                 headers.remove(name);
             }
         }
-        for name in &HOP_BY_HOP {
+    }
+    for name in &HOP_BY_HOP {
+        if headers.contains_key(name) {
             headers.remove(name);
         }
     }

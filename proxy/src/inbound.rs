@@ -115,7 +115,7 @@ impl Inbound {
         Ok(match self.forward(request, who, &mut record).await {
             Ok(answer) => record.carry(answer, None),
             Err(error) => {
-                let mut response = response::failed(&error, grpc);
+                let mut response = response::failed(&error, grpc, who.version);
                 if let (Some(mark), Some(_)) = (mark(&error), &who.identity) {
                     response.headers_mut().insert(FAILURE, mark.to_value());
                 }
@@ -132,7 +132,7 @@ impl Inbound {
         who: &door::Who,
         record: &mut Record,
     ) -> Result<Answer, Error> {
-        canonical::canonicalise(&mut request)?;
+        canonical::canonicalise(&mut request, &self.workload)?;
         let version = who.version;
         let map = request.headers_mut();
         headers::remove_hop_by_hop(map);

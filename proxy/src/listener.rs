@@ -2,6 +2,7 @@
 //! a connection means is decided by the handler that `app` passes in.
 
 mod detect;
+mod heads;
 mod http;
 mod linger;
 

@@ -129,7 +129,7 @@ impl Outbound {
         let Some(config) = config.as_deref() else {
             let message = format!("nothing is known of {}", self.service);
             let error = Error::new(Token::ConfigurationMissing, message);
-            return Ok(response::failed(&error, grpc));
+            return Ok(response::failed(&error, grpc, version));
         };
         let mut record = Record::begin(
             &self.telemetry,
@@ -147,7 +147,7 @@ impl Outbound {
                 response
             }
             Err(error) => {
-                let response = response::failed(&error, grpc);
+                let response = response::failed(&error, grpc, version);
                 record.answer(&response, Some(&error));
                 response
             }
@@ -161,7 +161,7 @@ impl Outbound {
         version: Version,
         record: &mut Record,
     ) -> Result<Reply, Error> {
-        canonical::canonicalise(&mut request)?;
+        canonical::canonicalise(&mut request, &self.service)?;
         let table = config.routes.as_deref().ok_or_else(|| {
             Error::new(Token::RouteNotFound, "this port is declared as opaque TCP")
         })?;

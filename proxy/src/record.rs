@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use weft_certs::SpiffeId;
 
 use crate::body::{Body, BodyError};
+use crate::canonical;
 use crate::cluster::InFlight;
 use crate::error::{Error, Token};
 use crate::state::RuleHandles;
@@ -263,8 +264,8 @@ impl Tracked {
             Poll::Ready(frame) => frame,
         };
         match frame {
-            Some(Ok(frame)) => {
-                self.note(&frame);
+            Some(Ok(mut frame)) => {
+                self.note(&mut frame);
                 if self.body.is_end_stream() {
                     self.end(None);
                 }
@@ -304,12 +305,14 @@ impl Tracked {
         Poll::Ready(Some(Err("the route's request timeout is over".into())))
     }
 
-    fn note(&mut self, frame: &Frame<Bytes>) {
+    /// Trailers that none may be are left out (RFC 9110 §6.5.1).
+    fn note(&mut self, frame: &mut Frame<Bytes>) {
         let Some(record) = &mut self.record else { return };
         if let Some(data) = frame.data_ref() {
             record.response_bytes += data.len() as u64;
-        } else if let Some(trailers) = frame.trailers_ref() {
+        } else if let Some(trailers) = frame.trailers_mut() {
             record.grpc_status = grpc_status(trailers).or(record.grpc_status);
+            canonical::remove_forbidden_trailers(trailers);
         }
     }
 

@@ -2,11 +2,12 @@
 //! [`Error`] becomes what the client sees; nowhere else.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::body::Body;
 use crate::error::{Error, Token};
+use crate::upstream::Version;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -21,11 +22,16 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|rest| rest.is_empty() || matches!(rest[0], b'+' | b';'))
 }
 
-/// The answer to a request that could not be served.
+/// The answer to a request that could not be served. After a malformed one on an HTTP/1 connection nobody can be
+/// sure where the next one begins, so that connection ends.
 #[must_use]
-pub fn failed(error: &Error, grpc: bool) -> Response<Body> {
+pub fn failed(error: &Error, grpc: bool, version: Version) -> Response<Body> {
     let mut response = if grpc { grpc_failed(error) } else { http_failed(error) };
-    response.headers_mut().insert(PROXY_STATUS, error.proxy_status());
+    let headers = response.headers_mut();
+    headers.insert(PROXY_STATUS, error.proxy_status());
+    if error.token() == Token::RequestError && version == Version::Http1 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

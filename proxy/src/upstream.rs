@@ -109,6 +109,9 @@ fn unopened(error: &hyper::Error) -> Error {
 /// Turns hyper's error into ours. `mesh` says that the far side is a sidecar of ours behind mutual TLS.
 fn classify(error: &hyper::Error, mesh: bool) -> Error {
     use std::error::Error as _;
+    if error.is_user() {
+        return of_client(error);
+    }
     if let Some(h2) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
         return classify_h2(h2);
     }
@@ -152,7 +155,22 @@ fn refused_certificate(error: &hyper::Error) -> Option<rustls::AlertDescription>
     }
 }
 
+/// The request's own body failed under way: whoever sent it broke off, or sent what is no body.
+fn of_client(error: &hyper::Error) -> Error {
+    use std::error::Error as _;
+    let gone = error
+        .source()
+        .and_then(|source| source.downcast_ref::<hyper::Error>())
+        .is_some_and(|body| body.is_incomplete_message() || body.is_canceled() || body.is_closed());
+    let token = if gone { Token::DownstreamClosed } else { Token::RequestError };
+    Error::new(token, describe(error))
+}
+
 fn classify_h2(error: &h2::Error) -> Error {
+    // hyper resets a stream on this side only if the request's body fails.
+    if error.is_reset() && !error.is_remote() && !error.is_library() {
+        return Error::new(Token::RequestError, error.to_string());
+    }
     let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM) && error.is_remote();
     // h2 fails only those streams with GOAWAY that lie beyond its last-stream-id (RFC 9113 §6.8).
     if refused || (error.is_go_away() && error.is_remote()) {

@@ -21,3 +21,19 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
     };
     within("the connection ends", Duration::from_secs(10), exchange).await
 }
+
+/// Sends `bytes` and returns all that comes back until the other side ends the connection. The sending side stays
+/// open: a proxy may take its end for the client's leaving.
+pub(crate) async fn ask(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(to).await?;
+        stream.write_all(bytes).await?;
+        let mut received = Vec::new();
+        match stream.read_to_end(&mut received).await {
+            // An answer that came before the request's end is followed by a reset.
+            Err(error) if received.is_empty() => Err(error.into()),
+            _ => Ok(received),
+        }
+    };
+    within("the other side ends the connection", Duration::from_secs(15), exchange).await
+}

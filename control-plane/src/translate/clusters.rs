@@ -68,7 +68,10 @@ pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
 /// HTTP/1 in, HTTP/1 out; HTTP/2 in, HTTP/2 out: the mesh keeps the application's version.
 pub(super) fn same_http_version() -> HashMap<String, Any> {
     let same = UseDownstreamHttpConfig {
-        http_protocol_options: Some(Http1ProtocolOptions::default()),
+        http_protocol_options: Some(Http1ProtocolOptions {
+            enable_trailers: true,
+            ..Default::default()
+        }),
         http2_protocol_options: Some(Http2ProtocolOptions::default()),
         ..Default::default()
     };

@@ -2,17 +2,22 @@
 //! listeners differ in where their routes come from, in nothing else.
 
 use weft_proto::envoy::core::Http1ProtocolOptions;
-use weft_proto::envoy::hcm::http_connection_manager::{RouteSpecifier, Tracing, UpgradeConfig};
+use weft_proto::envoy::hcm::http_connection_manager::{
+    PathWithEscapedSlashesAction, RouteSpecifier, Tracing, UpgradeConfig,
+};
 use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
 use weft_proto::envoy::listener::{Filter, ListenerFilter, filter, listener_filter};
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
 use weft_proto::envoy::{http_inspector, router, tls_inspector};
 
-use super::value::{ads, any, percent};
+use super::value::{ads, any, boolean, percent, uint32};
 use crate::model::MeshConfig;
 
 /// Protocols by which Envoy's HTTP inspector says that it saw plaintext HTTP.
 pub(super) const PLAINTEXT_HTTP: [&str; 2] = ["http/1.1", "h2c"];
+
+/// Bound of a request's headers: weft-proxy's own, a little over Envoy's 60.
+const MAX_HEADERS_KIB: u32 = 64;
 
 /// Routes by name, from RDS.
 pub(super) fn rds(name: &str) -> RouteSpecifier {
@@ -20,8 +25,17 @@ pub(super) fn rds(name: &str) -> RouteSpecifier {
     RouteSpecifier::Rds(Rds { config_source: Some(ads()), route_config_name })
 }
 
-/// HTTP connection manager: HTTP/1 or HTTP/2, told apart by the preface.
-pub(super) fn http(stat_prefix: &str, routes: RouteSpecifier, config: &MeshConfig) -> Filter {
+/// HTTP connection manager: HTTP/1 or HTTP/2, told apart by the preface. `host` is whom an HTTP/1.0 request that
+/// names nobody is for.
+///
+/// Paths come to routes, policies and applications in one form: unreserved characters unescaped, `\` as `/`, dot
+/// segments resolved, slashes merged; escaped slashes stay, because many an API has them in its data.
+pub(super) fn http(
+    stat_prefix: &str,
+    host: &str,
+    routes: RouteSpecifier,
+    config: &MeshConfig,
+) -> Filter {
     let router = HttpFilter {
         name: "envoy.filters.http.router".to_owned(),
         config_type: Some(http_filter::ConfigType::TypedConfig(any(&router::Router::default()))),
@@ -39,7 +53,16 @@ pub(super) fn http(stat_prefix: &str, routes: RouteSpecifier, config: &MeshConfi
             upgrade_type: "websocket".to_owned(),
             ..Default::default()
         }],
-        http_protocol_options: Some(Http1ProtocolOptions::default()),
+        http_protocol_options: Some(Http1ProtocolOptions {
+            accept_http_10: true,
+            default_host_for_http_10: host.to_owned(),
+            enable_trailers: true,
+            ..Default::default()
+        }),
+        normalize_path: Some(boolean(true)),
+        merge_slashes: true,
+        path_with_escaped_slashes_action: PathWithEscapedSlashesAction::KeepUnchanged.into(),
+        max_request_headers_kb: Some(uint32(MAX_HEADERS_KIB)),
         ..Default::default()
     };
     Filter {

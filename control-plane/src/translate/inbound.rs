@@ -113,12 +113,13 @@ struct Match<'a> {
 /// The chains of one port. Envoy takes the most specific match, so their order means nothing.
 fn chains(workload: &Workload, port: &WorkloadPort, mesh: &Mesh) -> Vec<FilterChain> {
     let cluster = names::inbound_cluster(port.port);
+    let host = names::workload(&workload.key.name, &workload.key.namespace);
     let mode = mesh.mtls_mode(&workload.key, &workload.labels, port.port);
     let detect = port.protocol == AppProtocol::Detect;
     let filter = |http: bool| {
         let routes = || RouteSpecifier::RouteConfig(routes::everything_to(&cluster));
         if http {
-            filters::http(&cluster, routes(), &mesh.config)
+            filters::http(&cluster, &host, routes(), &mesh.config)
         } else {
             filters::tcp(&cluster, &cluster)
         }

@@ -11,6 +11,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
+use super::heads;
 use super::linger::Lingering;
 use crate::body::Body;
 use crate::drain;
@@ -40,7 +41,7 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    let io = TokioIo::new(Lingering::new(io));
+    let io = Lingering::new(io);
     let mut ending = pin!(ending(watch, until));
     macro_rules! drive {
         ($connection:expr) => {{
@@ -58,13 +59,17 @@ where
         }};
     }
     match version {
-        Version::Http1 => drive!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(None)
-                .max_buf_size(BUFFER)
-                .serve_connection(io, service)
-        ),
+        Version::Http1 => {
+            let (io, service) = heads::watch(io, service);
+            drive!(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    // hyper's would end idle connections too; `heads` has one of its own.
+                    .header_read_timeout(None)
+                    .max_buf_size(BUFFER)
+                    .serve_connection(TokioIo::new(io), service)
+            )
+        }
         Version::Http2 => drive!(
             http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -75,7 +80,7 @@ where
                 .max_send_buf_size(BUFFER)
                 .keep_alive_interval(Duration::from_secs(10))
                 .keep_alive_timeout(Duration::from_secs(5))
-                .serve_connection(io, service)
+                .serve_connection(TokioIo::new(io), service)
         ),
     }
 }

@@ -19,10 +19,10 @@ fn a_grpc_client_is_told_its_own_codes() {
         (Token::RequestDenied, "7"),
         (Token::RequestError, "13"),
     ] {
-        let answer = failed(&Error::new(token, "x"), true);
+        let answer = failed(&Error::new(token, "x"), true, Version::Http2);
         assert_eq!(grpc(&answer), (200, "application/grpc", code), "{token}");
         assert!(answer.headers().contains_key("proxy-status"));
-        assert_eq!(failed(&Error::new(token, "x"), false).status(), token.status());
+        assert_eq!(failed(&Error::new(token, "x"), false, Version::Http1).status(), token.status());
     }
 }
 

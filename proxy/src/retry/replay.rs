@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::body::BodyError;
+use crate::body::{BodyError, received};
 
 /// Bound of what is kept (Linkerd keeps the same).
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -106,9 +106,9 @@ impl ReplayBody {
             let trailers = kept.trailers.clone().filter(|_| !past_end);
             return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
         }
-        let frame = ready!(Pin::new(&mut kept.source).poll_frame(cx));
+        let frame = ready!(Pin::new(&mut kept.source).poll_frame(cx)).map(received);
         self.position += usize::from(kept.keep(frame.as_ref()));
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
     }
 
     /// As [`HttpBody::is_end_stream`].
@@ -125,7 +125,7 @@ impl ReplayBody {
 
 impl Kept {
     /// Keeps what has just been read; says whether the reader's position moves past it.
-    fn keep(&mut self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) -> bool {
+    fn keep(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) -> bool {
         match frame {
             None => {
                 self.state = if self.state == State::Lost { State::Lost } else { State::Ended };

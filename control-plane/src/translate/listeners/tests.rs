@@ -30,6 +30,11 @@ fn http() {
     assert_eq!(manager.strip_port_mode, None);
     assert_eq!(manager.tracing.unwrap().random_sampling.unwrap().value, 10.0);
     assert_eq!(manager.upgrade_configs[0].upgrade_type, "websocket");
+    assert_eq!(manager.normalize_path, Some(boolean(true)));
+    assert!(manager.merge_slashes, "paths have one form");
+    let http1 = manager.http_protocol_options.unwrap();
+    assert!(http1.accept_http_10 && http1.enable_trailers);
+    assert_eq!(http1.default_host_for_http_10, "product.shop:8080");
     assert_eq!(manager.http_filters.len(), 1);
 }
 

@@ -74,6 +74,10 @@ fn http_options(options: std::collections::HashMap<String, Any>) -> Result<(), R
         let mut options: HttpProtocolOptions = unpack(HTTP_OPTIONS, Some(any))?;
         match options.upstream_protocol_options.take() {
             Some(UpstreamProtocolOptions::UseDownstreamProtocolConfig(mut version)) => {
+                // Trailers pass in any case.
+                if let Some(http1) = &mut version.http_protocol_options {
+                    http1.enable_trailers = false;
+                }
                 take_default(&mut version.http_protocol_options);
                 take_default(&mut version.http2_protocol_options);
                 nothing_else(&version).at("use_downstream_protocol_config").at(HTTP_OPTIONS)?;

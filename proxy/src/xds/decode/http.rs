@@ -3,8 +3,9 @@
 
 use std::mem::take;
 
+use weft_proto::envoy::core::Http1ProtocolOptions;
 use weft_proto::envoy::hcm::http_connection_manager::{
-    CodecType, RouteSpecifier, StripPortMode, UpgradeConfig,
+    CodecType, PathWithEscapedSlashesAction, RouteSpecifier, StripPortMode, UpgradeConfig,
 };
 use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
 use weft_proto::envoy::route::RouteConfiguration;
@@ -18,7 +19,12 @@ pub(super) struct Http {
     pub(super) routes: Routes,
     /// Share of the traces started here that are sampled, 0 to 1.
     pub(super) sampling: f64,
+    /// Whom HTTP/1.0 requests without a host are for.
+    pub(super) default_host: String,
 }
+
+/// As the listener reads them.
+const MAX_HEADERS_KIB: u32 = 64;
 
 /// Where the routes come from.
 pub(super) enum Routes {
@@ -54,13 +60,63 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
         }
         None => 0.0,
     };
+    if hcm.upgrade_configs.is_empty() {
+        return Err(Reject::new("upgrade_configs", "must have websocket"));
+    }
     each("upgrade_configs", take(&mut hcm.upgrade_configs), upgrade)?;
+    paths(&mut hcm)?;
+    let default_host =
+        http1(hcm.http_protocol_options.take().unwrap_or_default()).at("http_protocol_options")?;
     // Ports never take part in host matching here.
     hcm.strip_port_mode.take_if(|mode| *mode == StripPortMode::StripAnyHostPort(true));
-    hcm.http_protocol_options.take_if(|options| *options == Default::default());
+    hcm.max_request_headers_kb.take_if(|limit| limit.value == MAX_HEADERS_KIB);
     hcm.http2_protocol_options.take_if(|options| *options == Default::default());
     nothing_else(&hcm)?;
-    Ok(Http { routes, sampling })
+    Ok(Http { routes, sampling, default_host })
+}
+
+/// Paths have one form here, whatever anybody asks for (`canonical::normalise_path`).
+fn paths(hcm: &mut HttpConnectionManager) -> Result<(), Reject> {
+    if !hcm.normalize_path.take().is_some_and(|normalise| normalise.value) {
+        return Err(Reject::new("normalize_path", "must be true"));
+    }
+    if !take(&mut hcm.merge_slashes) {
+        return Err(Reject::new("merge_slashes", "must be true"));
+    }
+    let kept = PathWithEscapedSlashesAction::KeepUnchanged as i32;
+    if !matches!(take(&mut hcm.path_with_escaped_slashes_action), action if action == kept || action == 0)
+    {
+        let reason = "only KEEP_UNCHANGED is supported";
+        return Err(Reject::new("path_with_escaped_slashes_action", reason));
+    }
+    Ok(())
+}
+
+/// Returns the host of HTTP/1.0 requests that name none.
+fn http1(mut options: Http1ProtocolOptions) -> Result<String, Reject> {
+    for (field, value) in [
+        ("accept_http_10", take(&mut options.accept_http_10)),
+        ("enable_trailers", take(&mut options.enable_trailers)),
+    ] {
+        if !value {
+            return Err(Reject::new(field, "must be true"));
+        }
+    }
+    let host = take(&mut options.default_host_for_http_10);
+    nothing_else(&options)?;
+    Ok(host)
+}
+
+impl Http {
+    /// # Errors
+    /// If HTTP/1.0 requests that name no host are to be for another than `expected`.
+    pub(super) fn check_default_host(&self, expected: &str) -> Result<(), Reject> {
+        if self.default_host == expected {
+            return Ok(());
+        }
+        let field = "http_protocol_options.default_host_for_http_10";
+        Err(Reject::new(field, format!("must be {expected}")))
+    }
 }
 
 fn rds(mut rds: Rds) -> Result<String, Reject> {

@@ -40,10 +40,14 @@ pub(super) fn inbound(
     if default_chain.is_some() {
         return Err(Reject::new("default_filter_chain", "not supported on inbound listeners"));
     }
+    // `inbound/shop/product-v1` is for `product-v1.shop`.
+    let workload = name.rsplit_once('/').map_or_else(String::new, |(prefix, workload)| {
+        names::workload(workload, prefix.rsplit('/').next().unwrap_or_default())
+    });
     let mut ports: BTreeMap<u16, Port> = BTreeMap::new();
     let mut sampling = None;
     for (index, chain) in chains.into_iter().enumerate() {
-        take_chain(chain, trust_domain, &mut ports, &mut sampling)
+        take_chain(chain, &workload, trust_domain, &mut ports, &mut sampling)
             .at(format_args!("filter_chains[{index}]"))?;
     }
     let ports = ports.into_iter().map(|(number, port)| Ok((number, resolve(number, &port)?)));
@@ -53,6 +57,7 @@ pub(super) fn inbound(
 
 fn take_chain(
     mut chain: FilterChain,
+    workload: &str,
     trust_domain: &TrustDomain,
     ports: &mut BTreeMap<u16, Port>,
     sampling: &mut Option<f64>,
@@ -80,7 +85,9 @@ fn take_chain(
         return Err(Reject::new("filter_chain_match", format!("port {number} has such a chain")));
     }
     match traffic {
-        Traffic::Http(Http { routes, sampling: share }) => {
+        Traffic::Http(http) => {
+            http.check_default_host(workload).at("filters[0].typed_config")?;
+            let Http { routes, sampling: share, .. } = http;
             if *sampling.get_or_insert(share) != share {
                 let reason = "must be the same on every port";
                 return Err(Reject::new("filters[0].typed_config.tracing", reason));

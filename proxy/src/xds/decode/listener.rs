@@ -107,8 +107,13 @@ fn take_outbound(
     }
     let traffic = traffic(take(&mut chain.filters))?;
     nothing_else(&chain)?;
+    if let Traffic::Http(http) = &traffic {
+        http.check_default_host(&out.name).at("filters[0].typed_config")?;
+    }
     match traffic {
-        Traffic::Http(Http { routes: Routes::Named(routes), sampling }) if out.routes.is_none() => {
+        Traffic::Http(Http { routes: Routes::Named(routes), sampling, .. })
+            if out.routes.is_none() =>
+        {
             out.tracing.sampling = sampling;
             out.routes = Some(routes);
         }

@@ -159,3 +159,37 @@ fn http_settings_that_are_not_honoured_are_named() {
         assert_eq!(found, format!("{start}{expected}"));
     }
 }
+
+/// What this proxy always does must be asked for, or a real Envoy would do otherwise.
+#[test]
+fn http_settings_that_must_be_there() {
+    let start = "filter_chains[0].filters[0].typed_config";
+    let cases: [(&str, String); 6] = [
+        (
+            ".upgrade_configs: must have websocket",
+            refused_http(|http| http.upgrade_configs.clear()),
+        ),
+        (".normalize_path: must be true", refused_http(|http| http.normalize_path = None)),
+        (".merge_slashes: must be true", refused_http(|http| http.merge_slashes = false)),
+        (
+            ".path_with_escaped_slashes_action: only KEEP_UNCHANGED is supported",
+            refused_http(|http| http.path_with_escaped_slashes_action = 2),
+        ),
+        (
+            ".http_protocol_options.accept_http_10: must be true",
+            refused_http(|http| {
+                http.http_protocol_options.as_mut().unwrap().accept_http_10 = false;
+            }),
+        ),
+        (
+            ".http_protocol_options.default_host_for_http_10: must be product.shop:8080",
+            refused_http(|http| {
+                let options = http.http_protocol_options.as_mut().unwrap();
+                options.default_host_for_http_10 = "other".to_owned();
+            }),
+        ),
+    ];
+    for (expected, found) in cases {
+        assert_eq!(found, format!("{start}{expected}"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Watches the bytes of an HTTP/1 connection, beside hyper that parses them, for what hyper does not tell: a
+//! fragment in the target, a Content-Length beside Transfer-Encoding or beside itself, and a head that never
+//! ends. Used by `listener::http`; it changes and holds back nothing.
+//!
+//! A finding reaches the request that it is about as [`Malformed`], which `canonical` turns into a 400. A head
+//! must be whole within [`HEAD_TIMEOUT`] from its first byte; between requests a connection may stay idle.
+
+mod scan;
+
+use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use self::scan::{FINDINGS, Scan};
+use super::linger::Lingering;
+use crate::canonical::Malformed;
+
+/// From the first byte of a head to its last (slow senders of heads hold a connection otherwise).
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The stream as hyper gets it.
+#[derive(Debug)]
+pub(super) struct Watched {
+    io: Lingering,
+    scan: Scan,
+    found: Arc<Found>,
+    /// Set while a head is incomplete and nothing more of it is there.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// The first thing that is wrong on a connection; it ends with it.
+#[derive(Debug)]
+struct Found {
+    /// Number of the request, from 0.
+    request: AtomicU64,
+    /// Index into [`FINDINGS`].
+    what: AtomicUsize,
+}
+
+/// Hands findings to the requests that they are about.
+#[derive(Debug)]
+pub(super) struct Judged<S> {
+    service: S,
+    found: Arc<Found>,
+    requests: AtomicU64,
+}
+
+/// Watches `io` on behalf of `service`.
+pub(super) fn watch<S>(io: Lingering, service: S) -> (Watched, Judged<S>) {
+    let found = Arc::new(Found { request: AtomicU64::new(u64::MAX), what: AtomicUsize::new(0) });
+    let watched = Watched { io, scan: Scan::default(), found: Arc::clone(&found), deadline: None };
+    (watched, Judged { service, found, requests: AtomicU64::new(0) })
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Judged<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        // Order: a head has been read, and so scanned, before hyper makes a request of it.
+        let number = self.requests.fetch_add(1, Relaxed);
+        if number >= self.found.request.load(Relaxed) {
+            let what = FINDINGS.get(self.found.what.load(Relaxed)).unwrap_or(&FINDINGS[0]);
+            request.extensions_mut().insert(Malformed(what));
+        }
+        self.service.call(request)
+    }
+}
+
+impl Watched {
+    fn scan(&mut self, bytes: &[u8]) {
+        if let Some((request, what)) = self.scan.read(bytes) {
+            self.found.what.store(what, Relaxed);
+            self.found.request.store(request, Relaxed);
+        }
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let deadline =
+            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(HEAD_TIMEOUT)));
+        deadline
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(Error::new(ErrorKind::TimedOut, "the request's head is incomplete")))
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(cx, buf);
+        if read.is_ready() {
+            this.scan(&buf.filled()[before..]);
+        }
+        if !this.scan.is_in_head() {
+            this.deadline = None;
+            return read;
+        }
+        match read {
+            Poll::Pending => this.poll_deadline(cx),
+            Poll::Ready(result) => Poll::Ready(result),
+        }
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        let this = self.get_mut();
+        this.scan.written(buf);
+        Pin::new(&mut this.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        let this = self.get_mut();
+        this.scan.written(bufs.first().map_or(&[], |first| first));
+        Pin::new(&mut this.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
