@@ -1,17 +1,20 @@
-//! Ten endpoints, one ten times slower, one failing at once: who gets the requests. Ejection is off, so that only the
-//! balancer is looked at. Latencies are printed, counts are asserted: a busy machine bends the former.
+//! Who gets the requests, by each balancer, through real sidecars.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::ensure;
+use http::Method;
 
 use crate::harness::manifests::traffic_policy;
-use crate::harness::{Act, Load, Mesh, Tally, eventually};
+use crate::harness::{Act, Load, Mesh, Tally, eventually, http1, request};
 
 const VERSIONS: [&str; 10] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9"];
 const SLOW: &str = "product-v3";
 const FAILING: &str = "product-v7";
 
+/// Ten endpoints, one ten times slower, one failing at once. Ejection is off, so that only the balancer is looked at.
+/// Latencies are printed, counts are asserted: a busy machine bends the former.
 #[tokio::test]
 async fn peak_ewma_avoids_the_slow_and_the_fast_failing() {
     let mesh = Mesh::builder()
@@ -35,6 +38,46 @@ async fn peak_ewma_avoids_the_slow_and_the_fast_failing() {
     assert!((0.07..0.13).contains(&turns.failing), "{turns:?}");
     assert!(ewma.slow < 0.04, "{ewma:?}");
     assert!(ewma.failing < 0.03, "{ewma:?}");
+}
+
+#[tokio::test]
+async fn a_key_stays_with_its_endpoint() {
+    let policy =
+        "  loadBalancer: {policy: RingHash, hashOn: [{header: x-user}, {cookie: {name: sid}}]}\n";
+    let mesh = Mesh::builder()
+        .service("product", &["v0", "v1", "v2"])
+        .caller("gateway")
+        .file("policy.yaml", &traffic_policy("product", policy))
+        .start()
+        .await;
+    let entry = mesh.entry("gateway", "product");
+    let ask = async |header: (&str, &str)| {
+        let answer = http1(entry, request(Method::GET, "/", &[header], "")).await.unwrap();
+        answer.workload()
+    };
+    let mut owners = BTreeMap::new();
+    for user in 0..24 {
+        let user = format!("user-{user}");
+        let owner = ask(("x-user", &user)).await;
+        assert_eq!(ask(("x-user", &user)).await, owner, "{user}");
+        assert_eq!(ask(("cookie", &format!("a=b; sid={user}"))).await, owner, "the same key");
+        owners.insert(user, owner);
+    }
+    let used: BTreeSet<_> = owners.values().collect();
+    assert_eq!(used.len(), 3, "{owners:?}");
+    // Who goes takes its own keys along and hardly any of the others'.
+    mesh.remove_workload("product-v1").await;
+    eventually("it is gone", Duration::from_secs(5), async || {
+        let endpoints = mesh.proxy("gateway").admin().get("/v1/config/endpoints").await?;
+        ensure!(!endpoints.to_string().contains("product-v1"), "{endpoints}");
+        Ok(())
+    })
+    .await;
+    let mut moved = 0;
+    for (user, owner) in owners.iter().filter(|(_, owner)| *owner != "product-v1") {
+        moved += usize::from(ask(("x-user", user)).await != *owner);
+    }
+    assert!(moved <= owners.len() / 4, "{moved} moved");
 }
 
 fn policy(balancer: &str) -> String {

@@ -8,6 +8,7 @@
 //! needs no look-up rules; what could not be resolved is kept as such, because it has a meaning on the wire
 //! (a backend that does not exist costs its share of the traffic).
 
+mod balancing;
 mod endpoints;
 mod policy;
 mod route;
@@ -16,10 +17,11 @@ mod workload;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use balancing::{Balancer, HashOn, RingHash};
 pub use endpoints::EndpointIndex;
 pub use policy::{
-    Balancer, FailurePercentage, InboundPolicy, Limits, MtlsMode, OutlierDetection, RetryBudget,
-    RetryOn, RetryPolicy, TrafficPolicy,
+    FailurePercentage, InboundPolicy, Limits, MtlsMode, OutlierDetection, RetryBudget, RetryOn,
+    RetryPolicy, TrafficPolicy,
 };
 pub use route::{
     Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, PathModifier,

@@ -9,27 +9,34 @@ mod balancer;
 mod budget;
 mod endpoint;
 mod ewma;
+mod hash;
 mod limits;
 mod outlier;
+mod ring;
+mod spill;
+mod standing;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::model::{ClusterSpec, EndpointSpec};
+use crate::model::{Balancer, ClusterSpec, EndpointSpec, HashPolicy};
 use crate::random::Random;
 
 pub use budget::Budget;
 pub use endpoint::{Endpoint, InFlight, Trial};
 pub use ewma::Sample;
+pub use hash::hash;
 pub use limits::{Admission, Held, Limits};
 pub use outlier::{Circuit, Outcome, Outlier, Reason};
 
 use outlier::Claim;
+use standing::Standing;
 
 /// Bound: how often a request chooses again because another one became the trial of what it chose.
 const CHOICES: usize = 8;
+
 
 /// One version of a cluster.
 #[derive(Debug)]
@@ -42,8 +49,7 @@ pub struct Cluster {
     pub shared: Arc<Shared>,
     /// What may be under way at once.
     pub limits: Limits,
-    /// Indices of `endpoints`, each as often as its weight says.
-    order: Vec<usize>,
+    standing: Standing,
 }
 
 /// What survives a change of configuration.
@@ -75,6 +81,19 @@ impl Shared {
     }
 }
 
+/// What a pick goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The worker's randomness.
+    pub random: &'a Random,
+    /// Now.
+    pub now: Instant,
+    /// The one that has just failed.
+    pub avoid: Option<&'a Arc<Endpoint>>,
+    /// The request's key, by [`Cluster::hash_policies`].
+    pub hash: Option<u64>,
+}
+
 impl Cluster {
     /// The next version. Endpoints with the same address, identity and workload are kept with their
     /// connections and history; `workers` is the number of pools of a new one.
@@ -96,46 +115,63 @@ impl Cluster {
         let shared =
             previous.map_or_else(|| Arc::new(Shared::new()), |cluster| Arc::clone(&cluster.shared));
         let limits = Limits::next(previous.map(|cluster| &cluster.limits), spec.limits);
-        let order = balancer::weighted_order(&endpoints);
-        Self { spec, endpoints, shared, limits, order }
+        let ring = match &spec.balancer {
+            Balancer::RingHash(ring) => Some(ring),
+            _ => None,
+        };
+        let standing = Standing::new(&endpoints, vec![(0..endpoints.len()).collect()], ring);
+        Self { spec, endpoints, shared, limits, standing }
     }
 
-    /// Chooses an endpoint; `avoid` is the one that has just failed and is taken only if no other is left.
-    /// With every endpoint ejected all are used: a guess beats a refusal. `None` if there is no endpoint.
+    /// Where a request's key comes from; empty if the balancer has no use for one.
     #[must_use]
-    pub fn pick(
-        &self,
-        random: &Random,
-        now: Instant,
-        avoid: Option<&Arc<Endpoint>>,
-    ) -> Option<&Arc<Endpoint>> {
-        let usable = |endpoint: &Arc<Endpoint>| {
-            !endpoint.outlier.is_ejected(now)
-                && avoid.is_none_or(|avoided| !Arc::ptr_eq(avoided, endpoint))
+    pub fn hash_policies(&self) -> &[HashPolicy] {
+        match &self.spec.balancer {
+            Balancer::RingHash(ring) => &ring.policies,
+            _ => &[],
+        }
+    }
+
+    /// Chooses an endpoint. Of those that are usable, unless so many are not that the priority panics (`spill`);
+    /// another than [`Ask::avoid`] if there is one; with none usable any: a guess beats a refusal. `None` if there is
+    /// no endpoint.
+    #[must_use]
+    pub fn pick(&self, ask: &Ask<'_>) -> Option<&Arc<Endpoint>> {
+        let spill = self.standing.spill(&self.endpoints, ask.now);
+        let priorities = self.standing.priorities();
+        let first = match priorities {
+            [_] => 0,
+            _ => spill.priority(ask.hash.unwrap_or_else(|| ask.random.next())),
         };
-        let panicking =
-            |endpoint: &Arc<Endpoint>| avoid.is_none_or(|avoided| !Arc::ptr_eq(avoided, endpoint));
-        let choose = |usable: &dyn Fn(&Arc<Endpoint>) -> bool| {
-            balancer::pick(self, &self.shared.cursor, random, now, usable)
+        let turn = match self.spec.balancer {
+            Balancer::RoundRobin => self.shared.cursor.fetch_add(1, Relaxed),
+            _ => 0,
         };
-        choose(&usable).or_else(|| choose(&panicking)).or_else(|| choose(&|_| true))
+        let other = |endpoint: &Endpoint| {
+            ask.avoid.is_none_or(|avoided| !std::ptr::eq(&**avoided, endpoint))
+        };
+        let usable = |endpoint: &Endpoint| other(endpoint) && endpoint.is_usable(ask.now);
+        let choose = |priority: usize, fits: &dyn Fn(&Endpoint) -> bool| {
+            balancer::pick(self, priorities.get(priority)?, ask, turn, fits)
+        };
+        let wanted: &dyn Fn(&Endpoint) -> bool = if spill.panic[first] { &other } else { &usable };
+        choose(first, wanted)
+            // Order: what another priority has is better than what is not usable.
+            .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &usable)))
+            .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &other)))
+            .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &|_| true)))
     }
 
     /// As [`Self::pick`], and the trial, if the request is one: it must be ended by [`Self::note`]. Exactly one
     /// request at a time is an endpoint's trial; while it is, others go there only if there is no other endpoint.
     #[must_use]
-    pub fn choose(
-        &self,
-        random: &Random,
-        now: Instant,
-        avoid: Option<&Arc<Endpoint>>,
-    ) -> Option<(&Arc<Endpoint>, Option<Trial>)> {
-        let mut picked = self.pick(random, now, avoid)?;
+    pub fn choose(&self, ask: &Ask<'_>) -> Option<(&Arc<Endpoint>, Option<Trial>)> {
+        let mut picked = self.pick(ask)?;
         for _ in 0..CHOICES {
-            match picked.outlier.claim(now) {
+            match picked.outlier.claim(ask.now) {
                 Claim::Ordinary => break,
                 Claim::Trial => return Some((picked, Some(Trial::begin(picked)))),
-                Claim::Lost => picked = self.pick(random, now, avoid)?,
+                Claim::Lost => picked = self.pick(ask)?,
             }
         }
         Some((picked, None))

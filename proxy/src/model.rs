@@ -10,8 +10,8 @@ mod listener;
 mod route;
 
 pub use cluster::{
-    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, FailurePercentage, LimitsSpec,
-    OutlierSpec, PeakEwma,
+    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, FailurePercentage, HashPolicy,
+    HashSource, LimitsSpec, OutlierSpec, PeakEwma, RingHash,
 };
 pub use listener::{
     AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, Tracing,

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use weft_proto::names;
 
 use crate::body::Body;
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::error::{Error, Token};
 use crate::io::Io;
 use crate::listener::{Carried, carried, serve};
@@ -65,6 +65,8 @@ pub struct Hop<'c> {
     pub version: Version,
     /// When nobody waits for an answer any more.
     pub deadline: Option<Instant>,
+    /// Its key, if the destination's balancer goes by keys.
+    pub hash: Option<u64>,
 }
 
 /// A routed request's answer.
@@ -107,7 +109,7 @@ impl Outbound {
     ) {
         let service = service_fn(|request| {
             let this = Arc::clone(&self);
-            async move { this.handle_request(request, version).await }
+            async move { this.handle_request(request, client, version).await }
         });
         if let Err(error) = serve(Io::Plain(stream), version, service, watch, None).await {
             tracing::debug!(%client, %error, service = %self.service, "outbound connection");
@@ -121,6 +123,7 @@ impl Outbound {
     pub async fn handle_request(
         &self,
         mut request: Request<Incoming>,
+        client: SocketAddr,
         version: Version,
     ) -> Result<Response<Body>, Infallible> {
         let grpc = response::is_grpc(request.headers());
@@ -140,7 +143,7 @@ impl Outbound {
         );
         headers::remove_trusted(request.headers_mut());
         record.trace(request.headers_mut(), config.listener.tracing.sampling);
-        Ok(match self.route_and_send(config, request, version, &mut record).await {
+        Ok(match self.route_and_send(config, request, (client, version), &mut record).await {
             Ok(Reply::Proxied(answer, deadline)) => record.carry(answer, deadline),
             Ok(Reply::Local(response)) => {
                 record.answer(&response, None);
@@ -158,7 +161,7 @@ impl Outbound {
         &self,
         config: &TargetConfig,
         mut request: Request<Incoming>,
-        version: Version,
+        (client, version): (SocketAddr, Version),
         record: &mut Record,
     ) -> Result<Reply, Error> {
         canonical::canonicalise(&mut request, &self.service)?;
@@ -191,6 +194,12 @@ impl Outbound {
         let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
         let hop = Hop { cluster, retry: &matched.rule.retry, version, deadline };
         prepare(&mut request, matched.rule, split)?;
+        // Order: after the rule's changes, as in Envoy.
+        let hash = match cluster.hash_policies() {
+            [] => None,
+            policies => cluster::hash(policies, Some(request.headers()), client),
+        };
+        let hop = Hop { cluster, retry: &matched.rule.retry, version, hash };
         // Pinned: the future is held once, however it is awaited.
         let sent = pin!(retry::send(self, &hop, request, record));
         let mut answer = match deadline {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Key, Origin};
+use super::{Balancer, Key, Origin};
 
 /// In force for one Service or one of its ports. Unset means the proxy's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,20 +20,6 @@ pub struct TrafficPolicy {
     pub outlier_detection: Option<OutlierDetection>,
     /// Retries beyond those that are always safe.
     pub retries: Option<RetryPolicy>,
-}
-
-/// Load balancing algorithm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balancer {
-    /// In turn.
-    RoundRobin,
-    /// Uniformly.
-    Random,
-    /// The less loaded of two, by requests in flight.
-    LeastRequest,
-    /// The cheaper of two, by peak EWMA latency times requests in flight.
-    #[default]
-    PeakEwma,
 }
 
 /// What one caller's sidecar may have under way to the Service port at once. Unset means no limit but the

@@ -1,6 +1,7 @@
 //! `TrafficPolicy` to [`model::TrafficPolicy`](crate::model::TrafficPolicy); its targets are looked up by
 //! `assemble`.
 
+mod balancing;
 mod resilience;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ use super::metadata::Identity;
 use super::names::{self, within};
 use super::problem::Problems;
 use super::schema::NumberOrText;
-use super::schema::policy::{BalancerName, Retries, TargetRef, TrafficPolicySpec};
+use super::schema::policy::{Retries, TargetRef, TrafficPolicySpec};
 
 /// A policy whose targets are still names.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +50,9 @@ pub(crate) fn read(spec: TrafficPolicySpec, id: Identity, problems: &mut Problem
     let timeout = spec.connect_timeout.as_deref();
     let policy = TrafficPolicy {
         origin: Origin::default(),
-        balancer: spec.load_balancer.map_or_else(Balancer::default, |spec| balancer(spec.policy)),
+        balancer: spec
+            .load_balancer
+            .map_or_else(Balancer::default, |spec| balancing::balancer(&spec, problems)),
         connect_timeout: duration::positive(timeout, "spec.connectTimeout", problems),
         limits: spec.limits.map(|spec| resilience::limits(&spec, problems)).unwrap_or_default(),
         outlier_detection: spec
@@ -81,13 +84,6 @@ fn targets(refs: &[TargetRef], namespace: &str, problems: &mut Problems) -> Vec<
     targets
 }
 
-fn balancer(name: BalancerName) -> Balancer {
-    match name {
-        BalancerName::RoundRobin => Balancer::RoundRobin,
-        BalancerName::Random => Balancer::Random,
-        BalancerName::LeastRequest => Balancer::LeastRequest,
-        BalancerName::PeakEwma => Balancer::PeakEwma,
-    }
 }
 
 fn retries(spec: &Retries, problems: &mut Problems) -> RetryPolicy {

@@ -1,35 +1,30 @@
 //! Clusters: one for each port of a Service, named like it, with what its `TrafficPolicy` asks for.
 
+mod balancing;
 mod resilience;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use prost::Message as _;
-use weft_proto::config::PeakEwma;
+use weft_proto::envoy::cluster::Cluster;
 use weft_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
 };
-use weft_proto::envoy::cluster::{Cluster, LoadBalancingPolicy, load_balancing_policy};
-use weft_proto::envoy::core::{
-    Http1ProtocolOptions, Http2ProtocolOptions, TransportSocket, TypedExtensionConfig,
-};
+use weft_proto::envoy::core::{Http1ProtocolOptions, Http2ProtocolOptions, TransportSocket};
 use weft_proto::envoy::http_options::HttpProtocolOptions;
 use weft_proto::envoy::http_options::http_protocol_options::{
     UpstreamProtocolOptions, UseDownstreamHttpConfig,
 };
-use weft_proto::envoy::{lb, raw_buffer};
+use weft_proto::envoy::raw_buffer;
 use weft_proto::google::{Any, Struct};
 
 use super::ports::Port;
 use super::value::{ads, any, duration, texts, transport_socket};
 use super::{Reference, Resource, ResourceType, encode::encode, tls};
-use crate::model::Balancer;
 
 /// `TrafficPolicy.connectTimeout` where none is written.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-const PEAK_EWMA: &str = "type.googleapis.com/weft.config.v1.PeakEwma";
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// The Cluster of one Service port.
@@ -46,7 +41,7 @@ pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
             policy.connect_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT),
         )),
         metadata: Some(resilience::metadata(&port.service.origin, &policy.limits)),
-        load_balancing_policy: Some(balancing(policy.balancer)),
+        load_balancing_policy: Some(balancing::policies(&policy.balancer)),
         outlier_detection: Some(resilience::outliers(
             &policy.outlier_detection.unwrap_or_default(),
         )),
@@ -82,34 +77,6 @@ pub(super) fn same_http_version() -> HashMap<String, Any> {
     [(HTTP_OPTIONS.to_owned(), any(&options))].into()
 }
 
-/// The first policy that the proxy knows is used, so a real Envoy skips Weft's own.
-fn balancing(balancer: Balancer) -> LoadBalancingPolicy {
-    let least_request = (
-        "envoy.load_balancing_policies.least_request",
-        any(&lb::least_request::v3::LeastRequest::default()),
-    );
-    let policies = match balancer {
-        Balancer::RoundRobin => vec![(
-            "envoy.load_balancing_policies.round_robin",
-            any(&lb::round_robin::v3::RoundRobin::default()),
-        )],
-        Balancer::Random => {
-            vec![("envoy.load_balancing_policies.random", any(&lb::random::v3::Random::default()))]
-        }
-        Balancer::LeastRequest => vec![least_request],
-        Balancer::PeakEwma => {
-            let value = PeakEwma::default().encode_to_vec();
-            let peak_ewma = Any { type_url: PEAK_EWMA.to_owned(), value };
-            vec![("weft.load_balancing_policies.peak_ewma", peak_ewma), least_request]
-        }
-    };
-    let policy = |(name, config): (&str, Any)| load_balancing_policy::Policy {
-        typed_extension_config: Some(TypedExtensionConfig {
-            name: name.to_owned(),
-            typed_config: Some(config),
-        }),
-    };
-    LoadBalancingPolicy { policies: policies.into_iter().map(policy).collect() }
 }
 
 /// The endpoint's own metadata says whether a sidecar stands before it; what it does not say is plaintext.

@@ -46,7 +46,7 @@ pub(super) fn clusters(state: &State) -> Value {
     let row = |cluster: &Cluster| {
         json!({
             "cluster": cluster.spec.name,
-            "balancer": balancer_text(cluster.spec.balancer),
+            "balancer": balancer_text(&cluster.spec.balancer),
             "endpoints": cluster.endpoints.len(),
             "connect_timeout_ms": cluster.spec.connect_timeout.as_millis(),
             "limits": resilience::limits(cluster),
@@ -173,12 +173,13 @@ fn action_text(table: &RouteTable, rule: &Rule) -> String {
     }
 }
 
-fn balancer_text(balancer: Balancer) -> &'static str {
+fn balancer_text(balancer: &Balancer) -> &'static str {
     match balancer {
         Balancer::RoundRobin => "RoundRobin",
         Balancer::Random => "Random",
         Balancer::LeastRequest => "LeastRequest",
         Balancer::PeakEwma(_) => "PeakEwma",
+        Balancer::RingHash(_) => "RingHash",
     }
 }
 

@@ -4,11 +4,9 @@
 //! stands as often as its weight (reduced by the common divisor) says.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use tokio::time::Instant;
-
-use super::{Cluster, Endpoint};
+use super::standing::Priority;
+use super::{Ask, Cluster, Endpoint};
 use crate::model::Balancer;
 use crate::random::Random;
 
@@ -16,8 +14,9 @@ use crate::random::Random;
 const MAX_PLACES: u64 = 4096;
 
 /// Interleaved, so that round robin does not send bursts to a heavy endpoint.
-pub(super) fn weighted_order(endpoints: &[Arc<Endpoint>]) -> Vec<usize> {
-    let weights: Vec<u64> = endpoints.iter().map(|e| u64::from(e.spec.weight.max(1))).collect();
+pub(super) fn weighted_order(endpoints: &[Arc<Endpoint>], members: &[usize]) -> Vec<usize> {
+    let weight = |number: &usize| u64::from(endpoints[*number].spec.weight.max(1));
+    let weights: Vec<u64> = members.iter().map(weight).collect();
     let divisor = weights.iter().copied().fold(0, gcd).max(1);
     let total: u64 = weights.iter().sum::<u64>() / divisor;
     let scale = total.div_ceil(MAX_PLACES).max(1);
@@ -28,29 +27,38 @@ pub(super) fn weighted_order(endpoints: &[Arc<Endpoint>]) -> Vec<usize> {
         places.extend((0..count).map(|i| ((i as f64 + 0.5) / count as f64, index)));
     }
     places.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    places.into_iter().map(|(_, index)| index).collect()
+    places.into_iter().map(|(_, index)| members[index]).collect()
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// One of a priority's endpoints that fit. `turn` is round robin's; it is one for all that a pick tries.
 pub(super) fn pick<'c>(
     cluster: &'c Cluster,
-    cursor: &AtomicUsize,
-    random: &Random,
-    now: Instant,
-    usable: &dyn Fn(&Arc<Endpoint>) -> bool,
+    priority: &'c Priority,
+    ask: &Ask<'_>,
+    turn: usize,
+    fits: &dyn Fn(&Endpoint) -> bool,
 ) -> Option<&'c Arc<Endpoint>> {
-    let places = Places { cluster, usable };
-    match cluster.spec.balancer {
-        Balancer::RoundRobin => places.first_from(cursor.fetch_add(1, Relaxed)),
+    let Ask { random, now, .. } = *ask;
+    let places = Places { endpoints: &cluster.endpoints, order: &priority.order, fits };
+    match &cluster.spec.balancer {
+        Balancer::RoundRobin => places.first_from(turn),
+        Balancer::RingHash(_) => {
+            let owners = priority.ring()?;
+            let hash = ask.hash.unwrap_or_else(|| random.next());
+            let numbers = owners.from(hash).chain(priority.order.iter().copied());
+            { numbers }.map(|number| &cluster.endpoints[number]).find(|endpoint| fits(endpoint))
+        }
         Balancer::Random => places.uniform(random),
         Balancer::LeastRequest => {
             let cost = |endpoint: &Endpoint| f64::from(endpoint.in_flight()) + 1.0;
             places.cheaper_of_two(random, cost, |_| false)
         }
         Balancer::PeakEwma(ewma) => {
+            let ewma = *ewma;
             let cost = |endpoint: &Endpoint| {
                 let in_flight = endpoint.in_flight();
                 // One request finds out what a new endpoint is like, or it would have to wait until all others
@@ -72,29 +80,30 @@ pub(super) fn pick<'c>(
 }
 
 struct Places<'c, 'u> {
-    cluster: &'c Cluster,
-    usable: &'u dyn Fn(&Arc<Endpoint>) -> bool,
+    endpoints: &'c [Arc<Endpoint>],
+    /// Numbers of endpoints.
+    order: &'c [usize],
+    fits: &'u dyn Fn(&Endpoint) -> bool,
 }
 
 impl<'c> Places<'c, '_> {
     fn at(&self, place: usize) -> Option<&'c Arc<Endpoint>> {
-        let order = &self.cluster.order;
-        self.cluster.endpoints.get(*order.get(place % order.len().max(1))?)
+        self.endpoints.get(*self.order.get(place % self.order.len().max(1))?)
     }
 
     /// The first usable place at or after this one.
     fn first_from(&self, start: usize) -> Option<&'c Arc<Endpoint>> {
-        let count = self.cluster.order.len();
-        (0..count).filter_map(|i| self.at(start.wrapping_add(i))).find(|e| (self.usable)(e))
+        let count = self.order.len();
+        (0..count).filter_map(|i| self.at(start.wrapping_add(i))).find(|e| (self.fits)(e))
     }
 
     /// Uniform over the usable places: a few blind draws, then an exact one.
     fn uniform(&self, random: &Random) -> Option<&'c Arc<Endpoint>> {
-        let count = self.cluster.order.len();
-        let blind = (0..3).filter_map(|_| self.at(random.below(count))).find(|e| (self.usable)(e));
+        let count = self.order.len();
+        let blind = (0..3).filter_map(|_| self.at(random.below(count))).find(|e| (self.fits)(e));
         blind.or_else(|| {
             let usable: Vec<_> =
-                (0..count).filter_map(|i| self.at(i)).filter(|e| (self.usable)(e)).collect();
+                (0..count).filter_map(|i| self.at(i)).filter(|e| (self.fits)(e)).collect();
             usable.get(random.below(usable.len())).copied()
         })
     }
@@ -123,12 +132,12 @@ impl<'c> Places<'c, '_> {
         shunned: impl Fn(&Endpoint) -> bool,
     ) -> Option<&'c Arc<Endpoint>> {
         let first = self.draw(random, &shunned)?;
-        if self.cluster.endpoints.len() == 1 {
+        if self.order.len() == 1 {
             return Some(first);
         }
         let other =
-            |endpoint: &Arc<Endpoint>| (self.usable)(endpoint) && !Arc::ptr_eq(endpoint, first);
-        let rest = Places { cluster: self.cluster, usable: &other };
+            |endpoint: &Endpoint| (self.fits)(endpoint) && !std::ptr::eq(endpoint, &**first);
+        let rest = Places { fits: &other, ..*self };
         let Some(second) = rest.draw(random, &shunned) else { return Some(first) };
         if cost(second) < cost(first) { Some(second) } else { Some(first) }
     }

@@ -47,6 +47,12 @@ impl Endpoint {
         }
     }
 
+    /// May it be chosen where there are others?
+    #[must_use]
+    pub fn is_usable(&self, now: Instant) -> bool {
+        !self.outlier.is_ejected(now)
+    }
+
     /// Requests in flight, over all workers.
     #[must_use]
     pub fn in_flight(&self) -> u32 {

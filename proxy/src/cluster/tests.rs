@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weft_proto::origin::Origin;
 
-use super::{Circuit, Cluster, Endpoint, Outcome, Sample};
+use super::{Ask, Circuit, Cluster, Endpoint, Outcome, Sample};
 use crate::model::{
-    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, LimitsSpec, OutlierSpec, PeakEwma,
+    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, HashPolicy, HashSource, LimitsSpec,
+    OutlierSpec, PeakEwma, RingHash,
 };
 use crate::random::Random;
 
@@ -17,6 +18,10 @@ mod balancing;
 const SETTINGS: PeakEwma =
     PeakEwma { decay: Duration::from_secs(10), default_rtt: Duration::from_millis(30) };
 const EWMA: Balancer = Balancer::PeakEwma(SETTINGS);
+
+fn ask(random: &Random, now: Instant) -> Ask<'_> {
+    Ask { random, now, avoid: None, hash: None }
+}
 
 fn answered(endpoint: &Endpoint, time: Duration, now: Instant) {
     endpoint.latency.note(Sample::Answered(time), SETTINGS, now);
@@ -63,7 +68,7 @@ fn spread(cluster: &Cluster, picks: usize) -> Vec<usize> {
     let (random, now) = (Random::seeded(3), Instant::now());
     let mut counts = vec![0; cluster.endpoints.len()];
     for _ in 0..picks {
-        let port = cluster.pick(&random, now, None).unwrap().spec.address.port();
+        let port = cluster.pick(&ask(&random, now)).unwrap().spec.address.port();
         counts[usize::from(port) - 1] += 1;
     }
     counts
@@ -78,7 +83,7 @@ fn round_robin_takes_turns_by_weight() {
 #[test]
 fn random_and_two_choices_spread_evenly_over_equals() {
     for balancer in [Balancer::Random, Balancer::LeastRequest, EWMA] {
-        for count in spread(&cluster(balancer, &[1; 4]), 4000) {
+        for count in spread(&cluster(balancer.clone(), &[1; 4]), 4000) {
             // Five standard deviations of a binomial with p = 1/4 are 137.
             assert!(count.abs_diff(1000) < 137, "{balancer:?}: {count}");
         }
@@ -113,7 +118,7 @@ fn a_new_endpoint_is_tried_with_one_request_before_it_gets_more() {
 #[test]
 fn ejected_endpoints_are_left_out_until_all_are() {
     for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
-        let cluster = cluster(balancer, &[1; 3]);
+        let cluster = cluster(balancer.clone(), &[1; 3]);
         fail(&cluster, 1);
         let counts = spread(&cluster, 300);
         assert_eq!(counts[1], 0, "{balancer:?}");
@@ -128,14 +133,67 @@ fn ejected_endpoints_are_left_out_until_all_are() {
 fn the_one_that_failed_is_taken_only_if_no_other_is_left() {
     let (random, now) = (Random::seeded(3), Instant::now());
     for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
-        let two = cluster(balancer, &[1, 1]);
+        let two = cluster(balancer.clone(), &[1, 1]);
         for _ in 0..50 {
-            let picked = two.pick(&random, now, Some(&two.endpoints[0])).unwrap();
+            let picked =
+                two.pick(&Ask { avoid: Some(&two.endpoints[0]), ..ask(&random, now) }).unwrap();
             assert!(Arc::ptr_eq(picked, &two.endpoints[1]));
         }
-        let one = cluster(balancer, &[1]);
-        assert!(one.pick(&random, now, Some(&one.endpoints[0])).is_some());
-        assert!(cluster(balancer, &[]).pick(&random, now, None).is_none());
+        let one = cluster(balancer.clone(), &[1]);
+        assert!(one.pick(&Ask { avoid: Some(&one.endpoints[0]), ..ask(&random, now) }).is_some());
+        assert!(cluster(balancer.clone(), &[]).pick(&ask(&random, now)).is_none());
+    }
+}
+
+fn ring(keyed: bool) -> Balancer {
+    let source = HashSource::SourceAddress;
+    let policies = if keyed { vec![HashPolicy { source, terminal: true }] } else { vec![] };
+    Balancer::RingHash(RingHash { policies, ..RingHash::default() })
+}
+
+#[test]
+fn a_key_stays_with_its_endpoint_and_no_key_is_random() {
+    let cluster = cluster(ring(true), &[1; 4]);
+    let (random, now) = (Random::seeded(3), Instant::now());
+    let of = |hash| cluster.pick(&Ask { hash: Some(hash), ..ask(&random, now) }).unwrap();
+    for hash in [0, 1 << 20, u64::MAX / 3, u64::MAX] {
+        assert!((0..20).all(|_| Arc::ptr_eq(of(hash), of(hash))));
+    }
+    // The shares of the ring are uneven, as any ring's.
+    assert!(spread(&cluster, 4000).iter().all(|count| *count > 700));
+}
+
+#[test]
+fn a_key_whose_endpoint_is_out_has_another_one_and_comes_back() {
+    let cluster = cluster(ring(true), &[1; 4]);
+    let (random, now) = (Random::seeded(3), Instant::now());
+    let ask = Ask { hash: Some(u64::MAX / 3), ..ask(&random, now) };
+    let own = Arc::clone(cluster.pick(&ask).unwrap());
+    let number = cluster.endpoints.iter().position(|e| Arc::ptr_eq(e, &own)).unwrap();
+    fail(&cluster, number);
+    let out = Ask { now: now + Duration::from_millis(50), ..ask };
+    let other = cluster.pick(&out).unwrap();
+    assert!(!Arc::ptr_eq(other, &own));
+    assert!((0..20).all(|_| Arc::ptr_eq(cluster.pick(&out).unwrap(), other)), "always the same");
+    let back = Ask { now: now + Duration::from_secs(60), ..ask };
+    assert!(Arc::ptr_eq(cluster.pick(&back).unwrap(), &own));
+}
+
+#[test]
+fn with_less_than_half_usable_all_are_used() {
+    let cluster = cluster(Balancer::Random, &[1; 5]);
+    let now = Instant::now();
+    for number in 0..2 {
+        fail(&cluster, number);
+    }
+    let counts = spread(&cluster, 1000);
+    assert_eq!((counts[0], counts[1]), (0, 0), "three of five are enough");
+    fail(&cluster, 2);
+    let later = now + Duration::from_millis(50);
+    let random = Random::seeded(3);
+    let picks: Vec<_> = (0..1000).map(|_| cluster.pick(&ask(&random, later)).unwrap()).collect();
+    for endpoint in &cluster.endpoints {
+        assert!(picks.iter().filter(|picked| Arc::ptr_eq(picked, endpoint)).count() > 100);
     }
 }
 
@@ -166,7 +224,7 @@ fn an_endpoint_comes_back_through_one_trial() {
         let later = Instant::now() + Duration::from_secs(31);
         let mut trials = Vec::new();
         for _ in 0..300 {
-            let (picked, trial) = cluster.choose(&random, later, None).unwrap();
+            let (picked, trial) = cluster.choose(&ask(&random, later)).unwrap();
             assert_eq!(trial.is_some(), Arc::ptr_eq(picked, sick), "{balancer:?}");
             trials.extend(trial);
         }
@@ -176,7 +234,7 @@ fn an_endpoint_comes_back_through_one_trial() {
         assert_eq!(sick.outlier.circuit(later), Circuit::Closed, "it is busy, not ill");
         fail(&cluster, 1);
         let later = later + Duration::from_secs(301);
-        let trial = (0..300).find_map(|_| cluster.choose(&random, later, None).unwrap().1);
+        let trial = (0..300).find_map(|_| cluster.choose(&ask(&random, later)).unwrap().1);
         cluster.note(sick, trial, Outcome::Local, &random, later);
         assert!(matches!(sick.outlier.circuit(later), Circuit::Open(_)));
         let counts: Vec<_> = cluster.shared.ejections().map(|(_, count)| count).collect();

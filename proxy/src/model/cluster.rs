@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::HeaderName;
 use weft_certs::SpiffeId;
 use weft_proto::origin::Origin;
 
@@ -26,7 +27,7 @@ pub struct ClusterSpec {
 }
 
 /// Load balancing algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Balancer {
     /// In turn.
     RoundRobin,
@@ -36,6 +37,46 @@ pub enum Balancer {
     LeastRequest,
     /// The cheaper of two, by peak EWMA latency times requests in flight.
     PeakEwma(PeakEwma),
+    /// The one that the request's key belongs to.
+    RingHash(RingHash),
+}
+
+/// A hash ring and the keys on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingHash {
+    /// Places on the ring, at least.
+    pub minimum: u64,
+    /// At most, unless there are more endpoints.
+    pub maximum: u64,
+    /// Where the key comes from, in order.
+    pub policies: Vec<HashPolicy>,
+}
+
+impl Default for RingHash {
+    /// Envoy's sizes; without policies every choice is random.
+    fn default() -> Self {
+        Self { minimum: 1024, maximum: 8 * 1024 * 1024, policies: Vec::new() }
+    }
+}
+
+/// One part of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashPolicy {
+    /// Where it comes from.
+    pub source: HashSource,
+    /// If there is a key by now, the rest of the policies is not asked.
+    pub terminal: bool,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashSource {
+    /// All values of a request header.
+    Header(HeaderName),
+    /// A cookie.
+    Cookie(String),
+    /// Who called the application, else the application's own address.
+    SourceAddress,
 }
 
 /// Settings of the moving average.

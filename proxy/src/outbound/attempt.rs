@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::observe::Observed;
 use super::{Hop, Outbound};
 use crate::body::Body;
-use crate::cluster::Endpoint;
+use crate::cluster::{Ask, Endpoint};
 use crate::error::{Error, Token};
 use crate::headers::{self, Mark};
 use crate::record::{Answer, Peer, Record};
@@ -43,7 +43,8 @@ impl Outbound {
             Err(error) => return nowhere(error, request),
         };
         let started = Instant::now();
-        let Some((endpoint, trial)) = cluster.choose(&self.random, started, avoid) else {
+        let ask = Ask { random: &self.random, now: started, avoid, hash: hop.hash };
+        let Some((endpoint, trial)) = cluster.choose(&ask) else {
             let error = Error::unprocessed(Token::DestinationUnavailable, "no endpoint");
             return nowhere(error, request);
         };

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
 use super::Outbound;
-use crate::cluster::{Endpoint, InFlight, Outcome};
+use crate::cluster::{self, Ask, Endpoint, InFlight, Outcome};
 use crate::drain;
 use crate::error::{Error, Fault, Token};
 use crate::io::Io;
@@ -36,7 +36,7 @@ impl Outbound {
             tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
             return;
         };
-        let (in_flight, mut opened) = match self.connect(tcp).await {
+        let (in_flight, mut opened) = match self.connect(tcp, client).await {
             Ok(connected) => connected,
             Err(error) => {
                 tracing::warn!(%client, service = %self.service, %error, "opaque connection");
@@ -76,14 +76,19 @@ impl Outbound {
         self.telemetry.finish_connection(&end, &tcp.edge);
     }
 
-    async fn connect(&self, tcp: &TcpHandles) -> Result<(InFlight, Opened), Error> {
+    async fn connect(
+        &self,
+        tcp: &TcpHandles,
+        client: SocketAddr,
+    ) -> Result<(InFlight, Opened), Error> {
         let cluster = &tcp.cluster;
+        let hash = cluster::hash(cluster.hash_policies(), None, client);
         let mut admission = Some(cluster.limits.admit_connection().await?);
         let mut failed: Option<(Arc<Endpoint>, Error)> = None;
         for _ in 0..ATTEMPTS {
             let avoid = failed.as_ref().map(|(endpoint, _)| endpoint);
-            let chosen = cluster.choose(&self.random, Instant::now(), avoid);
-            let Some((endpoint, trial)) = chosen else { break };
+            let ask = Ask { random: &self.random, now: Instant::now(), avoid, hash };
+            let Some((endpoint, trial)) = cluster.choose(&ask) else { break };
             let timeout = cluster.spec.connect_timeout;
             let opened = self.upstream.open(endpoint, Protocol::Tcp, timeout).await;
             let outcome = match &opened {

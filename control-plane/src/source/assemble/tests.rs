@@ -144,7 +144,7 @@ fn of_two_traffic_policies_the_port_goes_before_the_service_and_the_older_before
         + &policy("zzz", "", "LeastRequest");
     let (mesh, findings) = beside_shop(&text);
     assert_eq!(findings, ["WEFT0301 spec.targetRefs[0]", "WEFT0301 spec.targetRefs[0]"]);
-    let balancer = |port| mesh.traffic_policy(&key("web"), port).unwrap().balancer;
+    let balancer = |port| mesh.traffic_policy(&key("web"), port).unwrap().balancer.clone();
     assert_eq!((balancer(80), balancer(5432)), (Balancer::RoundRobin, Balancer::Random));
     let (_, findings) = all(&(SHOP.to_owned() + "---\n" + &text));
     assert!(findings[0].contains("TrafficPolicy shop/late"), "{findings:?}");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::balancing::LoadBalancer;
 use super::{NumberOrText, null_as_default};
 
 /// `spec` of `TrafficPolicy`.
@@ -29,22 +30,6 @@ pub(crate) struct TargetRef {
     pub(crate) name: String,
     /// Port name or number.
     pub(crate) section_name: Option<NumberOrText>,
-}
-
-/// `loadBalancer`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct LoadBalancer {
-    pub(crate) policy: BalancerName,
-}
-
-/// `loadBalancer.policy`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) enum BalancerName {
-    RoundRobin,
-    Random,
-    LeastRequest,
-    PeakEwma,
 }
 
 /// `limits`; what is absent is not limited.

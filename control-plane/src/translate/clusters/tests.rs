@@ -1,7 +1,12 @@
 //! Clusters and their policies.
 
+use prost::Message as _;
+use weft_proto::envoy::cluster::load_balancing_policy;
 use weft_proto::envoy::core::transport_socket::ConfigType;
+use weft_proto::envoy::lb::ring_hash::v3::RingHash;
 use weft_proto::envoy::matcher::string_matcher::MatchPattern;
+use weft_proto::envoy::route::route_action::HashPolicy;
+use weft_proto::envoy::route::route_action::hash_policy::PolicySpecifier;
 use weft_proto::envoy::tls::UpstreamTlsContext;
 use weft_proto::envoy::tls::common_tls_context::ValidationContextType;
 use weft_proto::google::value;
@@ -12,7 +17,8 @@ use super::super::translate;
 use super::super::value::uint32;
 use super::*;
 use crate::model::{
-    self, FailurePercentage, Limits, Mesh, RetryBudget, RetryPolicy, TrafficPolicy,
+    self, Balancer, FailurePercentage, HashOn, Limits, Mesh, RetryBudget, RetryPolicy,
+    TrafficPolicy,
 };
 
 fn cluster_of(mesh: &Mesh, name: &str) -> Cluster {
@@ -148,6 +154,34 @@ fn every_kind_of_ejection_has_its_switch() {
     assert_eq!(on.failure_percentage_request_volume, Some(uint32(20)));
     assert_eq!(on.interval, Some(duration(window)));
     assert_eq!(on.max_ejection_time_jitter, Some(duration(Duration::from_secs(3))));
+}
+
+#[test]
+fn a_ring_carries_its_keys() {
+    let ring = model::RingHash {
+        hash_on: vec![
+            HashOn::Header("x-user".into()),
+            HashOn::Cookie("sid".into()),
+            HashOn::SourceAddress,
+        ],
+        ..model::RingHash::default()
+    };
+    let policy = TrafficPolicy { balancer: Balancer::RingHash(ring), ..Default::default() };
+    let cluster = under(policy);
+    assert_eq!(policies(&cluster), ["envoy.load_balancing_policies.ring_hash"]);
+    let mut list = cluster.load_balancing_policy.unwrap().policies;
+    let config = list.remove(0).typed_extension_config.unwrap().typed_config.unwrap();
+    let ring = RingHash::decode(&*config.value).unwrap();
+    assert_eq!(ring.minimum_ring_size.unwrap().value, 1024);
+    let keys = ring.consistent_hashing_lb_config.unwrap().hash_policy;
+    assert!(keys.iter().all(|key| key.terminal), "the first that yields a value decides");
+    let name = |key: &HashPolicy| match key.policy_specifier.clone().unwrap() {
+        PolicySpecifier::Header(header) => header.header_name,
+        PolicySpecifier::Cookie(cookie) => cookie.name,
+        PolicySpecifier::ConnectionProperties(of) => format!("source {}", of.source_ip),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(keys.iter().map(name).collect::<Vec<_>>(), ["x-user", "sid", "source true"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Cluster, EWMA, SETTINGS, cluster};
+use super::{Cluster, EWMA, SETTINGS, ask, cluster};
 use crate::cluster::{InFlight, Sample};
 use crate::model::Balancer;
 use crate::random::Random;
@@ -55,7 +55,7 @@ fn simulate(balancer: Balancer, scene: Scene) -> Outcome {
             let request = requests[usize::try_from(number).unwrap()].take().unwrap();
             served.extend(request.end(&cluster, at));
         }
-        let endpoint = cluster.pick(&choice, now, None).unwrap();
+        let endpoint = cluster.pick(&ask(&choice, now)).unwrap();
         let place = usize::from(endpoint.spec.address.port()) - 1;
         if now > start + LEARNING {
             late += 1;

@@ -10,12 +10,14 @@ use weft_proto::envoy::cluster::cluster::LbPolicy;
 use weft_proto::envoy::cluster::{Cluster, LoadBalancingPolicy, load_balancing_policy::Policy};
 use weft_proto::envoy::lb::least_request::v3::LeastRequest;
 use weft_proto::envoy::lb::random::v3::Random;
+use weft_proto::envoy::lb::ring_hash::v3::{RingHash, ring_hash::HashFunction};
 use weft_proto::envoy::lb::round_robin::v3::RoundRobin;
+use weft_proto::envoy::route::route_action::{HashPolicy, hash_policy::PolicySpecifier};
 use weft_proto::google::Any;
 
-use super::super::reject::{At, Reject, nothing_else};
+use super::super::reject::{At, Reject, each, nothing_else};
 use super::super::value::{message, required, type_name};
-use crate::model::{self, Balancer};
+use crate::model::{self, Balancer, HashSource};
 
 const PEAK_EWMA: &str = "weft.config.v1.PeakEwma";
 const DECAY_MS: u32 = 10_000;
@@ -71,6 +73,9 @@ fn known(config: &Any) -> Result<Option<Balancer>, Reject> {
         nothing_else(&message::<Random>(&config.value)?)?;
         return Ok(Some(Balancer::Random));
     }
+    if name == RingHash::full_name() {
+        return ring_hash(message(&config.value)?).map(Some);
+    }
     if name == LeastRequest::full_name() {
         let mut least: LeastRequest = message(&config.value)?;
         // The better of two is what it means here, and Envoy's default.
@@ -79,6 +84,64 @@ fn known(config: &Any) -> Result<Option<Balancer>, Reject> {
         return Ok(Some(Balancer::LeastRequest));
     }
     Ok(None)
+}
+
+/// Bound of a ring: 16 MiB. Envoy's is eight times that; it is built anew whenever an endpoint leaves or returns.
+const LARGEST_RING: u64 = 1024 * 1024;
+
+fn ring_hash(mut ring: RingHash) -> Result<Balancer, Reject> {
+    let known = [HashFunction::DefaultHash as i32, HashFunction::XxHash as i32];
+    if !known.contains(&take(&mut ring.hash_function)) {
+        return Err(Reject::new("hash_function", "only XX_HASH is supported"));
+    }
+    let default = model::RingHash::default();
+    let minimum = ring.minimum_ring_size.take().map_or(default.minimum, |size| size.value);
+    let maximum = ring.maximum_ring_size.take().map_or(default.maximum, |size| size.value);
+    if minimum > LARGEST_RING {
+        let reason = format!("{minimum} is more than {LARGEST_RING}");
+        return Err(Reject::new("minimum_ring_size", reason));
+    }
+    if minimum > maximum {
+        return Err(Reject::new("minimum_ring_size", format!("{minimum} is over the maximum")));
+    }
+    let mut hashing = ring.consistent_hashing_lb_config.take().unwrap_or_default();
+    let policies = take(&mut hashing.hash_policy);
+    let at = "consistent_hashing_lb_config";
+    let policies = each("hash_policy", policies, hash_policy).at(at)?;
+    nothing_else(&hashing).at(at)?;
+    nothing_else(&ring)?;
+    let maximum = maximum.min(LARGEST_RING);
+    Ok(Balancer::RingHash(model::RingHash { minimum, maximum, policies }))
+}
+
+fn hash_policy(mut policy: HashPolicy) -> Result<model::HashPolicy, Reject> {
+    let terminal = take(&mut policy.terminal);
+    let source = match policy.policy_specifier.take() {
+        Some(PolicySpecifier::Header(mut header)) => {
+            let name = take(&mut header.header_name);
+            nothing_else(&header).at("header")?;
+            let name = http::HeaderName::try_from(name.as_str());
+            let reason = "not the name of a header";
+            HashSource::Header(name.map_err(|_| Reject::new("header.header_name", reason))?)
+        }
+        Some(PolicySpecifier::Cookie(mut cookie)) => {
+            let name = take(&mut cookie.name);
+            nothing_else(&cookie).at("cookie")?;
+            if name.is_empty() {
+                return Err(Reject::new("cookie.name", "missing"));
+            }
+            HashSource::Cookie(name)
+        }
+        Some(PolicySpecifier::ConnectionProperties(properties)) if properties.source_ip => {
+            HashSource::SourceAddress
+        }
+        _ => {
+            let reason =
+                "only `header`, `cookie` and `connection_properties.source_ip` are supported";
+            return Err(Reject::new("policy_specifier", reason));
+        }
+    };
+    Ok(model::HashPolicy { source, terminal })
 }
 
 fn peak_ewma(config: PeakEwma) -> Balancer {

@@ -1,0 +1,45 @@
+//! Balancing: how a caller's sidecar chooses among the endpoints of a Service.
+
+/// Load balancing algorithm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Balancer {
+    /// In turn.
+    RoundRobin,
+    /// Uniformly.
+    Random,
+    /// The less loaded of two, by requests in flight.
+    LeastRequest,
+    /// The cheaper of two, by peak EWMA latency times requests in flight.
+    #[default]
+    PeakEwma,
+    /// The one that the request's key belongs to.
+    RingHash(RingHash),
+}
+
+/// A hash ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingHash {
+    /// The first that yields a value is the key; without one the choice is random.
+    pub hash_on: Vec<HashOn>,
+    /// Places on the ring, at least.
+    pub minimum: u32,
+    /// At most.
+    pub maximum: u32,
+}
+
+impl Default for RingHash {
+    fn default() -> Self {
+        Self { hash_on: Vec::new(), minimum: 1024, maximum: 8_388_608 }
+    }
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashOn {
+    /// A request header, in lower case.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+    /// The address of whoever called the application.
+    SourceAddress,
+}

@@ -1,0 +1,51 @@
+//! `TrafficPolicy`: `loadBalancer`.
+
+use serde::Deserialize;
+
+/// `loadBalancer`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct LoadBalancer {
+    pub(crate) policy: BalancerName,
+    pub(crate) hash_on: Option<Vec<HashOn>>,
+    pub(crate) ring_size: Option<RingSize>,
+}
+
+/// `loadBalancer.policy`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) enum BalancerName {
+    RoundRobin,
+    Random,
+    LeastRequest,
+    PeakEwma,
+    RingHash,
+}
+
+/// `loadBalancer.hashOn[]`: exactly one of its fields.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HashOn {
+    pub(crate) header: Option<String>,
+    pub(crate) cookie: Option<HashCookie>,
+    pub(crate) source_address: Option<Empty>,
+}
+
+/// `loadBalancer.hashOn[].cookie`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HashCookie {
+    pub(crate) name: String,
+}
+
+/// `{}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Empty {}
+
+/// `loadBalancer.ringSize`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RingSize {
+    pub(crate) minimum: Option<i64>,
+    pub(crate) maximum: Option<i64>,
+}

@@ -1,0 +1,87 @@
+//! `loadBalancer` of a TrafficPolicy.
+
+#[cfg(test)]
+mod tests;
+
+use crate::model::{Balancer, HashOn, RingHash};
+use crate::source::names::{self, within};
+use crate::source::problem::Problems;
+use crate::source::schema::balancing::{BalancerName, HashOn as WrittenHash, LoadBalancer};
+
+/// Bounds of Weft: a ring is built anew whenever an endpoint leaves or returns.
+const MAX_RING: u32 = 65_536;
+/// Envoy's.
+const LARGEST_RING: u32 = 8_388_608;
+const MAX_HASHES: usize = 8;
+
+/// Reads it.
+pub(super) fn balancer(spec: &LoadBalancer, problems: &mut Problems) -> Balancer {
+    if spec.policy != BalancerName::RingHash {
+        for (field, written) in
+            [("hashOn", spec.hash_on.is_some()), ("ringSize", spec.ring_size.is_some())]
+        {
+            if written {
+                let reason = "is for policy RingHash only";
+                problems.invalid(format!("spec.loadBalancer.{field}"), reason);
+            }
+        }
+    }
+    match spec.policy {
+        BalancerName::RoundRobin => Balancer::RoundRobin,
+        BalancerName::Random => Balancer::Random,
+        BalancerName::LeastRequest => Balancer::LeastRequest,
+        BalancerName::PeakEwma => Balancer::PeakEwma,
+        BalancerName::RingHash => Balancer::RingHash(ring_hash(spec, problems)),
+    }
+}
+
+fn ring_hash(spec: &LoadBalancer, problems: &mut Problems) -> RingHash {
+    let mut ring = RingHash::default();
+    let written = spec.hash_on.as_deref().unwrap_or_default();
+    let field = "spec.loadBalancer.hashOn";
+    names::at_most(written.len(), MAX_HASHES, field, problems);
+    if written.is_empty() {
+        let hint = "write what the key is, as in hashOn: [{header: x-user}]";
+        problems.invalid_hint(field, "RingHash needs at least one key", hint);
+    }
+    let parts = written.iter().enumerate().take(MAX_HASHES);
+    let parts = parts.filter_map(|(at, part)| hash_on(part, &format!("{field}[{at}]"), problems));
+    ring.hash_on = parts.collect();
+    let size = spec.ring_size.as_ref();
+    if let Some(minimum) = size.and_then(|size| size.minimum) {
+        let field = "spec.loadBalancer.ringSize.minimum";
+        ring.minimum = within(minimum, (1, MAX_RING), field, problems).unwrap_or(1);
+    }
+    let field = "spec.loadBalancer.ringSize.maximum";
+    if let Some(maximum) = size.and_then(|size| size.maximum) {
+        ring.maximum = within(maximum, (1, LARGEST_RING), field, problems).unwrap_or(LARGEST_RING);
+    }
+    if ring.maximum < ring.minimum {
+        problems.invalid(field, format!("is less than the minimum, {}", ring.minimum));
+    }
+    ring
+}
+
+fn hash_on(part: &WrittenHash, field: &str, problems: &mut Problems) -> Option<HashOn> {
+    match (&part.header, &part.cookie, &part.source_address) {
+        (Some(header), None, None) => {
+            if !names::is_token(header) {
+                problems.invalid(format!("{field}.header"), format!("{header:?} is not a header"));
+            }
+            Some(HashOn::Header(header.to_ascii_lowercase()))
+        }
+        (None, Some(cookie), None) => {
+            let name = &cookie.name;
+            if !names::is_token(name) {
+                let field = format!("{field}.cookie.name");
+                problems.invalid(field, format!("{name:?} is not a cookie's name"));
+            }
+            Some(HashOn::Cookie(name.clone()))
+        }
+        (None, None, Some(_)) => Some(HashOn::SourceAddress),
+        _ => {
+            problems.invalid(field, "must have exactly one of header, cookie and sourceAddress");
+            None
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `loadBalancer`: what is read, and what is wrong with it.
+
+use crate::model::{Balancer, HashOn, RingHash, TrafficPolicy};
+use crate::source::testing::{beside_shop, object};
+
+fn policy(fields: &str) -> (Option<TrafficPolicy>, Vec<String>) {
+    let spec =
+        format!("{{targetRefs: [{{kind: Service, name: web}}], loadBalancer: {{{fields}}}}}");
+    let (mesh, findings) = beside_shop(&object("TrafficPolicy", "p", &spec));
+    (mesh.traffic_policy(&crate::model::Key::new("shop", "web"), 80).cloned(), findings)
+}
+
+#[test]
+fn a_ring_has_its_keys_in_order() {
+    let (read, findings) = policy(
+        "policy: RingHash, hashOn: [{header: X-User}, {cookie: {name: sid}}, {sourceAddress: {}}], \
+         ringSize: {minimum: 64, maximum: 128}",
+    );
+    assert!(findings.is_empty(), "{findings:?}");
+    let hash_on =
+        vec![HashOn::Header("x-user".into()), HashOn::Cookie("sid".into()), HashOn::SourceAddress];
+    let expected = RingHash { hash_on, minimum: 64, maximum: 128 };
+    assert_eq!(read.unwrap().balancer, Balancer::RingHash(expected));
+    let (read, _) = policy("policy: RingHash, hashOn: [{sourceAddress: {}}]");
+    let Balancer::RingHash(ring) = read.unwrap().balancer else { panic!() };
+    assert_eq!((ring.minimum, ring.maximum), (1024, 8_388_608));
+}
+
+#[test]
+fn what_is_wrong_is_told_at_its_field() {
+    for (fields, field) in [
+        ("policy: RingHash", "hashOn"),
+        ("policy: RingHash, hashOn: []", "hashOn"),
+        ("policy: RingHash, hashOn: [{}]", "hashOn[0]"),
+        ("policy: RingHash, hashOn: [{header: a, cookie: {name: b}}]", "hashOn[0]"),
+        ("policy: RingHash, hashOn: [{header: 'a b'}]", "hashOn[0].header"),
+        ("policy: RingHash, hashOn: [{header: ':path'}]", "hashOn[0].header"),
+        ("policy: RingHash, hashOn: [{cookie: {name: 'a;b'}}]", "hashOn[0].cookie.name"),
+        ("policy: RingHash, hashOn: [{cookie: {name: a, ttl: 1h}}]", "hashOn[0].cookie.ttl"),
+        ("policy: RingHash, hashOn: [{header: a}], ringSize: {minimum: 0}", "ringSize.minimum"),
+        (
+            "policy: RingHash, hashOn: [{header: a}], ringSize: {minimum: 100000}",
+            "ringSize.minimum",
+        ),
+        ("policy: RingHash, hashOn: [{header: a}], ringSize: {maximum: 9}", "ringSize.maximum"),
+        ("policy: RoundRobin, hashOn: [{header: a}]", "hashOn"),
+        ("policy: RoundRobin, ringSize: {minimum: 9}", "ringSize"),
+    ] {
+        let (read, findings) = policy(fields);
+        assert_eq!(findings, [format!("WEFT0205 spec.loadBalancer.{field}")], "{fields}");
+        assert_eq!(read, None);
+    }
+}
