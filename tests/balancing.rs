@@ -7,7 +7,7 @@ use anyhow::ensure;
 use http::Method;
 
 use crate::harness::manifests::traffic_policy;
-use crate::harness::{Act, Load, Mesh, Tally, eventually, http1, request};
+use crate::harness::{Act, Load, Mesh, Tally, eventually, get, http1, request};
 
 const VERSIONS: [&str; 10] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9"];
 const SLOW: &str = "product-v3";
@@ -78,6 +78,43 @@ async fn a_key_stays_with_its_endpoint() {
         moved += usize::from(ask(("x-user", user)).await != *owner);
     }
     assert!(moved <= owners.len() / 4, "{moved} moved");
+}
+
+#[tokio::test]
+async fn a_session_stays_with_its_endpoint_until_that_is_gone() {
+    let policy = "  loadBalancer: {policy: RoundRobin}
+  sessionAffinity: {cookie: {name: sid, ttl: 1h}}\n";
+    let mesh = Mesh::builder()
+        .service("product", &["v0", "v1", "v2"])
+        .caller("gateway")
+        .file("policy.yaml", &traffic_policy("product", policy))
+        .start()
+        .await;
+    let entry = mesh.entry("gateway", "product");
+    let first = get(entry, "/").await.unwrap();
+    let cookie = first.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("sid=\"") && cookie.ends_with("; Max-Age=3600; Path=/; HttpOnly"));
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let ask = async |cookie: &str| {
+        let headers = [("cookie", cookie)];
+        http1(entry, request(Method::GET, "/", &headers, "")).await.unwrap()
+    };
+    for _ in 0..6 {
+        let again = ask(&cookie).await;
+        assert_eq!(again.workload(), first.workload());
+        assert_eq!(again.header("set-cookie"), "", "it has not changed");
+    }
+    let others: BTreeSet<_> = [get(entry, "/").await, get(entry, "/").await]
+        .map(|answer| answer.unwrap().workload())
+        .into();
+    assert!(others.iter().any(|other| *other != first.workload()), "{others:?}");
+    mesh.remove_workload(&first.workload()).await;
+    let elsewhere = ask(&cookie).await;
+    assert_eq!(elsewhere.status, 200);
+    assert_ne!(elsewhere.workload(), first.workload());
+    let fresh = elsewhere.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert_ne!((fresh.as_str(), fresh.is_empty()), (cookie.as_str(), true));
+    assert_eq!(ask(&fresh).await.workload(), elsewhere.workload());
 }
 
 fn policy(balancer: &str) -> String {

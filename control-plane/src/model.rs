@@ -17,7 +17,7 @@ mod workload;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use balancing::{Balancer, HashOn, RingHash};
+pub use balancing::{Balancer, HashOn, RingHash, SessionAffinity};
 pub use endpoints::EndpointIndex;
 pub use policy::{
     FailurePercentage, InboundPolicy, Limits, MtlsMode, OutlierDetection, RetryBudget, RetryOn,

@@ -37,15 +37,18 @@ pub mod envoy {
     pub use envoy_types::pb::envoy::config::listener::v3 as listener;
     pub use envoy_types::pb::envoy::config::route::v3 as route;
     pub use envoy_types::pb::envoy::extensions::filters::http::router::v3 as router;
+    pub use envoy_types::pb::envoy::extensions::filters::http::stateful_session::v3 as stateful_session;
     pub use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3 as http_inspector;
     pub use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3 as tls_inspector;
     pub use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
     pub use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
+    pub use envoy_types::pb::envoy::extensions::http::stateful_session::cookie::v3 as session_cookie;
     pub use envoy_types::pb::envoy::extensions::load_balancing_policies as lb;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
     pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as http_options;
     pub use envoy_types::pb::envoy::service::discovery::v3 as discovery;
+    pub use envoy_types::pb::envoy::r#type::http::v3 as http_types;
     pub use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
     pub use envoy_types::pb::envoy::r#type::v3 as types;
 }

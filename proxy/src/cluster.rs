@@ -16,6 +16,7 @@ mod ring;
 mod spill;
 mod standing;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,7 +28,7 @@ use crate::random::Random;
 pub use budget::Budget;
 pub use endpoint::{Endpoint, InFlight, Trial};
 pub use ewma::Sample;
-pub use hash::hash;
+pub use hash::{cookie, hash};
 pub use limits::{Admission, Held, Limits};
 pub use outlier::{Circuit, Outcome, Outlier, Reason};
 
@@ -36,7 +37,6 @@ use standing::Standing;
 
 /// Bound: how often a request chooses again because another one became the trial of what it chose.
 const CHOICES: usize = 8;
-
 
 /// One version of a cluster.
 #[derive(Debug)]
@@ -90,6 +90,8 @@ pub struct Ask<'a> {
     pub now: Instant,
     /// The one that has just failed.
     pub avoid: Option<&'a Arc<Endpoint>>,
+    /// Where the request's session has been so far: there it goes on, if that endpoint is usable.
+    pub session: Option<SocketAddr>,
     /// The request's key, by [`Cluster::hash_policies`].
     pub hash: Option<u64>,
 }
@@ -137,6 +139,9 @@ impl Cluster {
     /// no endpoint.
     #[must_use]
     pub fn pick(&self, ask: &Ask<'_>) -> Option<&Arc<Endpoint>> {
+        if let Some(own) = ask.session.and_then(|address| self.usable_at(address, ask.now)) {
+            return Some(own);
+        }
         let spill = self.standing.spill(&self.endpoints, ask.now);
         let priorities = self.standing.priorities();
         let first = match priorities {
@@ -160,6 +165,11 @@ impl Cluster {
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &usable)))
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &other)))
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &|_| true)))
+    }
+
+    fn usable_at(&self, address: SocketAddr, now: Instant) -> Option<&Arc<Endpoint>> {
+        let mut all = self.endpoints.iter();
+        all.find(|endpoint| endpoint.spec.address == address && endpoint.is_usable(now))
     }
 
     /// As [`Self::pick`], and the trial, if the request is one: it must be ended by [`Self::note`]. Exactly one

@@ -14,7 +14,7 @@ pub use cluster::{
     HashSource, LimitsSpec, OutlierSpec, PeakEwma, RingHash,
 };
 pub use listener::{
-    AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, Tracing,
+    AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, SessionAffinity, Tracing,
 };
 pub use route::{
     Action, HeaderChange, HeaderMatch, HeaderOps, Host, HostPattern, Matcher, PathMatch,

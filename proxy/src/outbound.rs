@@ -6,6 +6,7 @@
 //! [`Outbound::attempt`] chooses an endpoint and sends. Nothing here knows how a connection is made
 //! (`upstream`) or where the configuration comes from (`xds`).
 
+mod affinity;
 mod attempt;
 mod observe;
 mod tcp;
@@ -39,6 +40,8 @@ use crate::{canonical, drain, headers, response, retry, router};
 
 pub use attempt::Attempt;
 
+use affinity::Session;
+
 /// The calling side of one Service port, on one worker.
 #[derive(Debug)]
 pub struct Outbound {
@@ -65,6 +68,8 @@ pub struct Hop<'c> {
     pub version: Version,
     /// When nobody waits for an answer any more.
     pub deadline: Option<Instant>,
+    /// The endpoint that its session belongs to.
+    pub session: Option<SocketAddr>,
     /// Its key, if the destination's balancer goes by keys.
     pub hash: Option<u64>,
 }
@@ -192,14 +197,22 @@ impl Outbound {
             .as_ref()
             .ok_or_else(|| missing(matched.rule, &table.clusters[split.cluster]))?;
         let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
-        let hop = Hop { cluster, retry: &matched.rule.retry, version, deadline };
+        let affinity = config.listener.affinity.as_ref();
+        let session = affinity.and_then(|settings| Session::of(settings, &request));
         prepare(&mut request, matched.rule, split)?;
         // Order: after the rule's changes, as in Envoy.
         let hash = match cluster.hash_policies() {
             [] => None,
             policies => cluster::hash(policies, Some(request.headers()), client),
         };
-        let hop = Hop { cluster, retry: &matched.rule.retry, version, hash };
+        let hop = Hop {
+            cluster,
+            retry: &matched.rule.retry,
+            version,
+            deadline,
+            session: session.and_then(|session| session.wanted),
+            hash,
+        };
         // Pinned: the future is held once, however it is awaited.
         let sent = pin!(retry::send(self, &hop, request, record));
         let mut answer = match deadline {
@@ -210,6 +223,10 @@ impl Outbound {
         }
         .map_err(|error| error.caused_by(&cluster.spec.origin))?;
         finish(&mut answer.response, matched.rule, split);
+        if let Some(session) = session {
+            let endpoint = answer.in_flight.endpoint().spec.address;
+            session.keep(endpoint, answer.response.headers_mut());
+        }
         Ok(Reply::Proxied(answer, deadline))
     }
 }

@@ -314,6 +314,7 @@ pub(crate) fn changes(
             origin: Origin::default(),
             protocol,
             routes: (protocol != AppProtocol::Tcp).then(name),
+            affinity: None,
             tcp_cluster: (protocol != AppProtocol::Http).then(name),
             tracing: Tracing::default(),
         }),

@@ -1,5 +1,7 @@
 //! Balancing: how a caller's sidecar chooses among the endpoints of a Service.
 
+use std::time::Duration;
+
 /// Load balancing algorithm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Balancer {
@@ -42,4 +44,15 @@ pub enum HashOn {
     Cookie(String),
     /// The address of whoever called the application.
     SourceAddress,
+}
+
+/// Sessions that a cookie of the sidecar's own keeps with their endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionAffinity {
+    /// Name of the cookie.
+    pub cookie: String,
+    /// The paths that it is for, as cookies have it.
+    pub path: String,
+    /// Its life; without one it ends with the client.
+    pub ttl: Option<Duration>,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Balancer, Key, Origin};
+use super::{Balancer, Key, Origin, SessionAffinity};
 
 /// In force for one Service or one of its ports. Unset means the proxy's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +12,8 @@ pub struct TrafficPolicy {
     pub origin: Origin,
     /// How an endpoint is chosen.
     pub balancer: Balancer,
+    /// Sessions; without it every request is chosen for anew.
+    pub affinity: Option<SessionAffinity>,
     /// Limit on opening a connection.
     pub connect_timeout: Option<Duration>,
     /// Bulkhead.

@@ -53,6 +53,7 @@ pub(crate) fn read(spec: TrafficPolicySpec, id: Identity, problems: &mut Problem
         balancer: spec
             .load_balancer
             .map_or_else(Balancer::default, |spec| balancing::balancer(&spec, problems)),
+        affinity: spec.session_affinity.map(|written| balancing::affinity(written, problems)),
         connect_timeout: duration::positive(timeout, "spec.connectTimeout", problems),
         limits: spec.limits.map(|spec| resilience::limits(&spec, problems)).unwrap_or_default(),
         outlier_detection: spec
@@ -82,8 +83,6 @@ fn targets(refs: &[TargetRef], namespace: &str, problems: &mut Problems) -> Vec<
         targets.push(Target { service, section: target.section_name.clone() });
     }
     targets
-}
-
 }
 
 fn retries(spec: &Retries, problems: &mut Problems) -> RetryPolicy {

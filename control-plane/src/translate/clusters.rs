@@ -77,8 +77,6 @@ pub(super) fn same_http_version() -> HashMap<String, Any> {
     [(HTTP_OPTIONS.to_owned(), any(&options))].into()
 }
 
-}
-
 /// The endpoint's own metadata says whether a sidecar stands before it; what it does not say is plaintext.
 fn sockets(port: &Port<'_>, trust_domain: &str) -> Vec<TransportSocketMatch> {
     let mut identities = port.identities(trust_domain);

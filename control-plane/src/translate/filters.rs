@@ -1,17 +1,22 @@
 //! Network filters of listeners: the HTTP connection manager and the TCP proxy. Outbound and inbound
 //! listeners differ in where their routes come from, in nothing else.
 
-use weft_proto::envoy::core::Http1ProtocolOptions;
+use std::time::Duration;
+
+use weft_proto::envoy::core::{Http1ProtocolOptions, TypedExtensionConfig};
 use weft_proto::envoy::hcm::http_connection_manager::{
     PathWithEscapedSlashesAction, RouteSpecifier, Tracing, UpgradeConfig,
 };
 use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
+use weft_proto::envoy::http_types::Cookie;
 use weft_proto::envoy::listener::{Filter, ListenerFilter, filter, listener_filter};
+use weft_proto::envoy::session_cookie::CookieBasedSessionState;
+use weft_proto::envoy::stateful_session::StatefulSession;
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
 use weft_proto::envoy::{http_inspector, router, tls_inspector};
 
-use super::value::{ads, any, boolean, percent, uint32};
-use crate::model::MeshConfig;
+use super::value::{ads, any, boolean, duration, percent, uint32};
+use crate::model::{MeshConfig, SessionAffinity};
 
 /// Protocols by which Envoy's HTTP inspector says that it saw plaintext HTTP.
 pub(super) const PLAINTEXT_HTTP: [&str; 2] = ["http/1.1", "h2c"];
@@ -26,7 +31,7 @@ pub(super) fn rds(name: &str) -> RouteSpecifier {
 }
 
 /// HTTP connection manager: HTTP/1 or HTTP/2, told apart by the preface. `host` is whom an HTTP/1.0 request that
-/// names nobody is for.
+/// names nobody is for, `before` are the filters before the router.
 ///
 /// Paths come to routes, policies and applications in one form: unreserved characters unescaped, `\` as `/`, dot
 /// segments resolved, slashes merged; escaped slashes stay, because many an API has them in its data.
@@ -35,6 +40,7 @@ pub(super) fn http(
     host: &str,
     routes: RouteSpecifier,
     config: &MeshConfig,
+    before: Vec<HttpFilter>,
 ) -> Filter {
     let router = HttpFilter {
         name: "envoy.filters.http.router".to_owned(),
@@ -43,7 +49,7 @@ pub(super) fn http(
     };
     let manager = HttpConnectionManager {
         stat_prefix: stat_prefix.to_owned(),
-        http_filters: vec![router],
+        http_filters: before.into_iter().chain([router]).collect(),
         route_specifier: Some(routes),
         tracing: Some(Tracing {
             random_sampling: Some(percent(config.tracing_sampling * 100.0)),
@@ -68,6 +74,26 @@ pub(super) fn http(
     Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(any(&manager))),
+    }
+}
+
+/// Sessions by a cookie. Not strict: a session whose endpoint is gone goes on at another.
+pub(super) fn session(affinity: &SessionAffinity) -> HttpFilter {
+    let cookie = Cookie {
+        name: affinity.cookie.clone(),
+        path: affinity.path.clone(),
+        ttl: affinity.ttl.map(|ttl| duration(Duration::from_secs(ttl.as_secs()))),
+        ..Default::default()
+    };
+    let state = TypedExtensionConfig {
+        name: "envoy.http.stateful_session.cookie".to_owned(),
+        typed_config: Some(any(&CookieBasedSessionState { cookie: Some(cookie) })),
+    };
+    let filter = StatefulSession { session_state: Some(state), ..Default::default() };
+    HttpFilter {
+        name: "envoy.filters.http.stateful_session".to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(any(&filter))),
+        ..Default::default()
     }
 }
 

@@ -119,7 +119,7 @@ fn chains(workload: &Workload, port: &WorkloadPort, mesh: &Mesh) -> Vec<FilterCh
     let filter = |http: bool| {
         let routes = || RouteSpecifier::RouteConfig(routes::everything_to(&cluster));
         if http {
-            filters::http(&cluster, &host, routes(), &mesh.config)
+            filters::http(&cluster, &host, routes(), &mesh.config, vec![])
         } else {
             filters::tcp(&cluster, &cluster)
         }

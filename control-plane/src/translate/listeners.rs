@@ -20,7 +20,9 @@ const DETECT_TIMEOUT: Duration = Duration::from_millis(200);
 pub(super) fn outbound(port: &Port<'_>, config: &MeshConfig) -> Resource {
     let name = &port.name;
     let detect = port.port.protocol == AppProtocol::Detect;
-    let http = || filters::http(name, name, filters::rds(name), config);
+    let affinity = port.policy.and_then(|policy| policy.affinity.as_ref());
+    let before = || affinity.map(filters::session).into_iter().collect();
+    let http = || filters::http(name, name, filters::rds(name), config, before());
     let tcp = || filters::tcp(name, name);
     let (filter_chains, default_filter_chain) = match port.port.protocol {
         AppProtocol::Http => (vec![chain(http(), &[])], None),

@@ -55,7 +55,8 @@ fn of_header(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
 }
 
 /// The value of a cookie, without the quotes it may have; `None` if it is absent or empty.
-pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+#[must_use]
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
     let (_, value) = { pairs }.find(|(key, _)| key.trim() == name)?;

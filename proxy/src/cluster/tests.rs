@@ -20,7 +20,7 @@ const SETTINGS: PeakEwma =
 const EWMA: Balancer = Balancer::PeakEwma(SETTINGS);
 
 fn ask(random: &Random, now: Instant) -> Ask<'_> {
-    Ask { random, now, avoid: None, hash: None }
+    Ask { random, now, avoid: None, session: None, hash: None }
 }
 
 fn answered(endpoint: &Endpoint, time: Duration, now: Instant) {
@@ -218,7 +218,7 @@ fn the_share_that_may_be_out_is_kept_by_many_workers_at_once() {
 #[test]
 fn an_endpoint_comes_back_through_one_trial() {
     for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
-        let (cluster, random) = (cluster(balancer, &[1; 3]), Random::seeded(3));
+        let (cluster, random) = (cluster(balancer.clone(), &[1; 3]), Random::seeded(3));
         let sick = &cluster.endpoints[1];
         fail(&cluster, 1);
         let later = Instant::now() + Duration::from_secs(31);
@@ -240,4 +240,17 @@ fn an_endpoint_comes_back_through_one_trial() {
         let counts: Vec<_> = cluster.shared.ejections().map(|(_, count)| count).collect();
         assert_eq!(counts, [2, 0, 0, 0, 1]);
     }
+}
+
+#[test]
+fn a_session_stays_with_its_endpoint_while_that_is_usable() {
+    let cluster = cluster(Balancer::RoundRobin, &[1; 3]);
+    let (random, now) = (Random::seeded(3), Instant::now());
+    let own = cluster.endpoints[1].spec.address;
+    let ask = Ask { session: Some(own), ..ask(&random, now) };
+    assert!((0..10).all(|_| cluster.pick(&ask).unwrap().spec.address == own));
+    fail(&cluster, 1);
+    assert!((0..10).all(|_| cluster.pick(&ask).unwrap().spec.address != own));
+    let stranger = Ask { session: Some(([127, 0, 0, 9], 1).into()), ..ask };
+    assert!(cluster.pick(&stranger).is_some());
 }

@@ -1,6 +1,7 @@
 //! Listeners: what travels to a Service port, and what an inbound port accepts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use weft_proto::origin::Origin;
 
@@ -28,8 +29,21 @@ pub struct OutboundListener {
     pub routes: Option<String>,
     /// Cluster of opaque connections, unless the port is HTTP only.
     pub tcp_cluster: Option<String>,
+    /// Sessions that are kept by a cookie.
+    pub affinity: Option<SessionAffinity>,
     /// How traces are started.
     pub tracing: Tracing,
+}
+
+/// A cookie of the proxy's own that names the endpoint to come back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionAffinity {
+    /// Its name.
+    pub cookie: String,
+    /// The paths that it is for, as cookies have it.
+    pub path: String,
+    /// Its life, in whole seconds; without one it ends with the client.
+    pub ttl: Option<Duration>,
 }
 
 /// Settings of tracing.

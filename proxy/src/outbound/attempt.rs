@@ -43,7 +43,9 @@ impl Outbound {
             Err(error) => return nowhere(error, request),
         };
         let started = Instant::now();
-        let ask = Ask { random: &self.random, now: started, avoid, hash: hop.hash };
+        // A session's own endpoint has been tried where there is one to avoid.
+        let session = hop.session.filter(|_| avoid.is_none());
+        let ask = Ask { random: &self.random, now: started, avoid, session, hash: hop.hash };
         let Some((endpoint, trial)) = cluster.choose(&ask) else {
             let error = Error::unprocessed(Token::DestinationUnavailable, "no endpoint");
             return nowhere(error, request);

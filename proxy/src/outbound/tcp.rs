@@ -87,7 +87,7 @@ impl Outbound {
         let mut failed: Option<(Arc<Endpoint>, Error)> = None;
         for _ in 0..ATTEMPTS {
             let avoid = failed.as_ref().map(|(endpoint, _)| endpoint);
-            let ask = Ask { random: &self.random, now: Instant::now(), avoid, hash };
+            let ask = Ask { random: &self.random, now: Instant::now(), avoid, session: None, hash };
             let Some((endpoint, trial)) = cluster.choose(&ask) else { break };
             let timeout = cluster.spec.connect_timeout;
             let opened = self.upstream.open(endpoint, Protocol::Tcp, timeout).await;

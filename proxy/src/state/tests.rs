@@ -21,6 +21,7 @@ fn listener() -> Change {
         origin: Origin::default(),
         protocol: AppProtocol::Http,
         routes: Some(NAME.into()),
+        affinity: None,
         tcp_cluster: None,
         tracing: Tracing::default(),
     })

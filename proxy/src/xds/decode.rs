@@ -7,6 +7,7 @@
 //! group's `locality`, `metadata` and weight (there is only one group); metadata under keys that are not Weft's.
 //! Pure: no I/O, no clock; must never panic, whatever the bytes.
 
+mod affinity;
 mod cluster;
 mod endpoint;
 mod http;

@@ -1,4 +1,4 @@
-//! `TrafficPolicy`: `loadBalancer`.
+//! `TrafficPolicy`: `loadBalancer` and `sessionAffinity`.
 
 use serde::Deserialize;
 
@@ -48,4 +48,20 @@ pub(crate) struct Empty {}
 pub(crate) struct RingSize {
     pub(crate) minimum: Option<i64>,
     pub(crate) maximum: Option<i64>,
+}
+
+/// `sessionAffinity`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SessionAffinity {
+    pub(crate) cookie: AffinityCookie,
+}
+
+/// `sessionAffinity.cookie`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AffinityCookie {
+    pub(crate) name: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) ttl: Option<String>,
 }

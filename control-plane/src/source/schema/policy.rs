@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::balancing::LoadBalancer;
+use super::balancing::{LoadBalancer, SessionAffinity};
 use super::{NumberOrText, null_as_default};
 
 /// `spec` of `TrafficPolicy`.
@@ -14,6 +14,7 @@ use super::{NumberOrText, null_as_default};
 pub(crate) struct TrafficPolicySpec {
     pub(crate) target_refs: Vec<TargetRef>,
     pub(crate) load_balancer: Option<LoadBalancer>,
+    pub(crate) session_affinity: Option<SessionAffinity>,
     pub(crate) connect_timeout: Option<String>,
     pub(crate) limits: Option<Limits>,
     pub(crate) outlier_detection: Option<OutlierDetection>,

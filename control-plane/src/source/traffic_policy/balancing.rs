@@ -1,12 +1,17 @@
-//! `loadBalancer` of a TrafficPolicy.
+//! `loadBalancer` and `sessionAffinity` of a TrafficPolicy.
 
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Balancer, HashOn, RingHash};
+use std::time::Duration;
+
+use crate::model::{Balancer, HashOn, RingHash, SessionAffinity};
+use crate::source::duration;
 use crate::source::names::{self, within};
 use crate::source::problem::Problems;
-use crate::source::schema::balancing::{BalancerName, HashOn as WrittenHash, LoadBalancer};
+use crate::source::schema::balancing::{
+    BalancerName, HashOn as WrittenHash, LoadBalancer, SessionAffinity as WrittenAffinity,
+};
 
 /// Bounds of Weft: a ring is built anew whenever an endpoint leaves or returns.
 const MAX_RING: u32 = 65_536;
@@ -84,4 +89,29 @@ fn hash_on(part: &WrittenHash, field: &str, problems: &mut Problems) -> Option<H
             None
         }
     }
+}
+
+/// Name of the cookie where none is written.
+const AFFINITY_COOKIE: &str = "weft-affinity";
+
+/// Reads `sessionAffinity`.
+pub(super) fn affinity(written: WrittenAffinity, problems: &mut Problems) -> SessionAffinity {
+    let cookie = written.cookie;
+    let name = cookie.name.unwrap_or_else(|| AFFINITY_COOKIE.to_owned());
+    if !names::is_token(&name) {
+        let field = "spec.sessionAffinity.cookie.name";
+        problems.invalid(field, format!("{name:?} is not a cookie's name"));
+    }
+    let path = cookie.path.unwrap_or_else(|| "/".to_owned());
+    let plain = |byte: u8| (b'!'..=b'~').contains(&byte) && byte != b';';
+    if !path.starts_with('/') || path.len() > 1024 || !path.bytes().all(plain) {
+        let reason = format!("{path:?} is not a path; it begins with / and has no ; or space");
+        problems.invalid("spec.sessionAffinity.cookie.path", reason);
+    }
+    let field = "spec.sessionAffinity.cookie.ttl";
+    let ttl = duration::positive(cookie.ttl.as_deref(), field, problems);
+    if ttl.is_some_and(|ttl| ttl < Duration::from_secs(1) && !ttl.is_zero()) {
+        problems.invalid(field, "cookies live for whole seconds");
+    }
+    SessionAffinity { cookie: name, path, ttl }
 }

@@ -3,12 +3,16 @@
 use prost::Message as _;
 use weft_proto::envoy::hcm::HttpConnectionManager;
 use weft_proto::envoy::hcm::http_connection_manager::RouteSpecifier;
+use weft_proto::envoy::hcm::http_filter::ConfigType;
+use weft_proto::envoy::session_cookie::CookieBasedSessionState;
+use weft_proto::envoy::stateful_session::StatefulSession;
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy::ClusterSpecifier};
 
-use super::super::fixture::{BUNDLE, shop};
+use super::super::fixture::{BUNDLE, key, shop};
 use super::super::tests::{decoded, filter};
 use super::super::{ResourceType, translate};
 use super::*;
+use crate::model::{SessionAffinity, TrafficPolicy};
 
 fn listener(name: &str) -> Listener {
     decoded(&translate(&shop(), BUNDLE), ResourceType::Listener, name)
@@ -36,6 +40,28 @@ fn http() {
     assert!(http1.accept_http_10 && http1.enable_trailers);
     assert_eq!(http1.default_host_for_http_10, "product.shop:8080");
     assert_eq!(manager.http_filters.len(), 1);
+}
+
+#[test]
+fn a_session_is_a_filter_before_the_router() {
+    let mut mesh = shop();
+    let ttl = Some(Duration::from_secs(60));
+    let affinity = SessionAffinity { cookie: "sid".into(), path: "/a".into(), ttl };
+    let policy = TrafficPolicy { affinity: Some(affinity), ..Default::default() };
+    mesh.traffic_policies.insert((key("product"), None), policy);
+    let listener: Listener =
+        decoded(&translate(&mesh, BUNDLE), ResourceType::Listener, "product.shop:8080");
+    let (_, config) = filter(&listener.filter_chains[0]);
+    let filters = HttpConnectionManager::decode(config).unwrap().http_filters;
+    let names: Vec<_> = filters.iter().map(|filter| filter.name.as_str()).collect();
+    assert_eq!(names, ["envoy.filters.http.stateful_session", "envoy.filters.http.router"]);
+    let Some(ConfigType::TypedConfig(any)) = &filters[0].config_type else { panic!() };
+    let session = StatefulSession::decode(&*any.value).unwrap();
+    assert!(!session.strict);
+    let state = session.session_state.unwrap().typed_config.unwrap();
+    let cookie = CookieBasedSessionState::decode(&*state.value).unwrap().cookie.unwrap();
+    assert_eq!((cookie.name.as_str(), cookie.path.as_str()), ("sid", "/a"));
+    assert_eq!(cookie.ttl.unwrap().seconds, 60);
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn listener() -> Change {
         origin: Origin::default(),
         protocol: AppProtocol::Tcp,
         routes: None,
+        affinity: None,
         tcp_cluster: None,
         tracing: Tracing::default(),
     })

@@ -10,9 +10,11 @@ use weft_proto::envoy::hcm::http_connection_manager::{
 use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
 use weft_proto::envoy::route::RouteConfiguration;
 use weft_proto::envoy::router::Router;
+use weft_proto::google::Any;
 
 use super::reject::{At, Reject, each, nothing_else};
 use super::value::{ads, share, unpack};
+use crate::model::SessionAffinity;
 
 /// An HttpConnectionManager in our words.
 pub(super) struct Http {
@@ -21,6 +23,7 @@ pub(super) struct Http {
     pub(super) sampling: f64,
     /// Whom HTTP/1.0 requests without a host are for.
     pub(super) default_host: String,
+    pub(super) affinity: Option<SessionAffinity>,
 }
 
 /// As the listener reads them.
@@ -48,11 +51,7 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
             ));
         }
     };
-    let filters = take(&mut hcm.http_filters);
-    if filters.len() != 1 {
-        return Err(Reject::new("http_filters", "only the router is supported"));
-    }
-    each("http_filters", filters, router)?;
+    let affinity = filters(take(&mut hcm.http_filters))?;
     let sampling = match hcm.tracing.take() {
         Some(mut tracing) => {
             let sampling = share("random_sampling", &mut tracing.random_sampling, 1.0);
@@ -72,7 +71,7 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
     hcm.max_request_headers_kb.take_if(|limit| limit.value == MAX_HEADERS_KIB);
     hcm.http2_protocol_options.take_if(|options| *options == Default::default());
     nothing_else(&hcm)?;
-    Ok(Http { routes, sampling, default_host })
+    Ok(Http { routes, sampling, default_host, affinity })
 }
 
 /// Paths have one form here, whatever anybody asks for (`canonical::normalise_path`).
@@ -129,15 +128,32 @@ fn rds(mut rds: Rds) -> Result<String, Reject> {
     Ok(name)
 }
 
-fn router(mut filter: HttpFilter) -> Result<(), Reject> {
+/// What each does; the router is the last.
+fn filters(mut filters: Vec<HttpFilter>) -> Result<Option<SessionAffinity>, Reject> {
+    let at = |index: usize| format!("http_filters[{index}]");
+    let Some(last) = filters.pop() else { return Err(Reject::new("http_filters", "missing")) };
+    let router = config(last).and_then(|config| unpack::<Router>("typed_config", config));
+    router.and_then(|router| nothing_else(&router).at("typed_config")).at(at(filters.len()))?;
+    let mut affinity = None;
+    for (index, filter) in filters.into_iter().enumerate() {
+        let config = config(filter).at(at(index))?;
+        let found = unpack("typed_config", config)
+            .and_then(|filter| super::affinity::affinity(filter).at("typed_config"));
+        if affinity.replace(found.at(at(index))?).is_some() {
+            return Err(Reject::new(at(index), "one is enough"));
+        }
+    }
+    Ok(affinity)
+}
+
+fn config(mut filter: HttpFilter) -> Result<Option<Any>, Reject> {
     filter.name = String::new();
     let config = match filter.config_type.take() {
         Some(http_filter::ConfigType::TypedConfig(config)) => Some(config),
         Some(http_filter::ConfigType::ConfigDiscovery(_)) | None => None,
     };
-    let router: Router = unpack("typed_config", config)?;
-    nothing_else(&router).at("typed_config")?;
-    nothing_else(&filter)
+    nothing_else(&filter)?;
+    Ok(config)
 }
 
 fn upgrade(mut upgrade: UpgradeConfig) -> Result<(), Reject> {

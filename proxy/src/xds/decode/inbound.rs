@@ -87,6 +87,10 @@ fn take_chain(
     match traffic {
         Traffic::Http(http) => {
             http.check_default_host(workload).at("filters[0].typed_config")?;
+            if http.affinity.is_some() {
+                let at = "filters[0].typed_config.http_filters";
+                return Err(Reject::new(at, "sessions are for callers"));
+            }
             let Http { routes, sampling: share, .. } = http;
             if *sampling.get_or_insert(share) != share {
                 let reason = "must be the same on every port";

@@ -68,6 +68,7 @@ pub(super) fn outbound(listener: Listener) -> Result<OutboundListener, Reject> {
         protocol: AppProtocol::Http,
         routes: None,
         tcp_cluster: None,
+        affinity: None,
         tracing: Tracing { sampling: 0.0, endpoint: collector },
     };
     let has_default = default_chain.is_some();
@@ -111,9 +112,10 @@ fn take_outbound(
         http.check_default_host(&out.name).at("filters[0].typed_config")?;
     }
     match traffic {
-        Traffic::Http(Http { routes: Routes::Named(routes), sampling, .. })
+        Traffic::Http(Http { routes: Routes::Named(routes), sampling, affinity, .. })
             if out.routes.is_none() =>
         {
+            out.affinity = affinity;
             out.tracing.sampling = sampling;
             out.routes = Some(routes);
         }

@@ -1,11 +1,16 @@
-//! `loadBalancer`: what is read, and what is wrong with it.
+//! `loadBalancer` and `sessionAffinity`: what is read, and what is wrong with it.
 
-use crate::model::{Balancer, HashOn, RingHash, TrafficPolicy};
+use std::time::Duration;
+
+use crate::model::{Balancer, HashOn, RingHash, SessionAffinity, TrafficPolicy};
 use crate::source::testing::{beside_shop, object};
 
 fn policy(fields: &str) -> (Option<TrafficPolicy>, Vec<String>) {
-    let spec =
-        format!("{{targetRefs: [{{kind: Service, name: web}}], loadBalancer: {{{fields}}}}}");
+    spec(&format!("loadBalancer: {{{fields}}}"))
+}
+
+fn spec(fields: &str) -> (Option<TrafficPolicy>, Vec<String>) {
+    let spec = format!("{{targetRefs: [{{kind: Service, name: web}}], {fields}}}");
     let (mesh, findings) = beside_shop(&object("TrafficPolicy", "p", &spec));
     (mesh.traffic_policy(&crate::model::Key::new("shop", "web"), 80).cloned(), findings)
 }
@@ -49,5 +54,31 @@ fn what_is_wrong_is_told_at_its_field() {
         let (read, findings) = policy(fields);
         assert_eq!(findings, [format!("WEFT0205 spec.loadBalancer.{field}")], "{fields}");
         assert_eq!(read, None);
+    }
+}
+
+#[test]
+fn a_session_has_a_cookie() {
+    let of = |fields: &str| {
+        let (read, findings) = spec(&format!("sessionAffinity: {{cookie: {{{fields}}}}}"));
+        (read.and_then(|policy| policy.affinity), findings)
+    };
+    let (read, findings) = of("name: sid, path: /a, ttl: 1h");
+    assert!(findings.is_empty(), "{findings:?}");
+    let ttl = Some(Duration::from_secs(3600));
+    let written = SessionAffinity { cookie: "sid".into(), path: "/a".into(), ttl };
+    assert_eq!(read, Some(written));
+    let default = SessionAffinity { cookie: "weft-affinity".into(), path: "/".into(), ttl: None };
+    assert_eq!(of("").0, Some(default));
+    for (fields, field) in [
+        ("name: 'a=b'", "name"),
+        ("path: a", "path"),
+        ("path: '/a;b'", "path"),
+        ("ttl: 0s", "ttl"),
+        ("ttl: 10ms", "ttl"),
+        ("secure: true", "secure"),
+    ] {
+        let finding = format!("WEFT0205 spec.sessionAffinity.cookie.{field}");
+        assert_eq!(of(fields), (None, vec![finding]), "{fields}");
     }
 }

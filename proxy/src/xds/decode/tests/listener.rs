@@ -1,12 +1,16 @@
 //! Outbound listeners.
 
-use weft_proto::envoy::hcm::HttpConnectionManager;
+use weft_proto::envoy::core::TypedExtensionConfig;
+use weft_proto::envoy::hcm::{self, HttpConnectionManager, HttpFilter};
 use weft_proto::envoy::http_inspector::HttpInspector;
+use weft_proto::envoy::http_types::Cookie;
 use weft_proto::envoy::listener::{Listener, ListenerFilter, listener_filter};
+use weft_proto::envoy::session_cookie::CookieBasedSessionState;
+use weft_proto::envoy::stateful_session::StatefulSession;
 use weft_proto::envoy::types::Percent;
 
 use super::{change, refusal};
-use crate::model::{AppProtocol, OutboundListener, Tracing};
+use crate::model::{AppProtocol, OutboundListener, SessionAffinity, Tracing};
 use crate::xds::decode::Key;
 use crate::xds::fixture::{
     PRODUCT, any, chain, http_filter, http_listener, number, origin, outbound, rds, seconds,
@@ -42,6 +46,7 @@ fn http_tcp_and_detection() {
         protocol: AppProtocol::Http,
         routes: Some(PRODUCT.to_owned()),
         tcp_cluster: None,
+        affinity: None,
         tracing: Tracing { sampling: 0.25, endpoint: None },
     };
     assert_eq!((listener, references), (expected, vec![routes.clone()]));
@@ -69,6 +74,52 @@ fn http_tcp_and_detection() {
     assert_eq!((listener.protocol, references), (AppProtocol::Detect, vec![routes, cluster]));
     detect.continue_on_listener_filters_timeout = false;
     assert_eq!(refused(&detect), "listener_filters_timeout: not supported by weft-proxy");
+}
+
+fn session_filter(spoil: impl FnOnce(&mut StatefulSession, &mut Cookie)) -> HttpFilter {
+    let mut cookie =
+        Cookie { name: "sid".into(), path: "/a".into(), ttl: seconds(60), ..Cookie::default() };
+    let mut filter = StatefulSession::default();
+    spoil(&mut filter, &mut cookie);
+    let state = CookieBasedSessionState { cookie: Some(cookie) };
+    filter.session_state =
+        Some(TypedExtensionConfig { name: "x".to_owned(), typed_config: Some(any(&state)) });
+    HttpFilter {
+        name: "x".to_owned(),
+        config_type: Some(hcm::http_filter::ConfigType::TypedConfig(any(&filter))),
+        ..HttpFilter::default()
+    }
+}
+
+#[test]
+fn a_session_is_kept_by_a_cookie() {
+    let with = |filters: Vec<HttpFilter>| {
+        let mut http = http_filter(rds(PRODUCT));
+        http.http_filters.splice(0..0, filters);
+        outbound(vec![chain(&http, &[])], None)
+    };
+    let (listener, _) = found(&with(vec![session_filter(|_, _| {})]));
+    let ttl = Some(std::time::Duration::from_secs(60));
+    let expected = SessionAffinity { cookie: "sid".into(), path: "/a".into(), ttl };
+    assert_eq!(listener.affinity, Some(expected));
+    let at = "filter_chains[0].filters[0].typed_config.http_filters";
+    for (filters, reason) in [
+        (
+            vec![session_filter(|filter, _| filter.strict = true)],
+            "[0].typed_config.strict: not supported by weft-proxy",
+        ),
+        (
+            vec![session_filter(|_, cookie| cookie.name = "a;b".into())],
+            "[0].typed_config.session_state.typed_config.cookie.name: \"a;b\" is not a cookie's name",
+        ),
+        (vec![session_filter(|_, _| {}), session_filter(|_, _| {})], "[1]: one is enough"),
+        (
+            vec![http_filter(rds(PRODUCT)).http_filters.remove(0)],
+            "[0].typed_config: envoy.extensions.filters.http.router.v3.Router is not supported",
+        ),
+    ] {
+        assert_eq!(refused(&with(filters)), format!("{at}{reason}"));
+    }
 }
 
 #[test]
@@ -138,17 +189,12 @@ fn http_settings_that_are_not_honoured_are_named() {
             ".upgrade_configs[0].upgrade_type: only websocket is supported",
             refused_http(|http| http.upgrade_configs[0].upgrade_type = "CONNECT".to_owned()),
         ),
-        (
-            ".http_filters: only the router is supported",
-            refused_http(|http| http.http_filters.clear()),
-        ),
+        (".http_filters: missing", refused_http(|http| http.http_filters.clear())),
         (
             ".rds.config_source: missing",
             refused_http(|http| {
                 let mut named = rds(PRODUCT);
-                if let weft_proto::envoy::hcm::http_connection_manager::RouteSpecifier::Rds(rds) =
-                    &mut named
-                {
+                if let hcm::http_connection_manager::RouteSpecifier::Rds(rds) = &mut named {
                     rds.config_source = None;
                 }
                 http.route_specifier = Some(named);
