@@ -15,12 +15,13 @@ const MAX_LINES: usize = 400;
 const MAX_DEPTH: usize = 4;
 
 /// Files that may read the environment, besides `config.rs`, `main.rs` and `build.rs`.
-const READS_ENVIRONMENT: [(&str, &str); 6] = [
+const READS_ENVIRONMENT: [(&str, &str); 7] = [
     ("proxy/src/lib.rs", "main_with_args: hands it to config::parse, for two programs"),
     ("proxy/src/telemetry/docs.rs", "a test that writes the reference again when told to"),
     ("cli/src/environment.rs", "the command line's config.rs: directories and terminal, read once"),
     ("tests/harness/binaries.rs", "finds the programs beside the test's own executable"),
     ("tests/harness/process.rs", "gives children PATH and nothing else"),
+    ("tests/oracle/install.rs", "finds the cache with Envoy, and whether one may be installed"),
     ("tests/harness/demo.rs", "gives the demo PATH and nothing else"),
 ];
 

@@ -22,6 +22,7 @@ mod limits;
 mod mtls;
 mod nack;
 mod on_demand;
+mod oracle;
 mod outage;
 mod outlier;
 mod retries;

@@ -18,6 +18,7 @@ mod endpoints;
 mod filters;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod headers;
 mod inbound;
 mod listeners;
 mod ports;

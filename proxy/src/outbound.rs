@@ -245,8 +245,9 @@ fn view<'a>(request: &'a Request<Incoming>, host: &'a str) -> RequestView<'a> {
 fn prepare(request: &mut Request<Incoming>, rule: &Rule, split: &Split) -> Result<(), Error> {
     let map = request.headers_mut();
     headers::remove_hop_by_hop(map);
-    router::apply_headers(&rule.request_headers, map);
+    // Order: as Envoy's, in both directions. `translate` never sends both.
     router::apply_headers(&split.request_headers, map);
+    router::apply_headers(&rule.request_headers, map);
     if rule.rewrite.is_none() && split.host.is_none() {
         return Ok(());
     }

@@ -1,1 +1,3 @@
-//! Nothing lives here: the crate exists for its one test binary.
+//! What the test binary and the benchmark both need; everything else of the tests lies in `main.rs` and its modules.
+
+pub mod envoy;

@@ -14,12 +14,13 @@ use weft_proto::envoy::route::weighted_cluster::cluster_weight::HostRewriteSpeci
 use weft_proto::envoy::route::{RetryPolicy, RouteAction, WeightedCluster};
 use weft_proto::names;
 
+use super::headers;
 use super::ports::Port;
 use super::precedence::Candidate;
 use super::url;
 use super::value::{duration, uint32};
 use crate::model::{
-    self, Backend, BackendRef, HeaderFilter, Mesh, RetryOn, Rewrite, RouteKind, Timeouts,
+    self, Backend, BackendRef, HeaderFilter, Mesh, RetryOn, RouteKind, RouteRule, Timeouts,
 };
 
 /// Retries where no `TrafficPolicy` speaks of them.
@@ -33,6 +34,8 @@ pub(super) struct Answer {
     pub(super) action: Action,
     /// Names of clusters.
     pub(super) clusters: Vec<String>,
+    /// Does the action hold the rule's header changes, with those of its backends?
+    pub(super) holds_headers: bool,
 }
 
 /// What one rule of a route on this port does.
@@ -41,7 +44,7 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
     if let Some(redirect) = &rule.redirect {
         let action =
             Action::Redirect(url::redirect(redirect, &candidate.matched.path, port.port.port));
-        return Answer { action, clusters: vec![] };
+        return Answer { action, clusters: vec![], holds_headers: false };
     }
     let used: Vec<_> = rule.backends.iter().filter(|backend| backend.weight > 0).collect();
     let resolved: Vec<_> = used.iter().map(|backend| cluster_of(backend, mesh)).collect();
@@ -51,7 +54,7 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
         ([only], [cluster]) if !changes_anything(only) => {
             ClusterSpecifier::Cluster(cluster.clone())
         }
-        _ => ClusterSpecifier::WeightedClusters(weighted(&used, &resolved, &rule.rewrite)),
+        _ => ClusterSpecifier::WeightedClusters(weighted(rule, &used, &resolved)),
     };
     let all_exist = clusters.len() == used.len() && !clusters.is_empty();
     // Envoy tells gRPC clients UNAVAILABLE for 503, UNKNOWN for 500.
@@ -75,7 +78,8 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
         ..Default::default()
     };
     url::rewrite_path(&rule.rewrite, &candidate.matched.path, &mut action);
-    Answer { action: Action::Route(action), clusters }
+    let holds_headers = !clusters.is_empty() && used.iter().copied().any(changes_headers);
+    Answer { action: Action::Route(action), clusters, holds_headers }
 }
 
 /// To the Service itself, without a time limit.
@@ -116,8 +120,11 @@ fn cluster_of(backend: &BackendRef, mesh: &Mesh) -> Option<String> {
 }
 
 fn changes_anything(backend: &BackendRef) -> bool {
-    backend.hostname.is_some()
-        || backend.request_headers != HeaderFilter::default()
+    backend.hostname.is_some() || changes_headers(backend)
+}
+
+fn changes_headers(backend: &BackendRef) -> bool {
+    backend.request_headers != HeaderFilter::default()
         || backend.response_headers != HeaderFilter::default()
 }
 
@@ -127,26 +134,35 @@ fn invalid(index: usize) -> String {
 
 /// Invalid backends keep their share: they become clusters that do not exist.
 fn weighted(
+    rule: &RouteRule,
     used: &[&BackendRef],
     resolved: &[Option<String>],
-    rewrite: &Rewrite,
 ) -> WeightedCluster {
     let own_hosts = used.iter().any(|backend| backend.hostname.is_some());
-    let clusters =
-        used.iter().zip(resolved).enumerate().map(|(index, (backend, cluster))| ClusterWeight {
+    let nothing = HeaderFilter::default();
+    let (requests, responses) = if used.iter().copied().any(changes_headers) {
+        (&rule.request_headers, &rule.response_headers)
+    } else {
+        (&nothing, &nothing)
+    };
+    let clusters = used.iter().zip(resolved).enumerate().map(|(index, (backend, cluster))| {
+        let request = headers::composed(requests, &backend.request_headers);
+        let response = headers::composed(responses, &backend.response_headers);
+        ClusterWeight {
             name: cluster.clone().unwrap_or_else(|| invalid(index)),
             weight: Some(uint32(backend.weight)),
-            request_headers_to_add: headers_to_add(&backend.request_headers),
-            request_headers_to_remove: backend.request_headers.remove.clone(),
-            response_headers_to_add: headers_to_add(&backend.response_headers),
-            response_headers_to_remove: backend.response_headers.remove.clone(),
+            request_headers_to_add: request.0,
+            request_headers_to_remove: request.1,
+            response_headers_to_add: response.0,
+            response_headers_to_remove: response.1,
             host_rewrite_specifier: backend
                 .hostname
                 .clone()
-                .or_else(|| rewrite.hostname.clone().filter(|_| own_hosts))
+                .or_else(|| rule.rewrite.hostname.clone().filter(|_| own_hosts))
                 .map(ClusterHost::HostRewriteLiteral),
             ..Default::default()
-        });
+        }
+    });
     WeightedCluster { clusters: clusters.collect(), ..Default::default() }
 }
 

@@ -19,7 +19,7 @@ use super::ports::Port;
 use super::precedence::{self, ANY_HOST, Candidate};
 use super::value::{duration, source};
 use super::{Reference, Resource, ResourceType, encode::encode};
-use crate::model::{AppProtocol, Mesh, PathMatch, Route, RouteMatch, ValueMatch};
+use crate::model::{AppProtocol, HeaderFilter, Mesh, PathMatch, Route, RouteMatch, ValueMatch};
 
 /// The RouteConfigurations of one Service port; none of one that carries opaque bytes.
 pub(super) fn configurations(port: &Port<'_>, mesh: &Mesh) -> Vec<Resource> {
@@ -103,15 +103,21 @@ fn straight(port: &Port<'_>) -> route::Route {
 fn one(candidate: &Candidate<'_>, answer: Answer) -> route::Route {
     let Candidate { route, rule, matched } = candidate;
     let origin = Origin { rule: rule.name.clone(), ..route.origin.clone() };
+    let nothing = HeaderFilter::default();
+    let (requests, responses) = if answer.holds_headers {
+        (&nothing, &nothing)
+    } else {
+        (&rule.request_headers, &rule.response_headers)
+    };
     route::Route {
         name: format!("{}#{}", route.key, rule.name),
         r#match: Some(conditions(matched)),
         metadata: Some(source(&origin)),
         action: Some(answer.action),
-        request_headers_to_add: action::headers_to_add(&rule.request_headers),
-        request_headers_to_remove: rule.request_headers.remove.clone(),
-        response_headers_to_add: action::headers_to_add(&rule.response_headers),
-        response_headers_to_remove: rule.response_headers.remove.clone(),
+        request_headers_to_add: action::headers_to_add(requests),
+        request_headers_to_remove: requests.remove.clone(),
+        response_headers_to_add: action::headers_to_add(responses),
+        response_headers_to_remove: responses.remove.clone(),
         ..Default::default()
     }
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest;
 use http::header::HeaderValue;
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 use weft_certs::SpiffeId;
 use weft_proto::alpn;
 
@@ -20,6 +22,9 @@ use crate::model::{InboundPort, MtlsMode};
 use crate::telemetry::metrics::{Direction, Edge, EdgeKey};
 use crate::tls::Peer;
 use crate::upstream::Version;
+
+/// How HTTP/2 begins (RFC 9113 §3.4), as far as no other method does.
+const PREFACE: &[u8] = b"PRI";
 
 /// Bound of a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -87,12 +92,12 @@ impl Inbound {
 
     async fn admit_peer(&self, stream: TcpStream, client: SocketAddr) -> Result<Caller, Error> {
         let tls = self.upstream.tls.current()?;
-        let (stream, peer) = tokio::time::timeout(HANDSHAKE, tls.accept(stream))
+        let (mut stream, peer) = tokio::time::timeout(HANDSHAKE, tls.accept(stream))
             .await
             .map_err(|_| Error::new(Token::TlsProtocolError, "handshake not done within 10 s"))??;
         let carried = match stream.get_ref().1.alpn_protocol() {
             Some(alpn::HTTP1) => Carried::Http(Version::Http1),
-            Some(alpn::HTTP2) => Carried::Http(Version::Http2),
+            Some(alpn::HTTP2) => Carried::Http(spoken(&mut stream).await?),
             Some(alpn::TCP) => Carried::Opaque,
             _ => return Err(Error::new(Token::TlsProtocolError, "no ALPN protocol of the mesh")),
         };
@@ -133,6 +138,17 @@ impl Inbound {
         };
         Who { identity, address, version, edge, forwarded }
     }
+}
+
+/// An Envoy offers every protocol of its cluster, keeps its client's version, and so may speak HTTP/1.1 where HTTP/2
+/// was agreed on. Its first bytes say it, and they come at once: nobody opens such a connection without a request.
+async fn spoken(stream: &mut TlsStream<TcpStream>) -> Result<Version, Error> {
+    let first = tokio::time::timeout(HANDSHAKE, stream.fill_buf())
+        .await
+        .map_err(|_| Error::new(Token::DownstreamClosed, "nothing came within 10 s"))?
+        .map_err(|error| gone(&error))?;
+    let known = first.len().min(PREFACE.len());
+    Ok(if first[..known] == PREFACE[..known] { Version::Http2 } else { Version::Http1 })
 }
 
 /// Envoy's format: `By=<our id>;Hash=<SHA-256 of the peer's leaf>;URI=<its id>`.

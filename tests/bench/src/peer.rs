@@ -2,7 +2,7 @@
 //! both sides) → inbound → application. One file for each kind knows how to start it; everything else treats
 //! them alike.
 
-pub(crate) mod envoy;
+mod envoy;
 mod haproxy;
 mod hyper;
 mod nginx;

@@ -23,6 +23,7 @@ pub(crate) struct Builder {
     namespaces: BTreeMap<String, String>,
     calling: Vec<String>,
     files: Vec<(String, String)>,
+    listed: Vec<String>,
     mesh_spec: String,
     pub(super) proxy_args: Vec<String>,
     pub(super) proxy_variables: Vec<(String, String)>,
@@ -110,6 +111,12 @@ impl Builder {
         self
     }
 
+    /// Services that files bring: callers find these too.
+    pub(crate) fn listed(mut self, services: impl IntoIterator<Item = String>) -> Self {
+        self.listed.extend(services);
+        self
+    }
+
     /// Callers take this service's endpoints in turn. The default balancer may leave a slow one alone for a
     /// while; where each endpoint must have something to lose, this makes sure of it.
     pub(crate) fn in_turn(self, service: &str) -> Self {
@@ -147,7 +154,8 @@ impl Builder {
 
     /// Every Service that there is.
     pub(super) fn service_names(&self) -> Vec<String> {
-        self.services.iter().flat_map(Service::names).map(|(name, _)| name).collect()
+        let own = self.services.iter().flat_map(Service::names).map(|(name, _)| name);
+        own.chain(self.listed.iter().cloned()).collect()
     }
 
     /// Starts everything, and returns when everything is ready.

@@ -4,7 +4,7 @@ use super::super::fixture::{BUNDLE, backend, key, route, shop};
 use super::super::tests::decoded;
 use super::super::{ResourceType, translate};
 use super::*;
-use crate::model::{HeaderChange, RetryBudget, RouteRule, TrafficPolicy};
+use crate::model::{HeaderChange, RetryBudget, Rewrite, TrafficPolicy};
 use weft_proto::envoy::route::{Route, RouteConfiguration};
 
 /// What `product` does under an HTTPRoute with this one rule.

@@ -2,7 +2,6 @@
 //! the peer's SPIFFE id checked on both sides; its statistics as they come, no access log, no tracing.
 
 mod config;
-mod install;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,7 +14,6 @@ use super::{Entries, Kind, Peer, version};
 use crate::process::Process;
 use crate::site::Site;
 use config::{Tls, cluster, listener};
-pub(crate) use install::find;
 
 /// The pair's addresses.
 struct Addresses {

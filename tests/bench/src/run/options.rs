@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+use weft_tests::envoy;
 
 use crate::cell::{self, Cell};
-use crate::peer::{Kind, envoy};
+use crate::peer::Kind;
 use crate::site::Programs;
 
 /// `weft-bench run`.

@@ -1,0 +1,179 @@
+//! Retries by status, reset and refusal; how often, for which methods, and with which body.
+
+use crate::oracle::case::{Act, Case, Group, OK, Step};
+
+/// Why weft-proxy sends a request once where Envoy sends it again.
+const IDEMPOTENT: &str = "Weft repeats what the application may have seen only if the method is idempotent (RFC 9110 §9.2.2)";
+/// Why weft-proxy sends a request again where Envoy does not.
+const BROKEN: &str =
+    "Weft repeats an idempotent request on a broken connection unasked (RFC 9112 §9.3.1)";
+
+const E503: Act = Act::Answer(503, &[]);
+const E502: Act = Act::Answer(502, &[]);
+const E500: Act = Act::Answer(500, &[]);
+const E429: Act = Act::Answer(429, &[]);
+
+/// The topic's groups.
+pub(crate) fn groups() -> Vec<Group> {
+    vec![
+        by_default(),
+        by_status(),
+        by_gateway_error(),
+        by_server_error(),
+        by_reset(),
+        never(),
+        elsewhere(),
+        refusing_neighbour(),
+    ]
+}
+
+fn retrying(service: &str, pool: &'static str, attempts: u32, conditions: &str) -> Group {
+    Group::new(service, pool).policy(&format!(
+        "  outlierDetection: {{consecutiveFailures: 0}}
+  retries: {{attempts: {attempts}, conditions: [{conditions}], budget: {{percent: 100, minRetriesPerSecond: 100}}}}
+"
+    ))
+}
+
+fn by_default() -> Group {
+    Group::new("retry-default", "a").cases([
+        Case::new("503 is final", Step::get("/").script(&[E503, OK]).answers(503)),
+        Case::new("500 is final", Step::get("/").script(&[E500, OK]).answers(500)),
+        Case::new("a closed connection, GET", Step::get("/").script(&[Act::Close, OK]))
+            .differs(BROKEN),
+        Case::new(
+            "a closed connection, POST",
+            Step::post("/", "x").script(&[Act::Close, OK]).answers(503),
+        ),
+        Case::new(
+            "a refused stream",
+            Step::get("/").http2().script(&[Act::Refuse, OK]).answers(200),
+        ),
+        Case::new(
+            "a refused stream, POST",
+            Step::post("/", "x").http2().script(&[Act::Refuse, OK]).answers(200),
+        ),
+        Case::new(
+            "three refused streams",
+            Step::get("/").http2().script(&[Act::Refuse]).answers(503),
+        ),
+    ])
+}
+
+fn by_status() -> Group {
+    retrying("retry-status", "a", 2, "\"503\", \"429\"").cases([
+        Case::new("503, then 200", Step::get("/").script(&[E503, OK]).answers(200)),
+        Case::new("503 twice, then 200", Step::get("/").script(&[E503, E503, OK]).answers(200)),
+        Case::new("503 three times", Step::get("/").script(&[E503]).answers(503)),
+        Case::new("429, then 200", Step::get("/").script(&[E429, OK]).answers(200)),
+        Case::new("502 is not listed", Step::get("/").script(&[E502, OK]).answers(502)),
+        Case::new("503, then 502", Step::get("/").script(&[E503, E502, OK]).answers(502)),
+        Case::new("HEAD", Step::get("/").method("HEAD").script(&[E503, OK]).answers(200)),
+        Case::new("OPTIONS", Step::get("/").method("OPTIONS").script(&[E503, OK]).answers(200)),
+        Case::new(
+            "PUT with a body",
+            Step::post("/", "again").method("PUT").script(&[E503, OK]).answers(200),
+        ),
+        Case::new("DELETE", Step::get("/").method("DELETE").script(&[E503, OK]).answers(200)),
+        Case::new("HTTP/2", Step::get("/").http2().script(&[E503, OK]).answers(200)),
+        Case::new("POST", Step::post("/", "once").script(&[E503, OK])).differs(IDEMPOTENT),
+        Case::new("PATCH", Step::post("/", "once").method("PATCH").script(&[E503, OK]))
+            .differs(IDEMPOTENT),
+        Case::new(
+            "headers of the last answer",
+            Step::get("/")
+                .script(&[Act::Answer(503, &[("x-try", "1")]), Act::Answer(200, &[("x-try", "2")])])
+                .answers(200),
+        ),
+    ])
+}
+
+fn by_gateway_error() -> Group {
+    let one = |name: &str, status: u16, expected: u16| {
+        let script: &[Act] = match status {
+            500 => &[E500, OK],
+            501 => &[Act::Answer(501, &[]), OK],
+            502 => &[E502, OK],
+            503 => &[E503, OK],
+            504 => &[Act::Answer(504, &[]), OK],
+            _ => &[Act::Answer(505, &[]), OK],
+        };
+        Case::new(name, Step::get("/").script(script).answers(expected))
+    };
+    retrying("retry-gateway", "a", 1, "gateway-error").cases([
+        one("500", 500, 500),
+        one("501", 501, 501),
+        one("502", 502, 200),
+        one("503", 503, 200),
+        one("504", 504, 200),
+        one("505", 505, 505),
+        Case::new("reset", Step::get("/").script(&[Act::Close, OK]).answers(200)),
+    ])
+}
+
+fn by_server_error() -> Group {
+    retrying("retry-5xx", "a", 3, "5xx").cases([
+        Case::new("500", Step::get("/").script(&[E500, OK]).answers(200)),
+        Case::new(
+            "503, 502, 500, 200",
+            Step::get("/").script(&[E503, E502, E500, OK]).answers(200),
+        ),
+        Case::new("four times", Step::get("/").script(&[E500]).answers(500)),
+        Case::new("reset", Step::get("/").script(&[Act::Close, OK]).answers(200)),
+        Case::new("404 is final", Step::get("/").script(&[Act::Answer(404, &[]), OK]).answers(404)),
+        Case::new(
+            "a break in the body is final",
+            Step::get("/").script(&[Act::BreakOff, OK]).answers(200),
+        ),
+        Case::new(
+            "reset over HTTP/2",
+            Step::get("/").http2().script(&[Act::Close, OK]).answers(200),
+        ),
+    ])
+}
+
+fn by_reset() -> Group {
+    retrying("retry-reset", "a", 1, "reset").cases([
+        Case::new("reset", Step::get("/").script(&[Act::Close, OK]).answers(200)),
+        Case::new("reset twice", Step::get("/").script(&[Act::Close]).answers(503)),
+        Case::new("503 is final", Step::get("/").script(&[E503, OK]).answers(503)),
+        Case::new(
+            "reset over HTTP/2",
+            Step::get("/").http2().script(&[Act::Close, OK]).answers(200),
+        ),
+        Case::new("POST", Step::post("/", "once").script(&[Act::Close, OK])).differs(IDEMPOTENT),
+    ])
+}
+
+fn never() -> Group {
+    retrying("retry-never", "a", 0, "5xx").cases([
+        Case::new("503", Step::get("/").script(&[E503, OK]).answers(503)),
+        Case::new("500", Step::get("/").script(&[E500, OK]).answers(500)),
+        Case::new("closed", Step::get("/").script(&[Act::Close, OK]).answers(503)),
+    ])
+}
+
+/// With several endpoints: another one first.
+fn elsewhere() -> Group {
+    let policy = "  loadBalancer: {policy: RoundRobin}
+  outlierDetection: {consecutiveFailures: 0}
+  retries: {attempts: 2, conditions: [\"503\"], budget: {percent: 100, minRetriesPerSecond: 100}}
+";
+    Group::new("retry-elsewhere", "abc").policy(policy).cases([
+        Case::new("one 503", Step::get("/").script(&[E503, OK]).answers(200)),
+        Case::new("two 503", Step::get("/").script(&[E503, E503, OK]).answers(200)),
+        Case::new("three 503", Step::get("/").script(&[E503]).answers(503)),
+    ])
+}
+
+/// One of two refuses connections: nobody sees it.
+fn refusing_neighbour() -> Group {
+    let policy =
+        "  loadBalancer: {policy: RoundRobin}\n  outlierDetection: {consecutiveFailures: 0}\n";
+    let six = |step: &Step| vec![step.clone(); 6];
+    Group::new("retry-refusing", "ax").policy(policy).cases([
+        Case::steps("GET", six(&Step::get("/").answers(200))),
+        Case::steps("POST", six(&Step::post("/", "body").answers(200))),
+        Case::steps("gRPC", six(&Step::grpc("/a.B/C").answers(200))),
+    ])
+}

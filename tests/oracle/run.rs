@@ -1,0 +1,129 @@
+//! Asks both proxies the same, a few groups at a time, and judges. Called by the suite's one test.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::case::{Case, Group, Step};
+use super::client::{Door, send};
+use super::compare::{Observed, Outcome, compare};
+use super::site::Site;
+use super::upstream::Ledger;
+
+/// Groups at a time. More would make slow machines break time limits.
+const AT_ONCE: usize = 4;
+/// How long attempts that come after the answer are waited for.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How every case ended, by `service/case`.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Cases that agree.
+    pub(crate) agreeing: usize,
+    /// Known differences, with their reasons.
+    pub(crate) different: Vec<(String, &'static str)>,
+    /// What went wrong.
+    pub(crate) failing: Vec<(String, String)>,
+}
+
+impl Tally {
+    /// All cases.
+    pub(crate) fn count(&self) -> usize {
+        self.agreeing + self.different.len() + self.failing.len()
+    }
+
+    fn add(&mut self, name: String, outcome: Outcome) {
+        match outcome {
+            Outcome::Agreeing => self.agreeing += 1,
+            Outcome::Different(reason) => self.different.push((name, reason)),
+            Outcome::Failing(what) => self.failing.push((name, what)),
+        }
+    }
+
+    /// For people: counts, reasons, and what is wrong.
+    pub(crate) fn report(&self) -> String {
+        let mut text = String::new();
+        for (name, reason) in &self.different {
+            let _ = writeln!(text, "differs knowingly: {name}: {reason}");
+        }
+        for (name, what) in &self.failing {
+            let _ = writeln!(text, "FAILS: {name}\n{what}");
+        }
+        let (agreeing, different) = (self.agreeing, self.different.len());
+        let failing = self.failing.len();
+        let _ = writeln!(
+            text,
+            "oracle: {} cases: {agreeing} agree, {different} differ knowingly, {failing} fail",
+            self.count()
+        );
+        text
+    }
+}
+
+/// Runs all cases.
+pub(crate) async fn run(site: &Site, groups: Vec<Group>) -> Tally {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for group in groups {
+        let (doors, ledger) = (site.doors(&group.service), Arc::clone(&site.ledger));
+        let places = Arc::clone(&places);
+        running.spawn(async move {
+            let _place = places.acquire_owned().await;
+            // Boxed: both proxies' clients are in it.
+            Box::pin(run_group(group, &doors, &ledger)).await
+        });
+    }
+    let mut tally = Tally::default();
+    while let Some(outcomes) = running.join_next().await {
+        for (name, outcome) in outcomes.expect("no case panics") {
+            tally.add(name, outcome);
+        }
+    }
+    tally.different.sort();
+    tally.failing.sort();
+    tally
+}
+
+async fn run_group(group: Group, doors: &[Door; 2], ledger: &Ledger) -> Vec<(String, Outcome)> {
+    let mut outcomes = Vec::new();
+    for case in &group.cases {
+        let name = format!("{}/{}", group.service, case.name);
+        let [weft, envoy] = doors;
+        // Side by side: each proxy has its own connections to the upstream and its own names in the ledger.
+        let both = tokio::join!(play(weft, case, ledger, 'w'), play(envoy, case, ledger, 'e'));
+        let outcome = match both {
+            (Ok(weft), Ok(envoy)) => compare(case, &weft, &envoy),
+            (Err(error), _) => Outcome::Failing(format!("weft: {error:#}")),
+            (_, Err(error)) => Outcome::Failing(format!("envoy: {error:#}")),
+        };
+        outcomes.push((name, outcome));
+    }
+    outcomes
+}
+
+async fn play(door: &Door, case: &Case, ledger: &Ledger, proxy: char) -> Result<Vec<Observed>> {
+    let mut observed = Vec::new();
+    for step in &case.steps {
+        observed.push(ask(door, step, ledger, proxy).await.with_context(|| step.target.clone())?);
+    }
+    Ok(observed)
+}
+
+async fn ask(door: &Door, step: &Step, ledger: &Ledger, proxy: char) -> Result<Observed> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // Of one length, so that nothing can depend on it.
+    let id = format!("{:06}{proxy}", NEXT.fetch_add(1, Ordering::Relaxed));
+    ledger.expect(&id, &step.script);
+    let answer = send(door, step, &id).await?;
+    let end = Instant::now() + LATE;
+    while ledger.seen(&id).len() < step.arrivals && Instant::now() < end {
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(Observed { answer, seen: ledger.seen(&id) })
+}
