@@ -249,7 +249,7 @@ impl Cluster {
         let mut closed = 0;
         while closed < surplus {
             let Some(pool) = idle.next() else { return };
-            while closed < surplus && pool.take_idle().is_some() {
+            while closed < surplus && pool.close_idle() {
                 closed += 1;
             }
         }

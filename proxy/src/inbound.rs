@@ -29,7 +29,7 @@ use crate::relay::{Relayed, relay};
 use crate::state::State;
 use crate::telemetry::metrics::{Direction, EdgeKey};
 use crate::telemetry::{ConnectionEnd, Telemetry};
-use crate::upstream::{Protocol, Upstream};
+use crate::upstream::{Protocol, Sent, Upstream};
 use crate::{canonical, drain, response};
 
 pub use door::Caller;
@@ -144,10 +144,11 @@ impl Inbound {
         record.attempt();
         let request = request.map(Body::received);
         let sent = self.upstream.send(None, &self.app, version, CONNECT_TIMEOUT, request).await;
-        let (mut response, lease) = sent.map_err(|failure| self.unreachable(&failure.error))?;
+        let Sent { mut response, written } =
+            sent.map_err(|failure| self.unreachable(&failure.error))?;
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());
-        Ok(Answer { response, lease, in_flight })
+        Ok(Answer { response, written, in_flight })
     }
 
     fn unreachable(&self, error: &Error) -> Error {

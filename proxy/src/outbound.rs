@@ -35,7 +35,7 @@ use crate::router::RequestView;
 use crate::state::{Target, TargetConfig};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Direction;
-use crate::upstream::{Upstream, Version};
+use crate::upstream::{ResponseBody, Upstream, Version};
 use crate::{canonical, drain, headers, response, retry, router};
 
 pub use attempt::Attempt;
@@ -258,7 +258,7 @@ fn prepare(request: &mut Request<Incoming>, rule: &Rule, split: &Split) -> Resul
         .map_err(|error| error.caused_by(&rule.origin))
 }
 
-fn finish(response: &mut Response<Incoming>, rule: &Rule, split: &Split) {
+fn finish(response: &mut Response<ResponseBody>, rule: &Rule, split: &Split) {
     let map = response.headers_mut();
     headers::remove_hop_by_hop(map);
     router::apply_headers(&split.response_headers, map);

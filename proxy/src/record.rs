@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use weft_certs::SpiffeId;
 
@@ -24,7 +23,7 @@ use crate::state::RuleHandles;
 use crate::telemetry::metrics::{Direction, Edge};
 use crate::telemetry::trace::{RequestTrace, SpanKind};
 use crate::telemetry::{RequestEnd, Telemetry};
-use crate::upstream::Lease;
+use crate::upstream::ResponseBody;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -161,18 +160,11 @@ impl Record {
         self.status = parts.status.as_u16();
         self.grpc_status = grpc_status(&parts.headers);
         if body.is_end_stream() {
-            answer.lease.end();
             self.close();
             return Response::from_parts(parts, Body::Empty);
         }
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        let tracked = Tracked {
-            body,
-            lease: Some(answer.lease),
-            _in_flight: answer.in_flight,
-            record: Some(self),
-            deadline,
-        };
+        let tracked = Tracked { body, _in_flight: answer.in_flight, record: Some(self), deadline };
         Response::from_parts(parts, Body::Tracked(Box::new(tracked)))
     }
 
@@ -236,9 +228,9 @@ pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u16> {
 #[derive(Debug)]
 pub struct Answer {
     /// The response.
-    pub response: Response<Incoming>,
-    /// Its connection.
-    pub lease: Lease,
+    pub response: Response<ResponseBody>,
+    /// When the request began to leave.
+    pub written: Instant,
     /// Its place in the endpoint's load.
     pub in_flight: InFlight,
 }
@@ -246,8 +238,7 @@ pub struct Answer {
 /// A response body on its way to the client.
 #[derive(Debug)]
 pub struct Tracked {
-    body: Incoming,
-    lease: Option<Lease>,
+    body: ResponseBody,
     _in_flight: InFlight,
     record: Option<Record>,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -259,7 +250,7 @@ impl Tracked {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+        let frame = match self.body.poll_frame(cx) {
             Poll::Pending => return self.poll_deadline(cx),
             Poll::Ready(frame) => frame,
         };
@@ -273,7 +264,7 @@ impl Tracked {
             }
             Some(Err(error)) => {
                 self.end(Some(Token::ResponseIncomplete));
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(error)))
             }
             None => {
                 self.end(None);
@@ -316,11 +307,9 @@ impl Tracked {
         }
     }
 
-    /// Gives the connection back and closes the record. After a failure the connection is not given back.
+    /// Lets the exchange go and closes the record.
     fn end(&mut self, error: Option<Token>) {
-        if let (Some(lease), None) = (self.lease.take(), error) {
-            lease.end();
-        }
+        self.body = ResponseBody::Empty;
         if let Some(mut record) = self.record.take() {
             record.error = error;
             record.close();

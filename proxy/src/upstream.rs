@@ -5,6 +5,7 @@
 //! can have seen the request when it failed ([`Error::unprocessed`]), and when a response has ended, so that
 //! its connection is reused at once.
 
+mod body;
 mod connect;
 mod http1;
 mod http2;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::cluster::{Cluster, Endpoint};
@@ -22,8 +23,10 @@ use crate::error::{Error, Token};
 use crate::io::Io;
 use crate::tls::TlsStore;
 
+pub use body::ResponseBody;
 pub use connect::Protocol;
-pub use pool::{Lease, Pool};
+pub use http1::Receiving;
+pub use pool::{Pool, Stream};
 
 /// One worker's way to every endpoint.
 #[derive(Clone, Debug)]
@@ -51,6 +54,15 @@ pub struct Opened {
     _open: connect::Open,
 }
 
+/// A request that got a response.
+#[derive(Debug)]
+pub struct Sent {
+    /// The response.
+    pub response: Response<ResponseBody>,
+    /// When the request began to leave: the connection was open by then.
+    pub written: Instant,
+}
+
 /// A request that got no response.
 #[derive(Debug)]
 pub struct Failure {
@@ -61,8 +73,8 @@ pub struct Failure {
 }
 
 impl Upstream {
-    /// Sends one request on a pooled or new connection and returns the response head. The lease gives the
-    /// connection back once the body has ended. `cluster` is whose limit of connections holds, if any does.
+    /// Sends one request on a pooled or new connection and returns the response head. The body gives the
+    /// connection back once it has ended. `cluster` is whose limit of connections holds, if any does.
     ///
     /// # Errors
     /// No connection, or none that yielded a response head; the error says whether the far side can have
@@ -74,7 +86,7 @@ impl Upstream {
         version: Version,
         connect_timeout: Duration,
         request: Request<Body>,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
+    ) -> Result<Sent, Failure> {
         let limited = cluster.filter(|cluster| cluster.limits.connections().is_some());
         match version {
             Version::Http1 => http1::send(self, limited, endpoint, connect_timeout, request).await,
@@ -110,12 +122,13 @@ fn unopened(error: &hyper::Error) -> Error {
 fn classify(error: &hyper::Error, mesh: bool) -> Error {
     use std::error::Error as _;
     if error.is_user() {
-        return of_client(error);
+        return of_client(error.source().unwrap_or(error));
     }
     if let Some(h2) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
         return classify_h2(h2);
     }
-    if mesh && let Some(alert) = refused_certificate(error) {
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    if mesh && let Some(alert) = io.and_then(refused_certificate) {
         let message = format!("the other side refuses this workload's certificate: {alert:?}");
         return Error::unprocessed(Token::TlsCertificateError, message);
     }
@@ -136,11 +149,9 @@ fn classify(error: &hyper::Error, mesh: bool) -> Error {
 
 /// In TLS 1.3 a client learns only when it reads that its certificate was refused. The server sends such an alert
 /// before it has delivered a byte of ours to anybody (RFC 8446 §4.4.2.4).
-fn refused_certificate(error: &hyper::Error) -> Option<rustls::AlertDescription> {
+fn refused_certificate(error: &std::io::Error) -> Option<rustls::AlertDescription> {
     use rustls::AlertDescription as Alert;
-    use std::error::Error as _;
-    let io = error.source()?.downcast_ref::<std::io::Error>()?;
-    match io.get_ref()?.downcast_ref::<rustls::Error>()? {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(
             alert @ (Alert::BadCertificate
             | Alert::UnsupportedCertificate
@@ -156,14 +167,12 @@ fn refused_certificate(error: &hyper::Error) -> Option<rustls::AlertDescription>
 }
 
 /// The request's own body failed under way: whoever sent it broke off, or sent what is no body.
-fn of_client(error: &hyper::Error) -> Error {
-    use std::error::Error as _;
+fn of_client(error: &(dyn std::error::Error + 'static)) -> Error {
     let gone = error
-        .source()
-        .and_then(|source| source.downcast_ref::<hyper::Error>())
+        .downcast_ref::<hyper::Error>()
         .is_some_and(|body| body.is_incomplete_message() || body.is_canceled() || body.is_closed());
     let token = if gone { Token::DownstreamClosed } else { Token::RequestError };
-    Error::new(token, describe(error))
+    Error::new(token, error.to_string())
 }
 
 fn classify_h2(error: &h2::Error) -> Error {

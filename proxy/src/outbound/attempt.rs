@@ -13,7 +13,7 @@ use crate::cluster::{Ask, Endpoint};
 use crate::error::{Error, Token};
 use crate::headers::{self, Mark};
 use crate::record::{Answer, Peer, Record};
-use crate::upstream::Failure;
+use crate::upstream::{Failure, Sent};
 
 /// How a try ended.
 #[derive(Debug)]
@@ -68,7 +68,8 @@ impl Outbound {
                 Err(Failure { error: Error::new(Token::ResponseTimeout, message), request: None })
             }),
         };
-        let mut result = sent.map(|(response, lease)| Answer { response, lease, in_flight });
+        let mut result =
+            sent.map(|Sent { response, written }| Answer { response, written, in_flight });
         let mark = match &mut result {
             Ok(answer) => headers::take_mark(&mut answer.response)
                 .filter(|_| endpoint.spec.identity.is_some()),

@@ -49,8 +49,8 @@ impl<'a> Observed<'a> {
         let Balancer::PeakEwma(ewma) = self.hop.cluster.spec.balancer else { return };
         let well = outcome == Outcome::Success;
         let sample = match result {
-            Ok(answer) if well => Sample::Answered(now - answer.lease.written()),
-            Ok(answer) => Sample::Failed(now - answer.lease.written()),
+            Ok(answer) if well => Sample::Answered(now - answer.written),
+            Ok(answer) => Sample::Failed(now - answer.written),
             Err(Failure { request: Some(_), .. }) => Sample::Failed(Duration::ZERO),
             Err(_) => Sample::Failed(now - self.started),
         };

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::Request;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::connect::{Protocol, connect};
 use super::pool::{Shared, Stream};
-use super::{Failure, Lease, Upstream, classify, unopened};
+use super::{Failure, ResponseBody, Sent, Upstream, classify, unopened};
 use crate::body::Body;
 use crate::cluster::{Cluster, Endpoint};
 use crate::error::{Error, Token};
@@ -28,7 +27,7 @@ pub(super) async fn send(
     endpoint: &Arc<Endpoint>,
     connect_timeout: Duration,
     mut request: Request<Body>,
-) -> Result<(Response<Incoming>, Lease), Failure> {
+) -> Result<Sent, Failure> {
     let mesh = endpoint.spec.identity.is_some();
     // Bound: a connection that goes away between choice and use is replaced; not for ever.
     for _ in 0..3 {
@@ -48,7 +47,10 @@ pub(super) async fn send(
         }
         let written = Instant::now();
         let mut failure = match connection.sender.try_send_request(request).await {
-            Ok(response) => return Ok((response, Lease::http2(stream, written))),
+            Ok(response) => {
+                let response = response.map(|body| ResponseBody::http2(body, stream));
+                return Ok(Sent { response, written });
+            }
             Err(failure) => failure,
         };
         match failure.take_message() {
@@ -74,7 +76,7 @@ async fn checkout(
     if let Some(found) = pool.take_shared() {
         return Ok(found);
     }
-    Ok(pool.put_shared(open(upstream, endpoint, timeout).await?))
+    Ok(pool.put_shared(Box::pin(open(upstream, endpoint, timeout)).await?))
 }
 
 /// As [`checkout`] within a limit of connections: where no more may be opened a request waits for the end of
@@ -111,7 +113,7 @@ async fn checkout_within(
         return cluster.limits.wait(pool.freed()).await;
     }
     cluster.make_room();
-    Ok(pool.put_shared(open(upstream, endpoint, timeout).await?))
+    Ok(pool.put_shared(Box::pin(open(upstream, endpoint, timeout)).await?))
 }
 
 async fn open(

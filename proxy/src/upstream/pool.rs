@@ -9,16 +9,18 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::http1::Connection;
 use crate::body::Body;
-use crate::cluster::Endpoint;
 
 const MAX_IDLE: usize = 256;
 const MAX_STREAMS: u32 = 100;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection that was in use so short a time ago is taken without asking the system whether it still is one.
+const UNASKED: Duration = Duration::from_millis(1);
 
 /// Connections of one endpoint for one worker. The locks are uncontended but for the sweeper, and are held
 /// for a push or a pop.
@@ -40,7 +42,7 @@ struct Freed {
 
 #[derive(Debug)]
 struct Idle {
-    sender: http1::SendRequest<Body>,
+    connection: Box<Connection>,
     since: Instant,
 }
 
@@ -59,20 +61,29 @@ struct Streams {
 
 impl Pool {
     /// The connection used last: the others may then grow old and be closed.
-    pub(crate) fn take_idle(&self) -> Option<http1::SendRequest<Body>> {
+    pub(super) fn take_idle(&self) -> Option<Box<Connection>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(candidate) = idle.pop() {
-            if candidate.since.elapsed() < IDLE_TIMEOUT && !candidate.sender.is_closed() {
-                return Some(candidate.sender);
+        while let Some(mut candidate) = idle.pop() {
+            if candidate.is_good() {
+                return Some(candidate.connection);
             }
+            candidate.connection.retire();
         }
         None
     }
 
-    fn put_idle(&self, sender: http1::SendRequest<Body>) {
+    /// Closes one idle connection. False: there is none.
+    pub(crate) fn close_idle(&self) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE && !sender.is_closed() {
-            idle.push(Idle { sender, since: Instant::now() });
+        let oldest = (!idle.is_empty()).then(|| idle.remove(0));
+        oldest.map(|oldest| oldest.connection.retire()).is_some()
+    }
+
+    /// A connection whose response has ended.
+    pub(super) fn put_idle(&self, connection: Box<Connection>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { connection, since: Instant::now() });
         }
     }
 
@@ -123,7 +134,7 @@ impl Pool {
     /// Closes what has been idle too long.
     pub fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| idle.since.elapsed() < IDLE_TIMEOUT && !idle.sender.is_closed());
+        idle.extract_if(.., |idle| !idle.is_good()).for_each(|idle| idle.connection.retire());
         idle.shrink_to(MAX_IDLE / 8);
         drop(idle);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,6 +142,13 @@ impl Pool {
             let used = connection.streams.open.load(Relaxed) > 0;
             !connection.sender.is_closed() && (used || connection.since.elapsed() < IDLE_TIMEOUT)
         });
+    }
+}
+
+impl Idle {
+    fn is_good(&mut self) -> bool {
+        let idle = self.since.elapsed();
+        idle < IDLE_TIMEOUT && self.connection.is_usable(idle > UNASKED)
     }
 }
 
@@ -151,7 +169,7 @@ impl Drop for Waiting<'_> {
 
 /// Counts one request on a shared connection.
 #[derive(Debug)]
-pub(super) struct Stream(Arc<Streams>);
+pub struct Stream(Arc<Streams>);
 
 impl Stream {
     fn begin(streams: &Arc<Streams>) -> Self {
@@ -165,49 +183,6 @@ impl Drop for Stream {
         self.0.open.fetch_sub(1, Relaxed);
         if self.0.freed.waiting.load(Relaxed) > 0 {
             self.0.freed.stream.notify_one();
-        }
-    }
-}
-
-/// A connection lent to one exchange. Dropped before [`Self::end`], an HTTP/1.1 connection closes: its
-/// response was not read to the end.
-#[derive(Debug)]
-pub struct Lease {
-    kind: Kind,
-    written: Instant,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Http1 { sender: http1::SendRequest<Body>, endpoint: Arc<Endpoint>, worker: usize },
-    Http2 { _stream: Stream },
-}
-
-impl Lease {
-    pub(super) fn http1(
-        sender: http1::SendRequest<Body>,
-        endpoint: &Arc<Endpoint>,
-        worker: usize,
-        written: Instant,
-    ) -> Self {
-        Self { kind: Kind::Http1 { sender, endpoint: Arc::clone(endpoint), worker }, written }
-    }
-
-    pub(super) fn http2(stream: Stream, written: Instant) -> Self {
-        Self { kind: Kind::Http2 { _stream: stream }, written }
-    }
-
-    /// When the request began to leave: the connection was open by then.
-    #[must_use]
-    pub fn written(&self) -> Instant {
-        self.written
-    }
-
-    /// The response has ended: the connection is free again.
-    pub fn end(self) {
-        match self.kind {
-            Kind::Http1 { sender, endpoint, worker } => endpoint.pools[worker].put_idle(sender),
-            Kind::Http2 { .. } => {}
         }
     }
 }
