@@ -25,6 +25,7 @@ mod on_demand;
 mod oracle;
 mod outage;
 mod outlier;
+mod rate_limits;
 mod retries;
 mod rewrites;
 mod rotation;

@@ -20,8 +20,8 @@ use std::time::Duration;
 pub use balancing::{Balancer, HashOn, RingHash, SessionAffinity};
 pub use endpoints::EndpointIndex;
 pub use policy::{
-    FailurePercentage, InboundPolicy, Limits, MtlsMode, OutlierDetection, RetryBudget, RetryOn,
-    RetryPolicy, TrafficPolicy,
+    FailurePercentage, InboundPolicy, Limits, MtlsMode, OutlierDetection, RateLimit, RateLimitKey,
+    RetryBudget, RetryOn, RetryPolicy, TrafficPolicy,
 };
 pub use route::{
     Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, PathModifier,
@@ -91,6 +91,17 @@ impl Mesh {
             .or_else(|| self.traffic_policies.get(&(service.clone(), None)))
     }
 
+    /// The inbound policy in force for one port of a workload.
+    #[must_use]
+    pub fn inbound_policy(
+        &self,
+        workload: &Key,
+        labels: &BTreeMap<String, String>,
+        port: u16,
+    ) -> Option<&InboundPolicy> {
+        self.inbound_policies.iter().find(|policy| policy.applies_to(workload, labels, port))
+    }
+
     /// The mTLS mode of one port of a workload.
     #[must_use]
     pub fn mtls_mode(
@@ -99,10 +110,8 @@ impl Mesh {
         labels: &BTreeMap<String, String>,
         port: u16,
     ) -> MtlsMode {
-        self.inbound_policies
-            .iter()
-            .find(|policy| policy.applies_to(workload, labels, port))
-            .map_or(self.config.mtls, |policy| policy.mtls)
+        let policy = self.inbound_policy(workload, labels, port);
+        policy.and_then(|policy| policy.mtls).unwrap_or(self.config.mtls)
     }
 }
 

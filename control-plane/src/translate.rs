@@ -23,6 +23,7 @@ mod inbound;
 mod listeners;
 mod ports;
 mod precedence;
+mod rate_limits;
 mod resource;
 mod routes;
 mod secrets;

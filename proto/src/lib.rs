@@ -36,6 +36,8 @@ pub mod envoy {
     pub use envoy_types::pb::envoy::config::endpoint::v3 as endpoint;
     pub use envoy_types::pb::envoy::config::listener::v3 as listener;
     pub use envoy_types::pb::envoy::config::route::v3 as route;
+    pub use envoy_types::pb::envoy::extensions::common::ratelimit::v3 as ratelimit;
+    pub use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3 as local_ratelimit;
     pub use envoy_types::pb::envoy::extensions::filters::http::router::v3 as router;
     pub use envoy_types::pb::envoy::extensions::filters::http::stateful_session::v3 as stateful_session;
     pub use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3 as http_inspector;
@@ -44,6 +46,7 @@ pub mod envoy {
     pub use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
     pub use envoy_types::pb::envoy::extensions::http::stateful_session::cookie::v3 as session_cookie;
     pub use envoy_types::pb::envoy::extensions::load_balancing_policies as lb;
+    pub use envoy_types::pb::envoy::extensions::rate_limit_descriptors::expr::v3 as rate_limit_expression;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
     pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as http_options;

@@ -65,6 +65,18 @@ pub mod metadata {
     pub const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
 }
 
+/// Rate limits of inbound ports.
+pub mod rate_limit {
+    /// The HTTP filter.
+    pub const FILTER: &str = "envoy.filters.http.local_ratelimit";
+    /// Descriptor key of a limit by the caller's identity.
+    pub const CALLER: &str = "caller";
+    /// What Envoy computes it with.
+    pub const CALLER_EXPRESSION: &str = "connection.uri_san_peer_certificate";
+    /// Bound: keys whose requests one limit counts apart.
+    pub const KEYS: u32 = 8192;
+}
+
 /// xDS v3 type URLs, in the order in which additions are sent.
 pub mod type_url {
     /// Cluster.

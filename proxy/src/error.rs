@@ -7,7 +7,7 @@
 
 mod token;
 
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use weft_proto::origin::Origin;
 
 pub use token::{Fault, Token};
@@ -23,6 +23,8 @@ struct Detail {
     unprocessed: bool,
     message: String,
     origin: Option<Origin>,
+    /// What the answer says besides.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// May the request be sent again?
@@ -39,7 +41,8 @@ pub enum Replay {
 impl Error {
     /// A failure after which the application may have seen the request.
     pub fn new(token: Token, message: impl Into<String>) -> Self {
-        let detail = Detail { token, unprocessed: false, message: message.into(), origin: None };
+        let (message, headers) = (message.into(), Vec::new());
+        let detail = Detail { token, unprocessed: false, message, origin: None, headers };
         Self(Box::new(detail))
     }
 
@@ -55,6 +58,19 @@ impl Error {
     pub fn caused_by(mut self, origin: &Origin) -> Self {
         self.0.origin.get_or_insert_with(|| origin.clone());
         self
+    }
+
+    /// The answer to the client has this header too.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Further headers of the answer.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.headers
     }
 
     /// The stable word.

@@ -133,6 +133,9 @@ impl Inbound {
         record: &mut Record,
     ) -> Result<Answer, Error> {
         canonical::canonicalise(&mut request, &self.workload)?;
+        if let Some(limits) = self.state.rate_limits(self.port) {
+            limits.admit(who.identity.as_ref(), request.headers(), Instant::now())?;
+        }
         let version = who.version;
         let map = request.headers_mut();
         headers::remove_hop_by_hop(map);

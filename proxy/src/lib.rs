@@ -48,6 +48,7 @@ mod log;
 pub mod model;
 pub mod outbound;
 pub mod random;
+pub mod rate_limit;
 pub mod readiness;
 pub mod record;
 pub mod relay;

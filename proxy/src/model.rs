@@ -14,7 +14,8 @@ pub use cluster::{
     HashSource, LimitsSpec, OutlierSpec, PeakEwma, RingHash,
 };
 pub use listener::{
-    AppProtocol, InboundListener, InboundPort, MtlsMode, OutboundListener, SessionAffinity, Tracing,
+    AppProtocol, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener, PortLimits,
+    RateLimit, SessionAffinity, Tracing,
 };
 pub use route::{
     Action, HeaderChange, HeaderMatch, HeaderOps, Host, HostPattern, Matcher, PathMatch,

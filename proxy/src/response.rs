@@ -32,6 +32,7 @@ pub fn failed(error: &Error, grpc: bool, version: Version) -> Response<Body> {
     if error.token() == Token::RequestError && version == Version::Http1 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    headers.extend(error.headers().iter().cloned());
     response
 }
 
@@ -61,12 +62,13 @@ fn grpc_failed(error: &Error) -> Response<Body> {
     response
 }
 
-/// gRPC's status codes by number: 4 DEADLINE_EXCEEDED, 7 PERMISSION_DENIED, 12 UNIMPLEMENTED, 13 INTERNAL,
-/// 14 UNAVAILABLE.
+/// gRPC's status codes by number: 4 DEADLINE_EXCEEDED, 7 PERMISSION_DENIED, 8 RESOURCE_EXHAUSTED,
+/// 12 UNIMPLEMENTED, 13 INTERNAL, 14 UNAVAILABLE.
 fn grpc_status(token: Token) -> u16 {
     match token {
         Token::RouteNotFound => 12,
         Token::RequestDenied => 7,
+        Token::RateLimited => 8,
         Token::ResponseTimeout => 4,
         Token::RequestError | Token::InternalError | Token::ResponseError => 13,
         Token::DownstreamClosed

@@ -15,6 +15,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::cluster::Cluster;
 use crate::model::{ClusterSpec, EndpointSpec, InboundListener, OutboundListener, RouteTable};
+use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
 
@@ -30,6 +31,9 @@ pub struct State {
     /// By name; fixed at start.
     targets: BTreeMap<String, Arc<Target>>,
     inbound: ArcSwapOption<InboundListener>,
+    /// By port; `None` where no port has limits, which is all that a request asks then.
+    rate_limits: ArcSwapOption<BTreeMap<u16, Arc<RateLimits>>>,
+    rate_limit_counters: Arc<rate_limit::Counters>,
     /// Lock: taken by the writer and by `admin`, never by a request.
     known: Mutex<Known>,
 }
@@ -61,11 +65,15 @@ impl State {
         metrics: Metrics,
     ) -> Self {
         let targets = targets.into_iter().map(|target| (target.name.clone(), Arc::new(target)));
+        let rate_limit_counters = Arc::<rate_limit::Counters>::default();
+        rate_limit_counters.show(&metrics);
         Self {
             workers,
             metrics,
             targets: targets.collect(),
             inbound: ArcSwapOption::empty(),
+            rate_limits: ArcSwapOption::empty(),
+            rate_limit_counters,
             known: Mutex::default(),
         }
     }
@@ -92,6 +100,23 @@ impl State {
         self.inbound.load_full()
     }
 
+    /// The limits on requests of one of its ports.
+    #[must_use]
+    pub fn rate_limits(&self, port: u16) -> Option<Arc<RateLimits>> {
+        self.rate_limits.load().as_ref()?.get(&port).map(Arc::clone)
+    }
+
+    /// Takes over the buckets of limits that stay.
+    fn limit(&self, listener: &InboundListener) {
+        let known = self.rate_limits.load_full();
+        let next = listener.limits.iter().map(|(port, limits)| {
+            let previous = known.as_ref().and_then(|known| known.get(port));
+            (*port, RateLimits::next(previous, limits, &self.rate_limit_counters))
+        });
+        let next: BTreeMap<_, _> = next.collect();
+        self.rate_limits.store((!next.is_empty()).then(|| Arc::new(next)));
+    }
+
     /// Every cluster in force, by name.
     #[must_use]
     pub fn clusters(&self) -> BTreeMap<String, Arc<Cluster>> {
@@ -105,6 +130,7 @@ impl State {
         let mut touched = BTreeSet::new();
         for change in changes {
             if let Change::Inbound(listener) = change {
+                self.limit(&listener);
                 self.inbound.store(Some(Arc::new(listener)));
             } else {
                 touched.insert(known.note(change));

@@ -209,6 +209,7 @@ pub(crate) fn start_inbound(
         name: "inbound/test/app".into(),
         origin: Origin::default(),
         ports: [(address.port(), InboundPort { protocol, mtls })].into(),
+        limits: std::collections::BTreeMap::new(),
         tracing: Tracing::default(),
     })]);
     let inbound = behind(address.port(), app, state, tls);

@@ -115,6 +115,8 @@ codes! {
         "correct the namespace, the labels or the ports"
     RouteConflicted "WEFT0307" Error "A route of another kind is in force on the same port"
         "on one port only one kind of route counts, GRPCRoutes before HTTPRoutes; write both as one kind, or use two ports"
+    RateLimitOnTcpPort "WEFT0308" Warning "A rate limit is set for a port that does not carry HTTP"
+        "set appProtocol: http on the workload's port, or name other ports in the policy; what is limited is requests"
 
     NoEndpoints "WEFT0401" Warning "A Service selects no workload"
         "correct the selector, or the labels of the workloads; until then its callers get 503"

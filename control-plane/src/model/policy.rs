@@ -144,8 +144,34 @@ pub struct InboundPolicy {
     pub selector: BTreeMap<String, String>,
     /// Ports; empty means all.
     pub ports: Vec<u16>,
-    /// The mode.
-    pub mtls: MtlsMode,
+    /// The mode; `None` leaves it to the mesh.
+    pub mtls: Option<MtlsMode>,
+    /// Limits on requests, each of which every request must pass.
+    pub rate_limits: Vec<RateLimit>,
+}
+
+/// A token bucket: it holds `requests` and `burst` and is filled evenly by `requests` each `per`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// At least 1.
+    pub requests: u32,
+    /// 50 ms to 1 h.
+    pub per: Duration,
+    /// How many more may come at once after a quiet time.
+    pub burst: u32,
+    /// Whose requests are counted together.
+    pub key: RateLimitKey,
+}
+
+/// Whose requests are counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateLimitKey {
+    /// Everybody's.
+    Everybody,
+    /// Those of one SPIFFE id; those without one together.
+    CallerIdentity,
+    /// Those with the same value of this header, in lower case; those without it together.
+    Header(String),
 }
 
 impl InboundPolicy {

@@ -32,6 +32,9 @@ impl Annotated for Listener {
 
     fn each_metadata(&mut self, visit: &mut dyn FnMut(&mut Option<Metadata>)) {
         visit(&mut self.metadata);
+        for chain in &mut self.filter_chains {
+            visit(&mut chain.metadata);
+        }
     }
 }
 

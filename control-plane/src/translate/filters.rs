@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use prost::{Message, Name};
 use weft_proto::envoy::core::{Http1ProtocolOptions, TypedExtensionConfig};
 use weft_proto::envoy::hcm::http_connection_manager::{
     PathWithEscapedSlashesAction, RouteSpecifier, Tracing, UpgradeConfig,
@@ -30,6 +31,15 @@ pub(super) fn rds(name: &str) -> RouteSpecifier {
     RouteSpecifier::Rds(Rds { config_source: Some(ads()), route_config_name })
 }
 
+/// An HTTP filter by Envoy's name for it.
+pub(super) fn http_filter<M: Message + Name>(name: &str, config: &M) -> HttpFilter {
+    HttpFilter {
+        name: name.to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(any(config))),
+        ..Default::default()
+    }
+}
+
 /// HTTP connection manager: HTTP/1 or HTTP/2, told apart by the preface. `host` is whom an HTTP/1.0 request that
 /// names nobody is for, `before` are the filters before the router.
 ///
@@ -42,11 +52,7 @@ pub(super) fn http(
     config: &MeshConfig,
     before: Vec<HttpFilter>,
 ) -> Filter {
-    let router = HttpFilter {
-        name: "envoy.filters.http.router".to_owned(),
-        config_type: Some(http_filter::ConfigType::TypedConfig(any(&router::Router::default()))),
-        ..Default::default()
-    };
+    let router = http_filter("envoy.filters.http.router", &router::Router::default());
     let manager = HttpConnectionManager {
         stat_prefix: stat_prefix.to_owned(),
         http_filters: before.into_iter().chain([router]).collect(),
@@ -90,11 +96,7 @@ pub(super) fn session(affinity: &SessionAffinity) -> HttpFilter {
         typed_config: Some(any(&CookieBasedSessionState { cookie: Some(cookie) })),
     };
     let filter = StatefulSession { session_state: Some(state), ..Default::default() };
-    HttpFilter {
-        name: "envoy.filters.http.stateful_session".to_owned(),
-        config_type: Some(http_filter::ConfigType::TypedConfig(any(&filter))),
-        ..Default::default()
-    }
+    http_filter("envoy.filters.http.stateful_session", &filter)
 }
 
 /// Opaque bytes to one cluster.

@@ -19,8 +19,8 @@ use weft_proto::names::{self, metadata};
 
 use super::clusters::{CONNECT_TIMEOUT, same_http_version};
 use super::filters::{self, PLAINTEXT_HTTP};
-use super::value::{address, boolean, duration, metadata_of, texts, uint32};
-use super::{Reference, Resource, ResourceType, encode::encode, routes, tls};
+use super::value::{address, boolean, duration, metadata_of, source, texts, uint32};
+use super::{Reference, Resource, ResourceType, encode::encode, rate_limits, routes, tls};
 use crate::model::{AppProtocol, Mesh, MtlsMode, Workload, WorkloadPort};
 
 /// How long a peer may be silent before its connection is taken as plaintext. Longer than outbound: a late
@@ -115,11 +115,14 @@ fn chains(workload: &Workload, port: &WorkloadPort, mesh: &Mesh) -> Vec<FilterCh
     let cluster = names::inbound_cluster(port.port);
     let host = names::workload(&workload.key.name, &workload.key.namespace);
     let mode = mesh.mtls_mode(&workload.key, &workload.labels, port.port);
+    let policy = mesh.inbound_policy(&workload.key, &workload.labels, port.port);
+    let limited = policy.filter(|policy| !policy.rate_limits.is_empty());
     let detect = port.protocol == AppProtocol::Detect;
     let filter = |http: bool| {
         let routes = || RouteSpecifier::RouteConfig(routes::everything_to(&cluster));
         if http {
-            filters::http(&cluster, &host, routes(), &mesh.config, vec![])
+            let limits = limited.map_or_else(Vec::new, rate_limits::filters);
+            filters::http(&cluster, &host, routes(), &mesh.config, limits)
         } else {
             filters::tcp(&cluster, &cluster)
         }
@@ -151,6 +154,10 @@ fn chains(workload: &Workload, port: &WorkloadPort, mesh: &Mesh) -> Vec<FilterCh
         }
         let rest = Match { transport, protocols: vec![] };
         chains.push(chain(port, rest, filter(is_http && !detect), None));
+    }
+    if let Some(policy) = limited {
+        // What limits is named where a request is refused.
+        chains.iter_mut().for_each(|chain| chain.metadata = Some(source(&policy.origin)));
     }
     chains
 }

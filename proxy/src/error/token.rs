@@ -59,6 +59,8 @@ tokens! {
     RequestError = "http_request_error", 400, Downstream;
     /// A policy forbids the request.
     RequestDenied = "http_request_denied", 403, Downstream;
+    /// More requests than a rate limit of the receiving workload allows.
+    RateLimited = "rate_limited", 429, Downstream;
     /// The client went away before the response was complete.
     DownstreamClosed = "downstream_closed", 499, Downstream;
     /// The matching rule has no usable backend: a reference is broken or the weights are all zero.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::header::HeaderName;
 use weft_proto::origin::Origin;
 
 /// What a port carries.
@@ -64,6 +65,8 @@ pub struct InboundListener {
     pub origin: Origin,
     /// By port. A port that is not here is closed.
     pub ports: BTreeMap<u16, InboundPort>,
+    /// Of those ports that have any.
+    pub limits: BTreeMap<u16, PortLimits>,
     /// How traces are started.
     pub tracing: Tracing,
 }
@@ -75,6 +78,39 @@ pub struct InboundPort {
     pub protocol: AppProtocol,
     /// Which connections it takes.
     pub mtls: MtlsMode,
+}
+
+/// Limits on the requests of one port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PortLimits {
+    /// The policy.
+    pub origin: Origin,
+    /// Every request must pass each of them.
+    pub limits: Vec<RateLimit>,
+}
+
+/// A token bucket, filled evenly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Tokens that flow in each `per`; at least 1.
+    pub requests: u32,
+    /// More than zero.
+    pub per: Duration,
+    /// Tokens that it holds.
+    pub capacity: u32,
+    /// Whose requests are counted together.
+    pub key: LimitKey,
+}
+
+/// Whose requests are counted together; those without a key are, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitKey {
+    /// Everybody's.
+    Everybody,
+    /// Those of one SPIFFE id.
+    CallerIdentity,
+    /// Those with one value of this header.
+    Header(HeaderName),
 }
 
 /// Which connections an inbound port takes.

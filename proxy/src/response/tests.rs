@@ -17,6 +17,7 @@ fn a_grpc_client_is_told_its_own_codes() {
         (Token::ConnectionRefused, "14"),
         (Token::ResponseTimeout, "4"),
         (Token::RequestDenied, "7"),
+        (Token::RateLimited, "8"),
         (Token::RequestError, "13"),
     ] {
         let answer = failed(&Error::new(token, "x"), true, Version::Http2);

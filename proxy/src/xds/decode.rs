@@ -13,6 +13,7 @@ mod endpoint;
 mod http;
 mod inbound;
 mod listener;
+mod rate_limit;
 mod reject;
 mod route;
 mod secret;

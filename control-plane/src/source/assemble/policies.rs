@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::finding::Code;
-use crate::model::{InboundPolicy, Key, Mesh, TrafficPolicy};
+use crate::model::{AppProtocol, InboundPolicy, Key, Mesh, TrafficPolicy};
 use crate::source::inbound_policy::InboundDraft;
 use crate::source::object::{Object, ObjectId};
 use crate::source::traffic_policy::{Target, TrafficDraft};
@@ -87,7 +87,7 @@ fn inbound(objects: &Objects, mesh: &mut Mesh, notes: &mut Notes<'_>) {
     drafts.sort_by_key(|(_, _, InboundDraft { key, created, policy })| {
         (policy.selector.is_empty(), policy.ports.is_empty(), *created, key)
     });
-    let effects = effects(&drafts, mesh);
+    let effects = effects(&drafts, mesh, notes);
     for (index, (id, generation, draft)) in drafts.iter().enumerate() {
         let origin = id.origin(*generation);
         mesh.inbound_policies.push(InboundPolicy { origin, ..draft.policy.clone() });
@@ -108,8 +108,13 @@ fn inbound(objects: &Objects, mesh: &mut Mesh, notes: &mut Notes<'_>) {
     }
 }
 
-/// For each policy that selects anything: itself if it is in force for some port, else one that is instead.
-fn effects(drafts: &[(&ObjectId, u64, &InboundDraft)], mesh: &Mesh) -> BTreeMap<usize, usize> {
+/// For each policy that selects anything: itself if it is in force for some port, else one that is instead. Says
+/// besides where a policy limits requests and there are none.
+fn effects(
+    drafts: &[(&ObjectId, u64, &InboundDraft)],
+    mesh: &Mesh,
+    notes: &mut Notes<'_>,
+) -> BTreeMap<usize, usize> {
     let mut effects = BTreeMap::new();
     for workload in mesh.workloads.values() {
         for port in &workload.ports {
@@ -118,6 +123,14 @@ fn effects(drafts: &[(&ObjectId, u64, &InboundDraft)], mesh: &Mesh) -> BTreeMap<
             };
             let mut selecting = (0..drafts.len()).filter(|index| applies(drafts[*index].2));
             let Some(first) = selecting.next() else { continue };
+            let (id, _, winner) = drafts[first];
+            if port.protocol == AppProtocol::Tcp && !winner.policy.rate_limits.is_empty() {
+                let message = format!(
+                    "port {} of MeshWorkload {} carries opaque TCP",
+                    port.port, workload.key
+                );
+                notes.add(id, "spec.rateLimits", Code::RateLimitOnTcpPort, message);
+            }
             effects.insert(first, first);
             for loser in selecting {
                 effects.entry(loser).or_insert(first);

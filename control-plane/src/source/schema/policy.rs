@@ -92,7 +92,29 @@ pub(crate) struct InboundPolicySpec {
     pub(crate) selector: Selector,
     #[serde(default)]
     pub(crate) ports: Vec<i64>,
-    pub(crate) mtls: MtlsName,
+    /// Absent: as the `MeshConfig` says.
+    pub(crate) mtls: Option<MtlsName>,
+    #[serde(default)]
+    pub(crate) rate_limits: Vec<RateLimit>,
+}
+
+/// `rateLimits[]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RateLimit {
+    pub(crate) requests: i64,
+    pub(crate) per: String,
+    pub(crate) burst: Option<i64>,
+    /// Absent: one limit for all callers.
+    pub(crate) key: Option<RateLimitKey>,
+}
+
+/// `rateLimits[].key`.
+#[derive(Debug, Deserialize)]
+pub(crate) enum RateLimitKey {
+    CallerIdentity,
+    #[serde(rename = "header")]
+    Header(String),
 }
 
 /// `selector`.

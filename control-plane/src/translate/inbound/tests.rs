@@ -100,7 +100,8 @@ fn the_policy_of_a_port_decides() {
         namespace: "shop".to_owned(),
         selector: [("app".to_owned(), "web".to_owned())].into(),
         ports: vec![80],
-        mtls: MtlsMode::Strict,
+        mtls: Some(MtlsMode::Strict),
+        rate_limits: vec![],
     });
     assert_eq!(listener(&mesh).filter_chains.len(), 1);
 }

@@ -71,6 +71,10 @@ metrics! {
         "Outlier detection of an endpoint: 0 closed (in use), 1 half-open (one trial decides), 2 open (ejected). Only of Service ports with outlier detection, at most 2000 series.";
     EJECTIONS = "weft_outlier_ejections_total", Counter, ["backend", "reason"],
         "Ejections of endpoints; reason is consecutive_failures, consecutive_gateway_failures, consecutive_local_failures, failure_percentage, or trial.";
+    RATE_LIMIT_KEYS_FORGOTTEN = "weft_rate_limit_keys_forgotten_total", Counter, [],
+        "Keys of rate limits that were counted and made room for others; more of them means that limits by key let more pass.";
+    RATE_LIMITED = "weft_rate_limited_total", Counter, [],
+        "Requests to this workload that a rate limit refused.";
     ERRORS = "weft_request_errors_total", Counter,
         ["direction", "peer", "route", "backend", "error"],
         "Requests and opaque connections that the proxy failed itself, by error token.";

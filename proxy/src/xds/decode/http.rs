@@ -3,18 +3,21 @@
 
 use std::mem::take;
 
+use prost::Name;
 use weft_proto::envoy::core::Http1ProtocolOptions;
 use weft_proto::envoy::hcm::http_connection_manager::{
     CodecType, PathWithEscapedSlashesAction, RouteSpecifier, StripPortMode, UpgradeConfig,
 };
 use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
+use weft_proto::envoy::local_ratelimit::LocalRateLimit;
 use weft_proto::envoy::route::RouteConfiguration;
 use weft_proto::envoy::router::Router;
 use weft_proto::google::Any;
 
+use super::rate_limit;
 use super::reject::{At, Reject, each, nothing_else};
-use super::value::{ads, share, unpack};
-use crate::model::SessionAffinity;
+use super::value::{ads, share, type_name, unpack};
+use crate::model::{RateLimit, SessionAffinity};
 
 /// An HttpConnectionManager in our words.
 pub(super) struct Http {
@@ -24,6 +27,8 @@ pub(super) struct Http {
     /// Whom HTTP/1.0 requests without a host are for.
     pub(super) default_host: String,
     pub(super) affinity: Option<SessionAffinity>,
+    /// What every request must pass.
+    pub(super) limits: Vec<RateLimit>,
 }
 
 /// As the listener reads them.
@@ -51,7 +56,7 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
             ));
         }
     };
-    let affinity = filters(take(&mut hcm.http_filters))?;
+    let Filters { affinity, limits } = filters(take(&mut hcm.http_filters))?;
     let sampling = match hcm.tracing.take() {
         Some(mut tracing) => {
             let sampling = share("random_sampling", &mut tracing.random_sampling, 1.0);
@@ -71,7 +76,7 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
     hcm.max_request_headers_kb.take_if(|limit| limit.value == MAX_HEADERS_KIB);
     hcm.http2_protocol_options.take_if(|options| *options == Default::default());
     nothing_else(&hcm)?;
-    Ok(Http { routes, sampling, default_host, affinity })
+    Ok(Http { routes, sampling, default_host, affinity, limits })
 }
 
 /// Paths have one form here, whatever anybody asks for (`canonical::normalise_path`).
@@ -128,22 +133,41 @@ fn rds(mut rds: Rds) -> Result<String, Reject> {
     Ok(name)
 }
 
+/// What the filters before the router do.
+#[derive(Default)]
+struct Filters {
+    affinity: Option<SessionAffinity>,
+    limits: Vec<RateLimit>,
+}
+
 /// What each does; the router is the last.
-fn filters(mut filters: Vec<HttpFilter>) -> Result<Option<SessionAffinity>, Reject> {
+fn filters(mut filters: Vec<HttpFilter>) -> Result<Filters, Reject> {
     let at = |index: usize| format!("http_filters[{index}]");
     let Some(last) = filters.pop() else { return Err(Reject::new("http_filters", "missing")) };
     let router = config(last).and_then(|config| unpack::<Router>("typed_config", config));
     router.and_then(|router| nothing_else(&router).at("typed_config")).at(at(filters.len()))?;
-    let mut affinity = None;
+    let mut found = Filters::default();
     for (index, filter) in filters.into_iter().enumerate() {
         let config = config(filter).at(at(index))?;
-        let found = unpack("typed_config", config)
-            .and_then(|filter| super::affinity::affinity(filter).at("typed_config"));
-        if affinity.replace(found.at(at(index))?).is_some() {
-            return Err(Reject::new(at(index), "one is enough"));
+        found.take(config).at(at(index))?;
+    }
+    Ok(found)
+}
+
+impl Filters {
+    fn take(&mut self, config: Option<Any>) -> Result<(), Reject> {
+        let field = "typed_config";
+        let limits = config.as_ref().is_some_and(|it| type_name(it) == LocalRateLimit::full_name());
+        if limits {
+            self.limits.push(rate_limit::limit(unpack(field, config)?).at(field)?);
+            return Ok(());
+        }
+        let affinity = super::affinity::affinity(unpack(field, config)?).at(field)?;
+        match self.affinity.replace(affinity) {
+            None => Ok(()),
+            Some(_) => Err(Reject::new("", "one is enough")),
         }
     }
-    Ok(affinity)
 }
 
 fn config(mut filter: HttpFilter) -> Result<Option<Any>, Reject> {

@@ -11,10 +11,11 @@ use weft_proto::names;
 use super::http::{Http, Routes};
 use super::listener::{Frame, Traffic, frame, traffic};
 use super::reject::{At, Reject, nothing_else};
+use super::value::origin;
 use super::{route, tls};
 use crate::model::{
     Action, AppProtocol, HostPattern, InboundListener, InboundPort, MtlsMode, PathMatch,
-    RouteTable, Tracing,
+    PortLimits, RouteTable, Tracing,
 };
 
 /// What was said about one port so far.
@@ -22,6 +23,8 @@ use crate::model::{
 struct Port {
     tls: Side,
     plain: Side,
+    /// Of the chains that carry HTTP, which must agree.
+    limits: Option<PortLimits>,
 }
 
 /// What a port takes over mutual TLS, or in plaintext.
@@ -50,9 +53,14 @@ pub(super) fn inbound(
         take_chain(chain, &workload, trust_domain, &mut ports, &mut sampling)
             .at(format_args!("filter_chains[{index}]"))?;
     }
-    let ports = ports.into_iter().map(|(number, port)| Ok((number, resolve(number, &port)?)));
     let tracing = Tracing { sampling: sampling.unwrap_or(0.0), endpoint: collector };
-    Ok(InboundListener { name, origin, ports: ports.collect::<Result<_, Reject>>()?, tracing })
+    let (mut resolved, mut limits) = (BTreeMap::new(), BTreeMap::new());
+    for (number, mut port) in ports {
+        resolved.insert(number, resolve(number, &port)?);
+        let some = port.limits.take().filter(|limits| !limits.limits.is_empty());
+        limits.extend(some.map(|some| (number, some)));
+    }
+    Ok(InboundListener { name, origin, ports: resolved, limits, tracing })
 }
 
 fn take_chain(
@@ -63,7 +71,7 @@ fn take_chain(
     sampling: &mut Option<f64>,
 ) -> Result<(), Reject> {
     chain.name = String::new();
-    chain.metadata = None;
+    let policy = origin(chain.metadata.take().as_ref()).unwrap_or_default();
     let secure = match chain.transport_socket.take() {
         Some(socket) => {
             tls::downstream(socket, trust_domain).at("transport_socket")?;
@@ -91,7 +99,12 @@ fn take_chain(
                 let at = "filters[0].typed_config.http_filters";
                 return Err(Reject::new(at, "sessions are for callers"));
             }
-            let Http { routes, sampling: share, .. } = http;
+            let Http { routes, sampling: share, limits, .. } = http;
+            let limits = PortLimits { origin: policy, limits };
+            if *port.limits.get_or_insert_with(|| limits.clone()) != limits {
+                let reason = format!("must be the same on every chain of port {number}");
+                return Err(Reject::new("filters[0].typed_config.http_filters", reason));
+            }
             if *sampling.get_or_insert(share) != share {
                 let reason = "must be the same on every port";
                 return Err(Reject::new("filters[0].typed_config.tracing", reason));

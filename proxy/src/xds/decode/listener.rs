@@ -112,6 +112,10 @@ fn take_outbound(
         http.check_default_host(&out.name).at("filters[0].typed_config")?;
     }
     match traffic {
+        Traffic::Http(Http { limits, .. }) if !limits.is_empty() => {
+            let reason = "rate limits are supported on inbound listeners only";
+            return Err(Reject::new("filters[0].typed_config.http_filters", reason));
+        }
         Traffic::Http(Http { routes: Routes::Named(routes), sampling, affinity, .. })
             if out.routes.is_none() =>
         {

@@ -5,6 +5,7 @@ mod cluster;
 mod endpoint;
 mod inbound;
 mod listener;
+mod rate_limit;
 mod route;
 
 use prost::{Message, Name};
