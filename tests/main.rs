@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod amplification;
 mod balancing;
 mod cli;
 mod config_errors;
@@ -12,6 +13,7 @@ mod consumer_routes;
 mod demo;
 mod drain;
 mod endpoints;
+mod fallback;
 mod grpc;
 mod hostile;
 mod house;

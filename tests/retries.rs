@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use http::Method;
+use tokio::time::Instant;
 
-use crate::harness::manifests::traffic_policy;
+use crate::harness::manifests::{backend, http_route, traffic_policy};
 use crate::harness::{Act, Load, Mesh, eventually, get, http1, http2, request};
 
 fn post(target: &str) -> http::Request<http_body_util::Full<bytes::Bytes>> {
@@ -135,4 +136,87 @@ async fn a_budget_bounds_retries_when_everything_fails() {
     assert!(retries > 10, "{retries} of {requests} were retried at all");
     // A fifth, one a second, and what the budget had saved before the load.
     assert!(retries < requests / 5 + 50, "{retries} retries of {requests} requests");
+}
+
+/// One workload whose first answer is this one; the others are echoes.
+fn first(mesh: &Mesh, act: Act) {
+    let calls = AtomicUsize::new(0);
+    mesh.app("product-v1").script(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => act,
+        _ => Act::Echo,
+    });
+}
+
+async fn with_policy(policy: &str) -> Mesh {
+    Mesh::builder()
+        .service("product", &["v1"])
+        .caller("gateway")
+        .file("policy.yaml", &traffic_policy("product", policy))
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn a_rules_own_retry_goes_before_the_policys() {
+    let rule = format!(
+        "  - retry: {{codes: [500], attempts: 1, backoff: 200ms}}\n    backendRefs: [{}]\n",
+        backend("product", 1)
+    );
+    let policy = "  retries: {attempts: 3, conditions: ['503']}\n  outlierDetection: {consecutiveFailures: 0}\n";
+    let mesh = Mesh::builder()
+        .service("product", &["v1"])
+        .caller("gateway")
+        .file("policy.yaml", &traffic_policy("product", policy))
+        .file("route.yaml", &http_route("product", "product", &rule))
+        .start()
+        .await;
+    let (entry, app) = (mesh.entry("gateway", "product"), mesh.app("product-v1"));
+    for (status, attempts) in [(500, 2), (503, 1)] {
+        let (before, start) = (app.count(), Instant::now());
+        app.script(move |_| Act::Status(status));
+        assert_eq!(get(entry, "/").await.unwrap().status, status);
+        assert_eq!(app.count() - before, attempts, "{status}");
+        let pause = Duration::from_millis(if attempts > 1 { 200 } else { 0 });
+        assert!(start.elapsed() >= pause, "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn the_server_says_when_or_that_it_is_not_to_be_asked_again() {
+    let mesh = with_policy("  retries: {conditions: ['503']}\n").await;
+    let (entry, app) = (mesh.entry("gateway", "product"), mesh.app("product-v1"));
+    let start = Instant::now();
+    first(&mesh, Act::Head(503, &[("retry-after", "1")]));
+    assert_eq!(get(entry, "/").await.unwrap().status, 200);
+    assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(app.count(), 2);
+    first(&mesh, Act::Head(503, &[("retry-after", "60")]));
+    let answer = get(entry, "/").await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "60"));
+    assert_eq!(app.count(), 3);
+}
+
+fn call() -> http::Request<http_body_util::Full<bytes::Bytes>> {
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    request(Method::POST, "/shop.Product/Get", &headers, "")
+}
+
+#[tokio::test]
+async fn calls_of_grpc_are_retried_by_the_codes_that_a_policy_names() {
+    const GRPC: (&str, &str) = ("content-type", "application/grpc");
+    let mesh = with_policy("  retries: {conditions: [unavailable]}\n").await;
+    let (entry, app) = (mesh.entry("gateway", "product"), mesh.app("product-v1"));
+    for (headers, attempts, code) in [
+        (&[GRPC, ("grpc-status", "14")][..], 2, "0"),
+        (&[GRPC, ("grpc-status", "13")], 1, "13"),
+        (&[GRPC, ("grpc-status", "14"), ("grpc-retry-pushback-ms", "-1")], 1, "14"),
+        (&[GRPC, ("grpc-status", "14"), ("grpc-retry-pushback-ms", "10")], 2, "0"),
+    ] {
+        let before = app.count();
+        first(&mesh, Act::Head(200, headers));
+        let answer = http2(entry, call()).await.unwrap();
+        let status = answer.headers.get("grpc-status").or(answer.trailers.get("grpc-status"));
+        assert_eq!(status.unwrap(), code, "{headers:?}");
+        assert_eq!(app.count() - before, attempts, "{headers:?}");
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
+use http::Method;
 use tokio::time::Instant;
 
 use crate::harness::manifests::{backend, http_route, traffic_policy};
-use crate::harness::{Act, Mesh, get};
+use crate::harness::{Act, Kept, Mesh, eventually, get, http2, request};
 
 fn with_timeouts(timeouts: &str) -> String {
     let rules = format!("  - timeouts: {timeouts}\n    backendRefs: [{}]\n", backend("product", 1));
@@ -61,4 +63,67 @@ async fn a_slow_answer_is_waited_for_where_no_timeout_is_set() {
     let mesh = Mesh::builder().service("product", &["v1"]).caller("gateway").start().await;
     mesh.app("product-v1").script(|_| Act::Delay(Duration::from_secs(3)));
     assert_eq!(get(mesh.entry("gateway", "product"), "/").await.unwrap().status, 200);
+}
+
+fn call(timeout: &str) -> http::Request<http_body_util::Full<bytes::Bytes>> {
+    let headers =
+        [("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", timeout)];
+    request(Method::POST, "/shop.Product/Get", &headers, "")
+}
+
+#[tokio::test]
+async fn a_call_takes_no_longer_than_it_says_and_each_hop_hears_what_is_left() {
+    let mesh = Mesh::builder()
+        .service("product", &["v1"])
+        .caller("gateway")
+        .file("route.yaml", &with_timeouts("{request: 60s}"))
+        .start()
+        .await;
+    let (entry, app) = (mesh.entry("gateway", "product"), mesh.app("product-v1"));
+    app.script(|_| Act::Hang);
+    let start = Instant::now();
+    let answer = http2(entry, call("300m")).await.unwrap();
+    let took = start.elapsed();
+    assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, "4"), "{answer:?}");
+    assert!((0.25..2.0).contains(&took.as_secs_f64()), "it took {took:?}");
+    let heard = app.seen()[0].headers["grpc-timeout"].to_str().unwrap().to_owned();
+    let micros: u64 = heard.strip_suffix('u').expect(&heard).parse().unwrap();
+    assert!((200_000..300_000).contains(&micros), "{heard}");
+
+    let answer = http2(entry, call("0n")).await.unwrap();
+    assert_eq!(answer.header("grpc-status"), "4");
+    assert_eq!(app.count(), 1, "a call whose time is over is not sent");
+    // The shorter of the two counts: of a call that has a day the route allows a minute.
+    app.script(|_| Act::Echo);
+    http2(entry, call("24H")).await.unwrap();
+    let heard = app.seen()[1].headers["grpc-timeout"].to_str().unwrap().to_owned();
+    assert!(heard.starts_with("59") && heard.ends_with('u'), "{heard}");
+}
+
+#[tokio::test]
+#[allow(clippy::print_stdout, reason = "how soon is worth a look")]
+async fn who_goes_away_is_not_worked_for() {
+    let mesh = Mesh::builder().service("product", &["v1"]).caller("gateway").start().await;
+    let (entry, app) = (mesh.entry("gateway", "product"), mesh.app("product-v1"));
+    app.script(|_| Act::Hang);
+    for (round, mut client) in
+        [Kept::http1(entry).await.unwrap(), Kept::http2(entry).await.unwrap()]
+            .into_iter()
+            .enumerate()
+    {
+        let asking = tokio::spawn(async move { client.get("/").await });
+        eventually("the request has arrived", Duration::from_secs(5), async || {
+            ensure!(app.count() == round + 1);
+            Ok(())
+        })
+        .await;
+        let start = Instant::now();
+        asking.abort();
+        eventually("the application hears of it", Duration::from_secs(1), async || {
+            ensure!(app.abandoned() == round + 1);
+            Ok(())
+        })
+        .await;
+        println!("cancelled within {:?}", start.elapsed());
+    }
 }

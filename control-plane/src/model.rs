@@ -20,12 +20,13 @@ use std::time::Duration;
 pub use balancing::{Balancer, HashOn, RingHash, SessionAffinity};
 pub use endpoints::EndpointIndex;
 pub use policy::{
-    FailurePercentage, InboundPolicy, Limits, MtlsMode, OutlierDetection, RateLimit, RateLimitKey,
-    RetryBudget, RetryOn, RetryPolicy, TrafficPolicy,
+    Backoff, FailurePercentage, Fallback, InboundPolicy, Limits, MtlsMode, OutlierDetection,
+    RateLimit, RateLimitKey, RetryBudget, RetryOn, RetryPolicy, TrafficPolicy,
 };
 pub use route::{
     Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, PathModifier,
-    QueryMatch, Redirect, Rewrite, Route, RouteKind, RouteMatch, RouteRule, Timeouts, ValueMatch,
+    QueryMatch, Redirect, Rewrite, Route, RouteKind, RouteMatch, RouteRule, RuleRetry, Timeouts,
+    ValueMatch,
 };
 pub use weft_proto::origin::Origin;
 pub use workload::{AppProtocol, Service, ServicePort, TargetPort, Workload, WorkloadPort};

@@ -25,6 +25,7 @@ mod ports;
 mod precedence;
 mod rate_limits;
 mod resource;
+mod retry;
 mod routes;
 mod secrets;
 mod set;

@@ -47,6 +47,7 @@ pub mod envoy {
     pub use envoy_types::pb::envoy::extensions::http::stateful_session::cookie::v3 as session_cookie;
     pub use envoy_types::pb::envoy::extensions::load_balancing_policies as lb;
     pub use envoy_types::pb::envoy::extensions::rate_limit_descriptors::expr::v3 as rate_limit_expression;
+    pub use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3 as previous_hosts;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
     pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as http_options;

@@ -59,6 +59,9 @@ pub mod metadata {
     /// On a cluster: `pending_requests` and `pending_timeout_ms`, the queue for a connection. Envoy's own has no
     /// limit of time, and cannot be switched off.
     pub const LIMITS: &str = "weft.limits";
+    /// On a RouteConfiguration: `status`, `headers` (a list of `name` and `value`) and `body` of the answer where
+    /// nothing can serve. Envoy has no such thing.
+    pub const FALLBACK: &str = "weft.fallback";
     /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
     pub const TRACING: &str = "weft.tracing";
     /// Envoy's own key by which an endpoint chooses a transport socket.

@@ -106,6 +106,7 @@ impl App {
             state,
             tls,
             telemetry,
+            exhausted: Arc::default(),
             inbound: inbound_source,
             outbound: outbound_source,
             stop: Stop { accepting: not_accepting, running: not_running },

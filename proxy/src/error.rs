@@ -85,6 +85,12 @@ impl Error {
         self.0.origin.as_ref()
     }
 
+    /// Did it surely happen before the application saw a byte of the request?
+    #[must_use]
+    pub fn is_unprocessed(&self) -> bool {
+        self.0.unprocessed
+    }
+
     /// May the request be sent again?
     #[must_use]
     pub fn replay(&self) -> Replay {

@@ -18,6 +18,9 @@ pub enum Mark {
     Unprocessed,
     /// The connection to the application broke before it answered.
     Broken,
+    /// The application failed after calls of its own that were tried often enough: trying it again would only
+    /// multiply them.
+    Exhausted,
 }
 
 impl Mark {
@@ -27,6 +30,7 @@ impl Mark {
         HeaderValue::from_static(match self {
             Self::Unprocessed => "unprocessed",
             Self::Broken => "broken",
+            Self::Exhausted => "exhausted",
         })
     }
 }
@@ -41,6 +45,7 @@ pub fn take_mark<B>(response: &mut Response<B>) -> Option<Mark> {
     match response.headers_mut().remove(FAILURE)?.as_bytes() {
         b"unprocessed" => Some(Mark::Unprocessed),
         b"broken" => Some(Mark::Broken),
+        b"exhausted" => Some(Mark::Exhausted),
         _ => None,
     }
 }

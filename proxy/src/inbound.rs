@@ -24,13 +24,14 @@ use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
 use crate::listener::{Carried, serve};
-use crate::record::{Answer, Peer, Record};
+use crate::record::{Answer, Peer, Record, grpc_status};
 use crate::relay::{Relayed, relay};
+use crate::retry::Exhausted;
 use crate::state::State;
-use crate::telemetry::metrics::{Direction, EdgeKey};
+use crate::telemetry::metrics::{Direction, EdgeKey, is_server_fault};
 use crate::telemetry::{ConnectionEnd, Telemetry};
 use crate::upstream::{Protocol, Sent, Upstream};
-use crate::{canonical, drain, response};
+use crate::{canonical, deadline, drain, response};
 
 pub use door::Caller;
 
@@ -52,6 +53,8 @@ pub struct Inbound {
     pub upstream: Upstream,
     /// Where records go.
     pub telemetry: Arc<Telemetry>,
+    /// Calls of the application that were tried often enough.
+    pub exhausted: Arc<Exhausted>,
 }
 
 impl Inbound {
@@ -112,8 +115,11 @@ impl Inbound {
         record.peer(Peer { identity: who.identity.clone(), address: Some(who.address) });
         let sampling = self.state.inbound().map_or(0.0, |listener| listener.tracing.sampling);
         record.trace(request.headers_mut(), sampling);
-        Ok(match self.forward(request, who, &mut record).await {
-            Ok(answer) => record.carry(answer, None),
+        Ok(match self.forward(request, who, grpc, &mut record).await {
+            Ok(mut answer) => {
+                self.mark_exhausted(&mut answer.response, who, &record);
+                record.carry(answer, None)
+            }
             Err(error) => {
                 let mut response = response::failed(&error, grpc, who.version);
                 if let (Some(mark), Some(_)) = (mark(&error), &who.identity) {
@@ -125,14 +131,29 @@ impl Inbound {
         })
     }
 
+    /// A failure of the application that follows from calls which were tried often enough is not to be tried again.
+    fn mark_exhausted<B>(&self, response: &mut Response<B>, who: &door::Who, record: &Record) {
+        let failed = response.status().is_server_error()
+            || grpc_status(response.headers()).is_some_and(is_server_fault);
+        if failed && who.identity.is_some() && self.exhausted.knows(&record.trail(), Instant::now())
+        {
+            response.headers_mut().insert(FAILURE, Mark::Exhausted.to_value());
+        }
+    }
+
     /// Order: what the mesh vouches for is written after everything that the caller says of it is gone.
     async fn forward(
         &self,
         mut request: Request<Incoming>,
         who: &door::Who,
+        grpc: bool,
         record: &mut Record,
     ) -> Result<Answer, Error> {
         canonical::canonicalise(&mut request, &self.workload)?;
+        if grpc && deadline::asked(request.headers()) == Some(Duration::ZERO) {
+            let message = "the call's time was over when it came";
+            return Err(Error::unprocessed(Token::ResponseTimeout, message));
+        }
         if let Some(limits) = self.state.rate_limits(self.port) {
             limits.admit(who.identity.as_ref(), request.headers(), Instant::now())?;
         }

@@ -37,6 +37,7 @@ pub mod canonical;
 pub mod cluster;
 pub mod config;
 pub mod control_channel;
+pub mod deadline;
 pub mod drain;
 pub mod error;
 pub mod headers;

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod listener;
+mod retry;
 mod route;
 
 pub use cluster::{
@@ -17,8 +18,8 @@ pub use listener::{
     AppProtocol, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener, PortLimits,
     RateLimit, SessionAffinity, Tracing,
 };
+pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use route::{
-    Action, HeaderChange, HeaderMatch, HeaderOps, Host, HostPattern, Matcher, PathMatch,
-    PathRewrite, QueryMatch, Redirect, RetryOn, RetryPolicy, Rewrite, RouteTable, Rule, Split,
-    ValueMatch, VirtualHost,
+    Action, Fallback, HeaderChange, HeaderMatch, HeaderOps, Host, HostPattern, Matcher, PathMatch,
+    PathRewrite, QueryMatch, Redirect, Rewrite, RouteTable, Rule, Split, ValueMatch, VirtualHost,
 };

@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -22,21 +23,23 @@ use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use weft_proto::names;
+use weft_proto::origin::Origin;
 
 use crate::body::Body;
 use crate::cluster::{self, Cluster};
 use crate::error::{Error, Token};
 use crate::io::Io;
 use crate::listener::{Carried, carried, serve};
-use crate::model::{Action, RetryPolicy, Rule, Split};
+use crate::model::{Action, Fallback, RetryPolicy, Rule, Split};
 use crate::random::Random;
 use crate::record::{Answer, Record};
+use crate::retry::{Exhausted, Sent};
 use crate::router::RequestView;
 use crate::state::{Target, TargetConfig};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Direction;
 use crate::upstream::{ResponseBody, Upstream, Version};
-use crate::{canonical, drain, headers, response, retry, router};
+use crate::{canonical, deadline, drain, headers, response, retry, router};
 
 pub use attempt::Attempt;
 
@@ -55,6 +58,8 @@ pub struct Outbound {
     pub telemetry: Arc<Telemetry>,
     /// The worker's randomness.
     pub random: Arc<Random>,
+    /// Requests that were tried often enough.
+    pub exhausted: Arc<Exhausted>,
 }
 
 /// What a request has become once routed: where it goes and under which rules.
@@ -72,6 +77,8 @@ pub struct Hop<'c> {
     pub session: Option<SocketAddr>,
     /// Its key, if the destination's balancer goes by keys.
     pub hash: Option<u64>,
+    /// Is it a gRPC call?
+    pub grpc: bool,
 }
 
 /// A routed request's answer.
@@ -80,6 +87,8 @@ enum Reply {
     Proxied(Answer, Option<Instant>),
     /// Made here, because the route says so.
     Local(Response<Body>),
+    /// Made here, because nothing can serve and the policy has an answer for that.
+    Fallback(Response<Body>, Error),
 }
 
 impl Outbound {
@@ -148,10 +157,15 @@ impl Outbound {
         );
         headers::remove_trusted(request.headers_mut());
         record.trace(request.headers_mut(), config.listener.tracing.sampling);
-        Ok(match self.route_and_send(config, request, (client, version), &mut record).await {
+        Ok(match self.route_and_send(config, request, (client, version, grpc), &mut record).await {
             Ok(Reply::Proxied(answer, deadline)) => record.carry(answer, deadline),
             Ok(Reply::Local(response)) => {
                 record.answer(&response, None);
+                response
+            }
+            Ok(Reply::Fallback(response, error)) => {
+                record.fall_back();
+                record.answer(&response, Some(&error));
                 response
             }
             Err(error) => {
@@ -166,7 +180,7 @@ impl Outbound {
         &self,
         config: &TargetConfig,
         mut request: Request<Incoming>,
-        (client, version): (SocketAddr, Version),
+        (client, version, grpc): (SocketAddr, Version, bool),
         record: &mut Record,
     ) -> Result<Reply, Error> {
         canonical::canonicalise(&mut request, &self.service)?;
@@ -182,7 +196,6 @@ impl Outbound {
         record.matched(handles);
         let (index, split) = match &matched.rule.action {
             Action::Respond(status) => {
-                let grpc = response::is_grpc(request.headers());
                 return Ok(Reply::Local(response::bare(*status, grpc)));
             }
             Action::Redirect(redirect) => {
@@ -196,7 +209,11 @@ impl Outbound {
         let cluster = config.clusters[split.cluster]
             .as_ref()
             .ok_or_else(|| missing(matched.rule, &table.clusters[split.cluster]))?;
-        let deadline = matched.rule.timeout.map(|timeout| Instant::now() + timeout);
+        let limit = limit(matched.rule, grpc, &request);
+        if limit == Some(Duration::ZERO) {
+            return Err(too_late(matched.rule, limit));
+        }
+        let deadline = limit.map(|limit| Instant::now() + limit);
         let affinity = config.listener.affinity.as_ref();
         let session = affinity.and_then(|settings| Session::of(settings, &request));
         prepare(&mut request, matched.rule, split)?;
@@ -212,16 +229,20 @@ impl Outbound {
             deadline,
             session: session.and_then(|session| session.wanted),
             hash,
+            grpc,
         };
         // Pinned: the future is held once, however it is awaited.
         let sent = pin!(retry::send(self, &hop, request, record));
-        let mut answer = match deadline {
+        let sent = match deadline {
             None => sent.await,
-            Some(deadline) => tokio::time::timeout_at(deadline, sent)
-                .await
-                .unwrap_or_else(|_| Err(too_late(matched.rule))),
+            Some(deadline) => tokio::time::timeout_at(deadline, sent).await.unwrap_or_else(|_| {
+                Sent { result: Err(too_late(matched.rule, limit)), unseen: false }
+            }),
+        };
+        if let (true, false, Some(fallback)) = (sent.unseen, grpc, &table.fallback) {
+            return Ok(fall_back(fallback, sent, &cluster.spec.origin));
         }
-        .map_err(|error| error.caused_by(&cluster.spec.origin))?;
+        let mut answer = sent.result.map_err(|error| error.caused_by(&cluster.spec.origin))?;
         finish(&mut answer.response, matched.rule, split);
         if let Some(session) = session {
             let endpoint = answer.in_flight.endpoint().spec.address;
@@ -287,8 +308,28 @@ fn missing(rule: &Rule, cluster: &str) -> Error {
         .caused_by(&rule.origin)
 }
 
-fn too_late(rule: &Rule) -> Error {
-    let message = format!("no response within {:?}", rule.timeout.unwrap_or_default());
+/// How long the request may take: the shorter of what the route and a gRPC client say.
+fn limit(rule: &Rule, grpc: bool, request: &Request<Incoming>) -> Option<Duration> {
+    let asked = (grpc && rule.grpc_timeout).then(|| deadline::asked(request.headers())).flatten();
+    match (rule.timeout, asked) {
+        (Some(timeout), Some(asked)) => Some(timeout.min(asked)),
+        (timeout, asked) => timeout.or(asked),
+    }
+}
+
+/// The policy's answer to a request that surely no application saw. A gRPC client gets its error instead: the answer
+/// is none of gRPC's.
+fn fall_back(fallback: &Fallback, sent: Sent, origin: &Origin) -> Reply {
+    let error = sent.result.err().unwrap_or_else(|| {
+        let message = "the other sidecar cannot reach its application";
+        Error::unprocessed(Token::ApplicationUnreachable, message)
+    });
+    let error = error.caused_by(origin);
+    Reply::Fallback(response::fallback(fallback, &error), error)
+}
+
+fn too_late(rule: &Rule, limit: Option<Duration>) -> Error {
+    let message = format!("no response within {:?}", limit.unwrap_or_default());
     Error::new(Token::ResponseTimeout, message).caused_by(&rule.origin)
 }
 

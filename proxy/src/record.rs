@@ -19,6 +19,8 @@ use crate::body::{Body, BodyError};
 use crate::canonical;
 use crate::cluster::InFlight;
 use crate::error::{Error, Token};
+use crate::response;
+use crate::retry::Trail;
 use crate::state::RuleHandles;
 use crate::telemetry::metrics::{Direction, Edge};
 use crate::telemetry::trace::{RequestTrace, SpanKind};
@@ -44,6 +46,7 @@ pub struct Record {
     grpc_status: Option<u16>,
     error: Option<Token>,
     attempts: u32,
+    fallback: bool,
     request_bytes: u64,
     response_bytes: u64,
     open: bool,
@@ -98,6 +101,7 @@ impl Record {
             grpc_status: None,
             error: None,
             attempts: 0,
+            fallback: false,
             request_bytes: request.body().size_hint().exact().unwrap_or(0),
             response_bytes: 0,
             open: true,
@@ -128,6 +132,20 @@ impl Record {
     /// The other side is known.
     pub fn peer(&mut self, peer: Peer) {
         self.peer = peer;
+    }
+
+    /// By what the request is known again in other calls that follow from it.
+    #[must_use]
+    pub fn trail(&self) -> Trail<'_> {
+        Trail {
+            trace_id: self.trace.as_ref().and_then(RequestTrace::trace_id),
+            request_id: self.head.request_id.as_ref(),
+        }
+    }
+
+    /// The answer is the policy's own, because nothing can serve.
+    pub fn fall_back(&mut self) {
+        self.fallback = true;
     }
 
     /// One more attempt goes out.
@@ -163,8 +181,10 @@ impl Record {
             self.close();
             return Response::from_parts(parts, Body::Empty);
         }
+        let grpc = deadline.is_some() && response::is_grpc(&parts.headers);
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        let tracked = Tracked { body, _in_flight: answer.in_flight, record: Some(self), deadline };
+        let in_flight = answer.in_flight;
+        let tracked = Tracked { body, _in_flight: in_flight, record: Some(self), deadline, grpc };
         Response::from_parts(parts, Body::Tracked(Box::new(tracked)))
     }
 
@@ -186,6 +206,7 @@ impl Record {
             error: self.error,
             duration: self.started.elapsed(),
             attempts: self.attempts,
+            fallback: self.fallback,
             http_route: self.rule.as_ref().and_then(|rule| rule.http_route.as_deref()),
             route: self.rule.as_ref().map_or("", |rule| &rule.origin),
             service: &self.service,
@@ -242,6 +263,8 @@ pub struct Tracked {
     _in_flight: InFlight,
     record: Option<Record>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Is the end by a deadline said as gRPC says it?
+    grpc: bool,
 }
 
 impl Tracked {
@@ -293,7 +316,10 @@ impl Tracked {
             return Poll::Pending;
         }
         self.end(Some(Token::ResponseTimeout));
-        Poll::Ready(Some(Err("the route's request timeout is over".into())))
+        if self.grpc {
+            return Poll::Ready(Some(Ok(Frame::trailers(response::too_late()))));
+        }
+        Poll::Ready(Some(Err("the request's time is over".into())))
     }
 
     /// Trailers that none may be are left out (RFC 9110 §6.5.1).

@@ -7,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::body::Body;
 use crate::error::{Error, Token};
+use crate::model::Fallback;
 use crate::upstream::Version;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -64,7 +65,7 @@ fn grpc_failed(error: &Error) -> Response<Body> {
 
 /// gRPC's status codes by number: 4 DEADLINE_EXCEEDED, 7 PERMISSION_DENIED, 8 RESOURCE_EXHAUSTED,
 /// 12 UNIMPLEMENTED, 13 INTERNAL, 14 UNAVAILABLE.
-fn grpc_status(token: Token) -> u16 {
+pub(crate) fn grpc_status(token: Token) -> u16 {
     match token {
         Token::RouteNotFound => 12,
         Token::RequestDenied => 7,
@@ -88,6 +89,24 @@ fn grpc_status(token: Token) -> u16 {
         | Token::ResponseIncomplete
         | Token::ApplicationUnreachable => 14,
     }
+}
+
+/// The answer that a policy has for where nothing can serve, because of `error`.
+#[must_use]
+pub fn fallback(fallback: &Fallback, error: &Error) -> Response<Body> {
+    let mut response = Response::new(Body::Full(fallback.body.clone()));
+    *response.status_mut() = fallback.status;
+    *response.headers_mut() = fallback.headers.clone();
+    response.headers_mut().insert(PROXY_STATUS, error.proxy_status());
+    response
+}
+
+/// The end of a gRPC response whose time is over.
+#[must_use]
+pub fn too_late() -> HeaderMap {
+    let status = HeaderValue::from(grpc_status(Token::ResponseTimeout));
+    let message = HeaderValue::from_static("weft: the call's time is over");
+    HeaderMap::from_iter([(GRPC_STATUS, status), (GRPC_MESSAGE, message)])
 }
 
 /// A redirect.

@@ -2,10 +2,14 @@
 //! decision in [`decide()`], the attempt itself is `outbound`'s.
 //!
 //! What the application surely never saw is tried again whatever its method, everything else only if the
-//! method is idempotent (RFC 9110 §9.2.2) and the policy asks for it. The cluster's budget bounds both.
-//! Another endpoint comes first. Nothing is retried once a response head has gone to the client.
+//! method is idempotent (RFC 9110 §9.2.2) and the policy asks for it; a policy may ask for codes of gRPC, whose
+//! calls are all POSTs. The cluster's budget bounds both. Another endpoint comes first ([`pause`] says how soon).
+//! Nothing is retried once a response head has gone to the client, and nothing that was tried often enough further
+//! on ([`Exhausted`]).
 
 mod decide;
+mod exhausted;
+mod pause;
 mod replay;
 
 use std::sync::Arc;
@@ -17,18 +21,17 @@ use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::cluster::Endpoint;
+use crate::deadline;
 use crate::error::Error;
 use crate::headers::Mark;
 use crate::outbound::{Attempt, Hop, Outbound};
-use crate::random::Random;
-use crate::record::{Answer, Record};
+use crate::record::{Answer, Record, grpc_status};
 
-pub use decide::{Outcome, Verdict, decide, is_idempotent};
+use pause::Hint;
+
+pub use decide::{Facts, Outcome, Verdict, decide, is_idempotent};
+pub use exhausted::{Exhausted, Trail};
 pub use replay::{ReplayBody, ReplaySource};
-
-/// First pause; doubles with each further retry. Jittered over its whole length.
-const BASE_BACKOFF: Duration = Duration::from_millis(25);
-const MAX_BACKOFF: Duration = Duration::from_millis(250);
 
 /// A request that can be sent more than once.
 ///
@@ -97,16 +100,22 @@ impl Replayable {
     }
 }
 
+/// How a request ended, after all its attempts.
+#[derive(Debug)]
+pub struct Sent {
+    /// The last attempt's answer, or why it had none.
+    pub result: Result<Answer, Error>,
+    /// Surely no application saw the request.
+    pub unseen: bool,
+}
+
 /// Sends a request until an answer is final.
-///
-/// # Errors
-/// The failure of the last attempt.
 pub async fn send(
     outbound: &Outbound,
     hop: &Hop<'_>,
     request: Request<Incoming>,
     record: &mut Record,
-) -> Result<Answer, Error> {
+) -> Sent {
     let budget = &hop.cluster.shared.budget;
     budget.deposit(Instant::now());
     let (kept, mut next) = Replayable::new(request);
@@ -115,21 +124,30 @@ pub async fn send(
     // The place of this retry within the cluster's limit of retries.
     let mut retrying = None;
     loop {
+        announce(hop, &mut next);
         let attempt = outbound.attempt(hop, failed_at.as_ref(), next, record).await;
-        let outcome = outcome(&attempt);
+        let facts = Facts { method: kept.method(), grpc: hop.grpc, retries };
+        let verdict = decide(hop.retry, &facts, &outcome(&attempt, hop.grpc));
         drop(retrying.take());
-        let again = kept.is_possible()
-            && decide(hop.retry, kept.method(), retries, &outcome) == Verdict::Retry
-            && hop.cluster.limits.retry().is_some_and(|held| {
+        let pause = match verdict {
+            Verdict::Retry if kept.is_possible() => pause(outbound, hop, &attempt, retries),
+            Verdict::Retry | Verdict::Exhausted | Verdict::Return => None,
+        };
+        let again = pause.filter(|_| {
+            hop.cluster.limits.retry().is_some_and(|held| {
                 retrying = held;
                 true
-            })
-            && budget.withdraw(&hop.cluster.spec.budget, Instant::now());
-        if !again {
-            return attempt.result.map_err(|failure| failure.error);
+            }) && budget.withdraw(&hop.cluster.spec.budget, Instant::now())
+        });
+        let Some(pause) = again else {
+            if verdict != Verdict::Return {
+                outbound.exhausted.note(&record.trail(), Instant::now());
+            }
+            return finished(attempt);
+        };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
-        let elsewhere = hop.cluster.endpoints.len() > 1;
-        tokio::time::sleep(backoff(retries, elsewhere, &outbound.random)).await;
         retries += 1;
         failed_at = attempt.endpoint;
         let (status, token, unsent) = match attempt.result {
@@ -141,22 +159,55 @@ pub async fn send(
     }
 }
 
-/// How long to wait before retry number `retries` (from 0). Not at all before the first one if another endpoint
-/// can take it.
-fn backoff(retries: u32, elsewhere: bool, random: &Random) -> Duration {
-    if retries == 0 && elsewhere {
-        return Duration::ZERO;
+/// A gRPC server is told how long this attempt may take.
+fn announce(hop: &Hop<'_>, request: &mut Request<Body>) {
+    if !hop.grpc {
+        return;
     }
-    let ceiling = BASE_BACKOFF.saturating_mul(1 << retries.min(8)).min(MAX_BACKOFF);
-    ceiling.mul_f64(random.unit())
+    let left = hop.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let limit = match (left, hop.retry.per_try_timeout) {
+        (Some(left), Some(per_try)) => Some(left.min(per_try)),
+        (left, per_try) => left.or(per_try),
+    };
+    if let Some(limit) = limit {
+        deadline::announce(request.headers_mut(), limit);
+    }
+}
+
+/// How long to wait before the next attempt; `None` if there is to be none, or no time for it.
+fn pause(outbound: &Outbound, hop: &Hop<'_>, attempt: &Attempt, retries: u32) -> Option<Duration> {
+    let elsewhere = hop.cluster.endpoints.len() > 1;
+    let backoff = pause::backoff(hop.retry.backoff, retries, elsewhere, outbound.random.unit());
+    let asked = attempt.result.as_ref().map_or(Hint::Nothing, |answer| {
+        pause::hint(answer.response.headers(), hop.grpc, hop.retry.longest_retry_after)
+    });
+    let pause = match asked {
+        Hint::Nothing => backoff,
+        Hint::After(asked) => asked.max(backoff),
+        Hint::Never => return None,
+    };
+    hop.deadline.is_none_or(|deadline| Instant::now() + pause < deadline).then_some(pause)
+}
+
+fn finished(attempt: Attempt) -> Sent {
+    let unseen = match &attempt.result {
+        Ok(_) => attempt.mark == Some(Mark::Unprocessed),
+        Err(failure) => failure.error.is_unprocessed(),
+    };
+    Sent { result: attempt.result.map_err(|failure| failure.error), unseen }
 }
 
 /// How an attempt ended, as [`decide()`] wants to see it.
-fn outcome(attempt: &Attempt) -> Outcome<'_> {
+fn outcome(attempt: &Attempt, grpc: bool) -> Outcome<'_> {
     match (&attempt.result, attempt.mark) {
         (Ok(_), Some(Mark::Unprocessed)) => Outcome::Unprocessed,
         (Ok(_), Some(Mark::Broken)) => Outcome::Broken,
-        (Ok(answer), None) => Outcome::Status(answer.response.status()),
+        (Ok(_), Some(Mark::Exhausted)) => Outcome::Exhausted,
+        (Ok(answer), None) => {
+            let response = &answer.response;
+            let code = if grpc { grpc_status(response.headers()) } else { None };
+            Outcome::Answered(response.status(), code)
+        }
         (Err(failure), _) => Outcome::Failed(&failure.error),
     }
 }

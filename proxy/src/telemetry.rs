@@ -59,6 +59,8 @@ pub struct RequestEnd<'a> {
     pub duration: Duration,
     /// Attempts made; 0 if it was never sent.
     pub attempts: u32,
+    /// Is the answer a policy's fallback?
+    pub fallback: bool,
     /// Path pattern of the rule that matched (`/products`), never the path itself.
     pub http_route: Option<&'a str>,
     /// The route object as `Kind/namespace/name#rule`; empty if none.
@@ -90,6 +92,7 @@ impl RequestEnd<'_> {
             retries: self.attempts.saturating_sub(1),
             mtls: self.mtls,
             error: self.error,
+            fallback: self.fallback,
         }
     }
 }

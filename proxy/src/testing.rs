@@ -229,6 +229,7 @@ fn behind(port: u16, app: SocketAddr, state: Arc<State>, tls: Arc<TlsStore>) -> 
         state,
         upstream: Upstream { worker: 0, tls },
         telemetry: telemetry(),
+        exhausted: Arc::default(),
     })
 }
 
@@ -257,6 +258,7 @@ fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
         service: SERVICE.into(),
         upstream: Upstream { worker: 0, tls },
         telemetry: telemetry(),
+        exhausted: Arc::default(),
         random: Arc::new(Random::seeded(1)),
     })
 }
@@ -281,6 +283,7 @@ pub(crate) fn changes(
             host: None,
         }]),
         timeout: setup.timeout,
+        grpc_timeout: true,
         retry: setup.retry.clone(),
     };
     let name = || SERVICE.to_owned();
@@ -308,6 +311,7 @@ pub(crate) fn changes(
         Change::Routes(RouteTable {
             name: name(),
             hosts: vec![VirtualHost { hosts: vec![HostPattern::Any], rules: vec![rule] }],
+            fallback: None,
             clusters: vec![name()],
         }),
         Change::Outbound(OutboundListener {

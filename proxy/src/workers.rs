@@ -14,6 +14,7 @@ use crate::cluster::Endpoint;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
 use crate::random::Random;
+use crate::retry::Exhausted;
 use crate::state::{State, Target};
 use crate::telemetry::Telemetry;
 use crate::tls::TlsStore;
@@ -54,6 +55,8 @@ pub struct Shared {
     pub tls: Arc<TlsStore>,
     /// Where records go.
     pub telemetry: Arc<Telemetry>,
+    /// Requests that were tried often enough.
+    pub exhausted: Arc<Exhausted>,
     /// Drain of connections from callers.
     pub inbound: drain::Source,
     /// Drain of connections from the application.
@@ -146,6 +149,7 @@ impl Worker {
             state: Arc::clone(&self.shared.state),
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.shared.telemetry),
+            exhausted: Arc::clone(&self.shared.exhausted),
         })
     }
 
@@ -155,6 +159,7 @@ impl Worker {
             target: Arc::clone(target),
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.shared.telemetry),
+            exhausted: Arc::clone(&self.shared.exhausted),
             random: Arc::clone(&self.random),
         })
     }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -18,6 +19,8 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
+
+use super::{http1, request};
 
 /// How a load client names each of its requests.
 pub(crate) const REQUEST_NUMBER: &str = "x-request-number";
@@ -32,6 +35,10 @@ pub(crate) enum Act {
     Echo,
     /// This status, without a body.
     Status(u16),
+    /// This status with these headers, without a body.
+    Head(u16, &'static [(&'static str, &'static str)]),
+    /// The status that a GET of its own to this address gets; it hands on what names request and trace.
+    Call(SocketAddr),
     /// An echo, this much later.
     Delay(Duration),
     /// No answer, ever.
@@ -70,6 +77,8 @@ pub(crate) struct App {
 struct State {
     workload: String,
     seen: Mutex<Vec<Seen>>,
+    /// Requests that nobody waited for to their end.
+    abandoned: AtomicUsize,
     script: Mutex<Script>,
 }
 
@@ -79,6 +88,7 @@ impl App {
         let state = Arc::new(State {
             workload: workload.to_owned(),
             seen: Mutex::default(),
+            abandoned: AtomicUsize::new(0),
             script: Mutex::new(Arc::new(|_| Act::Echo)),
         });
         let app = Self { workload: workload.to_owned(), address, state, server: Mutex::default() };
@@ -119,6 +129,11 @@ impl App {
     /// How many requests so far.
     pub(crate) fn count(&self) -> usize {
         lock(&self.state.seen).len()
+    }
+
+    /// Requests that ended before their answer, because nobody waited for it any more.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.state.abandoned.load(Ordering::Relaxed)
     }
 
     /// How often each numbered request with this method arrived.
@@ -193,16 +208,29 @@ impl State {
             headers: request.headers().clone(),
         };
         lock(&self.seen).push(seen.clone());
+        let mut unanswered = Unanswered(Some(&self.abandoned));
+        let answer = self.act(&seen, request).await;
+        unanswered.0 = None;
+        answer
+    }
+
+    async fn act(&self, seen: &Seen, request: Request<Incoming>) -> Result<Response<Body>> {
         let script = Arc::clone(&lock(&self.script));
-        match script(&seen) {
+        match script(seen) {
             Act::Echo => {}
             Act::Delay(time) => tokio::time::sleep(time).await,
+            // Order: the request is read first, or HTTP/1.1 could not go on with the connection.
             Act::Status(code) => {
-                // Order: the request is read first, or HTTP/1.1 could not go on with the connection.
                 request.into_body().collect().await?;
-                let mut response = Response::new(full(Bytes::new()));
-                *response.status_mut() = StatusCode::from_u16(code)?;
-                return Ok(response);
+                return bare(code, &[]);
+            }
+            Act::Head(code, headers) => {
+                request.into_body().collect().await?;
+                return bare(code, headers);
+            }
+            Act::Call(next) => {
+                request.into_body().collect().await?;
+                return bare(call(next, seen).await?, &[]);
             }
             Act::Hang => std::future::pending().await,
             Act::Close => bail!("closed on purpose"),
@@ -213,7 +241,7 @@ impl State {
         if grpc.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
             return Ok(grpc_echo(body));
         }
-        Ok(Response::new(full(self.echo(&seen, &body))))
+        Ok(Response::new(full(self.echo(seen, &body))))
     }
 
     fn echo(&self, seen: &Seen, body: &Bytes) -> Bytes {
@@ -231,6 +259,33 @@ impl State {
         });
         echo.to_string().into()
     }
+}
+
+/// Counts a request when it is dropped, unless it was answered.
+struct Unanswered<'a>(Option<&'a AtomicUsize>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(count) = self.0 {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn call(next: SocketAddr, seen: &Seen) -> Result<u16> {
+    let ids = ["x-request-id", "traceparent"].into_iter();
+    let ids = ids.filter_map(|id| Some((id, seen.headers.get(id)?.to_str().ok()?)));
+    let ids: Vec<_> = ids.collect();
+    let answer = http1(next, request(Method::GET, "/", &ids, "")).await?;
+    Ok(answer.status.as_u16())
+}
+
+fn bare(code: u16, headers: &[(&'static str, &'static str)]) -> Result<Response<Body>> {
+    let mut response = Response::builder().status(code);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    Ok(response.body(full(Bytes::new()))?)
 }
 
 fn full(bytes: Bytes) -> Body {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Balancer, Key, Origin, SessionAffinity};
+use super::{Balancer, HeaderChange, Key, Origin, SessionAffinity};
 
 /// In force for one Service or one of its ports. Unset means the proxy's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,19 @@ pub struct TrafficPolicy {
     pub outlier_detection: Option<OutlierDetection>,
     /// Retries beyond those that are always safe.
     pub retries: Option<RetryPolicy>,
+    /// The answer where nothing can serve.
+    pub fallback: Option<Fallback>,
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback {
+    /// 200 to 599.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<HeaderChange>,
+    /// Body.
+    pub body: String,
 }
 
 /// What one caller's sidecar may have under way to the Service port at once. Unset means no limit but the
@@ -88,7 +101,7 @@ impl Default for FailurePercentage {
     }
 }
 
-/// Retries of requests that the application may have seen; idempotent methods only.
+/// Retries of requests that the application may have seen; idempotent methods only, but for codes of gRPC.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// Retries after the first attempt.
@@ -97,6 +110,8 @@ pub struct RetryPolicy {
     pub on: Vec<RetryOn>,
     /// Limit on one attempt.
     pub per_try_timeout: Option<Duration>,
+    /// Pauses; the proxy's own where `None`.
+    pub backoff: Option<Backoff>,
     /// Bound on the share of retries.
     pub budget: RetryBudget,
 }
@@ -116,6 +131,25 @@ pub enum RetryOn {
     ServerError,
     /// One status.
     Status(u16),
+    /// gRPC's CANCELLED.
+    Cancelled,
+    /// gRPC's DEADLINE_EXCEEDED.
+    DeadlineExceeded,
+    /// gRPC's INTERNAL.
+    Internal,
+    /// gRPC's RESOURCE_EXHAUSTED.
+    ResourceExhausted,
+    /// gRPC's UNAVAILABLE.
+    Unavailable,
+}
+
+/// Pauses before retries: at least `base`, more with each further one, with jitter, at most `maximum`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// At least 1 ms.
+    pub base: Duration,
+    /// Not less than `base`.
+    pub maximum: Duration,
 }
 
 /// Retries may be at most `percent` of requests plus `min_per_second`.

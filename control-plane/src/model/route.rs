@@ -54,6 +54,8 @@ pub struct RouteRule {
     pub backends: Vec<BackendRef>,
     /// `timeouts`.
     pub timeouts: Timeouts,
+    /// Retries; go before the policy's.
+    pub retry: Option<RuleRetry>,
 }
 
 /// All parts must match.
@@ -195,6 +197,17 @@ pub enum Backend {
     Service(Key, u16),
     /// Does not exist or may not be used; its weight answers 500 (Gateway API). Text for people.
     Invalid(String),
+}
+
+/// `retry` of a rule (GEP-1731): connections that fail, and these answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RuleRetry {
+    /// Statuses, 400 to 599.
+    pub codes: Vec<u16>,
+    /// Retries after the first attempt; the default of policies where `None`.
+    pub attempts: Option<u32>,
+    /// No retry comes sooner.
+    pub backoff: Option<Duration>,
 }
 
 /// `timeouts` of a rule; `None` and zero mean no limit.

@@ -66,6 +66,7 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
         rewrite: Rewrite::default(),
         backends: backends::read(rule.backend_refs, RouteKind::Grpc, namespace, &field, problems),
         timeouts: Timeouts::default(),
+        retry: None,
     }
 }
 

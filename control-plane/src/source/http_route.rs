@@ -8,14 +8,23 @@ mod matches;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{PathMatch, PathModifier, Rewrite, RouteKind, RouteMatch, RouteRule, Timeouts};
+use crate::model::{
+    PathMatch, PathModifier, Rewrite, RouteKind, RouteMatch, RouteRule, RuleRetry, Timeouts,
+};
 
 use super::duration;
 use super::metadata::Identity;
+use super::names;
 use super::problem::Problems;
 use super::route::filters::{self, Filters, Scope};
 use super::route::{self, RouteDraft, Written, WrittenRule, backends};
-use super::schema::http_route::{HttpRouteSpec, Rule, Timeouts as TimeoutsSpec};
+use super::schema::http_route::{
+    HttpRouteSpec, Retry as RetrySpec, Rule, Timeouts as TimeoutsSpec,
+};
+
+/// Bounds of Weft on `retry`.
+const MAX_CODES: usize = 16;
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Reads one; `None` if it is meant for gateways only.
 pub(crate) fn read(
@@ -45,11 +54,9 @@ impl WrittenRule for Rule {
 
 fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) -> RouteRule {
     let field = format!("spec.rules[{index}]");
-    for (value, name) in [(&rule.retry, "retry"), (&rule.session_persistence, "sessionPersistence")]
-    {
-        if value.is_some() {
-            problems.unsupported(format!("{field}.{name}"), format!("{name} is not supported"));
-        }
+    if rule.session_persistence.is_some() {
+        let at = format!("{field}.sessionPersistence");
+        problems.unsupported(at, "sessionPersistence is not supported");
     }
     let matches = matches::read(&rule.matches, &field, problems);
     let scope = Scope { route: RouteKind::Http, on_rule: true };
@@ -84,6 +91,30 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
         rewrite,
         backends: backends::read(rule.backend_refs, RouteKind::Http, namespace, &field, problems),
         timeouts: timeouts(&rule.timeouts, &format!("{field}.timeouts"), problems),
+        retry: rule.retry.map(|spec| retry(&spec, &format!("{field}.retry"), problems)),
+    }
+}
+
+fn retry(spec: &RetrySpec, field: &str, problems: &mut Problems) -> RuleRetry {
+    let list = format!("{field}.codes");
+    names::at_most(spec.codes.len(), MAX_CODES, &list, problems);
+    let mut codes = Vec::new();
+    for (index, code) in spec.codes.iter().enumerate().take(MAX_CODES) {
+        let at = format!("{list}[{index}]");
+        if let Some(code) = names::within(*code, (400, 599), &at, problems)
+            && let Ok(code) = u16::try_from(code)
+            && !codes.contains(&code)
+        {
+            codes.push(code);
+        }
+    }
+    let attempts = format!("{field}.attempts");
+    RuleRetry {
+        codes,
+        attempts: spec
+            .attempts
+            .and_then(|number| names::within(number, (0, MAX_ATTEMPTS), &attempts, problems)),
+        backoff: duration::optional(spec.backoff.as_deref(), &format!("{field}.backoff"), problems),
     }
 }
 

@@ -2,18 +2,20 @@
 //! `assemble`.
 
 mod balancing;
+mod fallback;
 mod resilience;
+mod retries;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Balancer, Key, Origin, RetryBudget, RetryOn, RetryPolicy, TrafficPolicy};
+use crate::model::{Balancer, Key, Origin, TrafficPolicy};
 
 use super::duration;
 use super::metadata::Identity;
-use super::names::{self, within};
+use super::names;
 use super::problem::Problems;
 use super::schema::NumberOrText;
-use super::schema::policy::{Retries, TargetRef, TrafficPolicySpec};
+use super::schema::policy::{TargetRef, TrafficPolicySpec};
 
 /// A policy whose targets are still names.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,15 +36,6 @@ pub(crate) struct Target {
 
 /// Bound of the Gateway API on `targetRefs`.
 const MAX_TARGETS: usize = 16;
-/// Bounds of Weft.
-const MAX_ATTEMPTS: u32 = 10;
-const MAX_CONDITIONS: usize = 16;
-
-/// What is retried where a policy asks for retries and does not say when.
-const DEFAULT_ON: [RetryOn; 4] =
-    [RetryOn::ConnectFailure, RetryOn::RefusedStream, RetryOn::Reset, RetryOn::GatewayError];
-/// How often where it does not say how often.
-const DEFAULT_ATTEMPTS: u32 = 2;
 
 /// Reads one.
 pub(crate) fn read(spec: TrafficPolicySpec, id: Identity, problems: &mut Problems) -> TrafficDraft {
@@ -59,7 +52,8 @@ pub(crate) fn read(spec: TrafficPolicySpec, id: Identity, problems: &mut Problem
         outlier_detection: spec
             .outlier_detection
             .map(|spec| resilience::outlier_detection(&spec, problems)),
-        retries: spec.retries.map(|spec| retries(&spec, problems)),
+        retries: spec.retries.map(|spec| retries::read(&spec, problems)),
+        fallback: spec.fallback.map(|spec| fallback::read(&spec, problems)),
     };
     TrafficDraft { key: id.key, created: id.created, policy, targets }
 }
@@ -83,72 +77,4 @@ fn targets(refs: &[TargetRef], namespace: &str, problems: &mut Problems) -> Vec<
         targets.push(Target { service, section: target.section_name.clone() });
     }
     targets
-}
-
-fn retries(spec: &Retries, problems: &mut Problems) -> RetryPolicy {
-    let bounds = (0, MAX_ATTEMPTS);
-    let attempts = spec.attempts.map_or(Some(DEFAULT_ATTEMPTS), |attempts| {
-        within(attempts, bounds, "spec.retries.attempts", problems)
-    });
-    let mut budget = RetryBudget::default();
-    if let Some(spec) = &spec.budget {
-        let field = |name: &str| format!("spec.retries.budget.{name}");
-        if let Some(percent) = spec.percent {
-            budget.percent = within(percent, (0, 100), &field("percent"), problems).unwrap_or(0);
-        }
-        if let Some(floor) = spec.min_retries_per_second {
-            let field = field("minRetriesPerSecond");
-            budget.min_per_second = within(floor, (0, 10_000), &field, problems).unwrap_or(0);
-        }
-    }
-    let per_try = spec.per_try_timeout.as_deref();
-    RetryPolicy {
-        attempts: attempts.unwrap_or(0),
-        on: conditions(spec.conditions.as_deref(), problems),
-        per_try_timeout: duration::positive(per_try, "spec.retries.perTryTimeout", problems),
-        budget,
-    }
-}
-
-fn conditions(written: Option<&[NumberOrText]>, problems: &mut Problems) -> Vec<RetryOn> {
-    let Some(written) = written else { return DEFAULT_ON.to_vec() };
-    names::at_most(written.len(), MAX_CONDITIONS, "spec.retries.conditions", problems);
-    let mut conditions = Vec::new();
-    for (index, word) in written.iter().enumerate().take(MAX_CONDITIONS) {
-        match condition(word) {
-            Some(condition) if conditions.contains(&condition) => {}
-            Some(condition) => conditions.push(condition),
-            None => problems.invalid_hint(
-                format!("spec.retries.conditions[{index}]"),
-                match word {
-                    NumberOrText::Number(number) => format!("{number} is not a status to retry"),
-                    NumberOrText::Text(text) => format!("{text:?} is not a condition"),
-                },
-                "connect-failure, refused-stream, reset, gateway-error, 5xx, or a status from 400 to 599",
-            ),
-        }
-    }
-    conditions
-}
-
-fn condition(word: &NumberOrText) -> Option<RetryOn> {
-    let number = match word {
-        NumberOrText::Number(number) => Some(*number),
-        NumberOrText::Text(text) => text.parse().ok(),
-    };
-    if let Some(number) = number {
-        let status = u16::try_from(number).ok().filter(|status| (400..600).contains(status));
-        return status.map(RetryOn::Status);
-    }
-    match word {
-        NumberOrText::Text(text) => match text.as_str() {
-            "connect-failure" => Some(RetryOn::ConnectFailure),
-            "refused-stream" => Some(RetryOn::RefusedStream),
-            "reset" => Some(RetryOn::Reset),
-            "gateway-error" => Some(RetryOn::GatewayError),
-            "5xx" => Some(RetryOn::ServerError),
-            _ => None,
-        },
-        NumberOrText::Number(_) => None,
-    }
 }

@@ -7,26 +7,19 @@ use weft_proto::envoy::core::header_value_option::HeaderAppendAction;
 use weft_proto::envoy::core::{HeaderValue, HeaderValueOption};
 use weft_proto::envoy::route::route::Action;
 use weft_proto::envoy::route::route_action::{
-    ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier,
+    ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
 };
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
 use weft_proto::envoy::route::weighted_cluster::cluster_weight::HostRewriteSpecifier as ClusterHost;
-use weft_proto::envoy::route::{RetryPolicy, RouteAction, WeightedCluster};
+use weft_proto::envoy::route::{RouteAction, WeightedCluster};
 use weft_proto::names;
 
 use super::headers;
 use super::ports::Port;
 use super::precedence::Candidate;
-use super::url;
 use super::value::{duration, uint32};
-use crate::model::{
-    self, Backend, BackendRef, HeaderFilter, Mesh, RetryOn, RouteKind, RouteRule, Timeouts,
-};
-
-/// Retries where no `TrafficPolicy` speaks of them.
-const DEFAULT_RETRIES: u32 = 2;
-/// Always retried: it is certain that no application saw the request.
-const ALWAYS: [&str; 2] = ["connect-failure", "refused-stream"];
+use super::{retry, url};
+use crate::model::{self, Backend, BackendRef, HeaderFilter, Mesh, RouteKind, RouteRule};
 
 /// An action and the clusters that it sends to and that exist.
 pub(super) struct Answer {
@@ -74,7 +67,8 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
             .filter(|_| !own_hosts)
             .map(HostRewriteSpecifier::HostRewriteLiteral),
         timeout: Some(duration(rule.timeouts.request.unwrap_or(Duration::ZERO))),
-        retry_policy: Some(retries(port, &rule.timeouts)),
+        retry_policy: Some(retry::policy(port, rule)),
+        max_stream_duration: grpc_timeout(),
         ..Default::default()
     };
     url::rewrite_path(&rule.rewrite, &candidate.matched.path, &mut action);
@@ -87,9 +81,16 @@ pub(super) fn straight(port: &Port<'_>) -> Action {
     Action::Route(RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(port.name.clone())),
         timeout: Some(duration(Duration::ZERO)),
-        retry_policy: Some(retries(port, &Timeouts::default())),
+        retry_policy: Some(retry::policy(port, &RouteRule::default())),
+        max_stream_duration: grpc_timeout(),
         ..Default::default()
     })
+}
+
+/// The caller's own `grpc-timeout`, as it says.
+fn grpc_timeout() -> Option<MaxStreamDuration> {
+    let grpc_timeout_header_max = Some(duration(Duration::ZERO));
+    Some(MaxStreamDuration { grpc_timeout_header_max, ..Default::default() })
 }
 
 /// Set and add, in this order.
@@ -164,38 +165,6 @@ fn weighted(
         }
     });
     WeightedCluster { clusters: clusters.collect(), ..Default::default() }
-}
-
-/// The conditions come from the policy of the Service that the caller named; the limit on one attempt
-/// from the rule, which is nearer to the request, else from the policy.
-fn retries(port: &Port<'_>, timeouts: &Timeouts) -> RetryPolicy {
-    let policy = port.policy.and_then(|policy| policy.retries.as_ref());
-    let mut on: Vec<&str> = ALWAYS.to_vec();
-    let mut statuses = Vec::new();
-    for condition in policy.map(|policy| policy.on.as_slice()).unwrap_or_default() {
-        let word = match condition {
-            RetryOn::ConnectFailure => "connect-failure",
-            RetryOn::RefusedStream => "refused-stream",
-            RetryOn::Reset => "reset",
-            RetryOn::GatewayError => "gateway-error",
-            RetryOn::ServerError => "5xx",
-            RetryOn::Status(status) => {
-                statuses.push(u32::from(*status));
-                "retriable-status-codes"
-            }
-        };
-        if !on.contains(&word) {
-            on.push(word);
-        }
-    }
-    let limit = timeouts.backend_request.or(policy.and_then(|policy| policy.per_try_timeout));
-    RetryPolicy {
-        retry_on: on.join(","),
-        num_retries: Some(uint32(policy.map_or(DEFAULT_RETRIES, |policy| policy.attempts))),
-        retriable_status_codes: statuses,
-        per_try_timeout: limit.filter(|limit| !limit.is_zero()).map(duration),
-        ..Default::default()
-    }
 }
 
 #[cfg(test)]

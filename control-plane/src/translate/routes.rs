@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use weft_proto::envoy::core::Metadata;
 use weft_proto::envoy::matcher::{RegexMatcher, StringMatcher, string_matcher::MatchPattern};
 use weft_proto::envoy::route::header_matcher::HeaderMatchSpecifier;
 use weft_proto::envoy::route::query_parameter_matcher::QueryParameterMatchSpecifier;
@@ -12,14 +13,19 @@ use weft_proto::envoy::route::{
     self, HeaderMatcher, QueryParameterMatcher, RouteAction, RouteConfiguration, VirtualHost,
     route_action::ClusterSpecifier,
 };
+use weft_proto::google::{ListValue, Value, value::Kind};
+use weft_proto::names::metadata;
 use weft_proto::origin::Origin;
 
 use super::action::{self, Answer};
 use super::ports::Port;
 use super::precedence::{self, ANY_HOST, Candidate};
-use super::value::{duration, source};
+use super::value::{duration, metadata_of, source, texts};
 use super::{Reference, Resource, ResourceType, encode::encode};
-use crate::model::{AppProtocol, HeaderFilter, Mesh, PathMatch, Route, RouteMatch, ValueMatch};
+use crate::model::{
+    AppProtocol, Fallback, HeaderChange, HeaderFilter, Mesh, PathMatch, Route, RouteMatch,
+    ValueMatch,
+};
 
 /// The RouteConfigurations of one Service port; none of one that carries opaque bytes.
 pub(super) fn configurations(port: &Port<'_>, mesh: &Mesh) -> Vec<Resource> {
@@ -63,9 +69,25 @@ fn configuration(port: &Port<'_>, attached: &[&Route], mesh: &Mesh) -> Resource 
         // Ports take no part in choosing a host, and the application sees the host as it was sent: to
         // strip the port at the door would change it.
         ignore_port_in_host_matching: true,
+        metadata: port.policy.and_then(|policy| policy.fallback.as_ref()).map(fallback),
         ..Default::default()
     };
     encode(&port.name, configuration).needing(references)
+}
+
+/// The answer where nothing can serve. Envoy has no word for it.
+fn fallback(of: &Fallback) -> Metadata {
+    let header = |header: &HeaderChange| {
+        let fields = texts(&[("name", &header.name), ("value", &header.value)]);
+        Value { kind: Some(Kind::StructValue(fields)) }
+    };
+    let values = of.headers.iter().map(header).collect();
+    let mut fields = texts(&[("body", &of.body)]);
+    let status = Value { kind: Some(Kind::NumberValue(of.status.into())) };
+    fields.fields.insert("status".to_owned(), status);
+    let headers = Value { kind: Some(Kind::ListValue(ListValue { values })) };
+    fields.fields.insert("headers".to_owned(), headers);
+    metadata_of([(metadata::FALLBACK, fields)])
 }
 
 /// Inline routes of an inbound port: everything to the application, for as long as it takes.

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::Authority;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use regex::Regex;
 use weft_proto::origin::Origin;
+
+use super::RetryPolicy;
 
 /// RouteConfiguration of one Service port.
 #[derive(Debug)]
@@ -15,8 +18,21 @@ pub struct RouteTable {
     pub name: String,
     /// By host.
     pub hosts: Vec<VirtualHost>,
+    /// The answer where nothing can serve.
+    pub fallback: Option<Box<Fallback>>,
     /// Every cluster that a rule names, each once; [`Split::cluster`] is an index into it.
     pub clusters: Vec<String>,
+}
+
+/// A fixed answer.
+#[derive(Debug)]
+pub struct Fallback {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
 }
 
 /// Rules for some hosts.
@@ -56,6 +72,8 @@ pub struct Rule {
     pub action: Action,
     /// Limit on the request with all attempts, to the end of the response.
     pub timeout: Option<Duration>,
+    /// Is `grpc-timeout`, where a call has it, a limit too?
+    pub grpc_timeout: bool,
     /// Retries.
     pub retry: RetryPolicy,
 }
@@ -204,28 +222,4 @@ pub struct Redirect {
     pub path: Option<PathRewrite>,
     /// Status.
     pub status: StatusCode,
-}
-
-/// Retries of one rule. Whatever the application surely never saw is retried besides.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RetryPolicy {
-    /// Retries after the first attempt.
-    pub attempts: u32,
-    /// What earns one, idempotent methods only.
-    pub on: Vec<RetryOn>,
-    /// Limit on one attempt, to the response head.
-    pub per_try_timeout: Option<Duration>,
-}
-
-/// Condition of a retry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryOn {
-    /// The connection broke before a response head, or the attempt timed out.
-    Reset,
-    /// 502, 503, 504.
-    GatewayError,
-    /// Any 5xx, or no response at all.
-    ServerError,
-    /// One status.
-    Status(StatusCode),
 }

@@ -102,7 +102,8 @@ fn failing_first(n: usize, status: StatusCode) -> (Handler, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn a_policy_retries_what_is_idempotent_and_never_a_post() {
-    let retry = RetryPolicy { attempts: 2, on: vec![RetryOn::ServerError], per_try_timeout: None };
+    let retry =
+        RetryPolicy { attempts: 2, on: vec![RetryOn::ServerError], ..RetryPolicy::default() };
     let (handler, count) = failing_first(1, StatusCode::SERVICE_UNAVAILABLE);
     let setup = Setup { handler: Some(handler), retry: retry.clone(), ..Setup::default() };
     let pair = Pair::start(setup).await;

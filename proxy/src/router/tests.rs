@@ -20,6 +20,7 @@ fn rule(name: &str, matcher: Matcher) -> Rule {
         rewrite: None,
         action: Action::Respond(StatusCode::OK),
         timeout: None,
+        grpc_timeout: false,
         retry: RetryPolicy::default(),
     }
 }
@@ -27,7 +28,7 @@ fn rule(name: &str, matcher: Matcher) -> Rule {
 fn table(hosts: Vec<(HostPattern, Vec<Rule>)>) -> RouteTable {
     let hosts =
         hosts.into_iter().map(|(host, rules)| VirtualHost { hosts: vec![host], rules }).collect();
-    RouteTable { name: "t".into(), hosts, clusters: Vec::new() }
+    RouteTable { name: "t".into(), hosts, fallback: None, clusters: Vec::new() }
 }
 
 fn at(path: PathMatch) -> Matcher {

@@ -29,7 +29,12 @@ fn listener() -> Change {
 
 fn routes() -> Change {
     let hosts = vec![VirtualHost { hosts: vec![HostPattern::Any], rules: Vec::new() }];
-    Change::Routes(RouteTable { name: NAME.into(), hosts, clusters: vec![NAME.into()] })
+    Change::Routes(RouteTable {
+        name: NAME.into(),
+        hosts,
+        fallback: None,
+        clusters: vec![NAME.into()],
+    })
 }
 
 fn cluster() -> Change {

@@ -20,6 +20,7 @@ pub(crate) fn end() -> RequestEnd<'static> {
         error: None,
         duration: Duration::from_micros(1_500),
         attempts: 1,
+        fallback: false,
         http_route: Some("/products"),
         route: "HTTPRoute/shop/web#0",
         service: "product.shop:8080",

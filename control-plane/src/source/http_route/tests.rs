@@ -137,7 +137,6 @@ fn filters_that_weft_lacks_refuse_the_route_by_name() {
         let filter = format!("filters: [{{type: {kind}, {field}: {{}}}}]");
         refused(&filter, &["WEFT0206 spec.rules[0].filters[0].type"]);
     }
-    refused("retry: {attempts: 1}", &["WEFT0206 spec.rules[0].retry"]);
     refused("sessionPersistence: {}", &["WEFT0206 spec.rules[0].sessionPersistence"]);
     let redirect = "filters: [{type: RequestRedirect, requestRedirect: {}}]";
     let (read, findings) = rule(&format!("backendRefs: [{{name: web, port: 80, {redirect}}}]"));
@@ -272,6 +271,24 @@ fn timeouts_are_durations_and_an_attempt_is_within_the_request() {
         &["WEFT0205 spec.rules[0].timeouts.backendRequest"],
     );
     refused("timeouts: {request: 1 s}", &["WEFT0205 spec.rules[0].timeouts.request"]);
+}
+
+#[test]
+fn retries_of_a_rule_are_read_and_checked() {
+    let read = good("retry: {codes: [500, 503, 500], attempts: 3, backoff: 100ms}").retry.unwrap();
+    assert_eq!((read.codes, read.attempts), (vec![500, 503], Some(3)));
+    assert_eq!(read.backoff.unwrap().as_millis(), 100);
+    assert_eq!(good("retry: {}").retry, Some(Default::default()));
+    for (text, at) in [
+        ("codes: [399]", ".codes[0]"),
+        ("codes: [500, 600]", ".codes[1]"),
+        ("attempts: 11", ".attempts"),
+        ("attempts: -1", ".attempts"),
+        ("backoff: 1", ".backoff"),
+        ("on: [reset]", ".on"),
+    ] {
+        refused(&format!("retry: {{{text}}}"), &[&format!("WEFT0205 spec.rules[0].retry{at}")]);
+    }
 }
 
 #[test]

@@ -128,7 +128,8 @@ fn headers(spec: &HeaderModifier, field: &str, problems: &mut Problems) -> Heade
     HeaderFilter { set, add, remove }
 }
 
-fn changes(
+/// Reads headers to write; `seen` are the names that were changed before.
+pub(crate) fn changes(
     written: &[Header],
     seen: &mut Vec<String>,
     field: &str,

@@ -42,7 +42,7 @@ pub(crate) struct Rule {
     pub(crate) backend_refs: Vec<BackendRef>,
     #[serde(default)]
     pub(crate) timeouts: Timeouts,
-    pub(crate) retry: Option<Value>,
+    pub(crate) retry: Option<Retry>,
     pub(crate) session_persistence: Option<Value>,
 }
 
@@ -182,6 +182,16 @@ pub(crate) struct BackendRef {
     pub(crate) weight: Option<i64>,
     #[serde(default)]
     pub(crate) filters: Vec<Filter>,
+}
+
+/// `retry`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Retry {
+    #[serde(default)]
+    pub(crate) codes: Vec<i64>,
+    pub(crate) attempts: Option<i64>,
+    pub(crate) backoff: Option<String>,
 }
 
 /// `timeouts`.

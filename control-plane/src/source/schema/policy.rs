@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::balancing::{LoadBalancer, SessionAffinity};
+use super::http_route::Header;
 use super::{NumberOrText, null_as_default};
 
 /// `spec` of `TrafficPolicy`.
@@ -19,6 +20,7 @@ pub(crate) struct TrafficPolicySpec {
     pub(crate) limits: Option<Limits>,
     pub(crate) outlier_detection: Option<OutlierDetection>,
     pub(crate) retries: Option<Retries>,
+    pub(crate) fallback: Option<Fallback>,
 }
 
 /// `targetRefs[]`: always in the policy's own namespace.
@@ -73,7 +75,27 @@ pub(crate) struct Retries {
     /// Words or status codes. Not `on`: YAML 1.1, which kubectl reads, takes that key for `true`.
     pub(crate) conditions: Option<Vec<NumberOrText>>,
     pub(crate) per_try_timeout: Option<String>,
+    pub(crate) backoff: Option<Backoff>,
     pub(crate) budget: Option<Budget>,
+}
+
+/// `retries.backoff`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Backoff {
+    pub(crate) base: Option<String>,
+    pub(crate) maximum: Option<String>,
+}
+
+/// `fallback`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Fallback {
+    pub(crate) status: Option<i64>,
+    #[serde(default)]
+    pub(crate) headers: Vec<Header>,
+    #[serde(default)]
+    pub(crate) body: String,
 }
 
 /// `retries.budget`.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{FailurePercentage, Limits, OutlierDetection};
+use crate::model::{
+    Backoff, FailurePercentage, HeaderChange, Limits, OutlierDetection, RetryBudget, RetryOn,
+};
 use crate::source::testing::{beside_shop, object};
 
 const TARGET: &str = "targetRefs: [{kind: Service, name: web}]";
@@ -71,9 +73,54 @@ fn what_is_not_written_has_its_default() {
     let retries = read.retries.unwrap();
     assert_eq!(
         (retries.attempts, retries.on, retries.budget),
-        (2, DEFAULT_ON.to_vec(), RetryBudget::default())
+        (
+            2,
+            vec![
+                RetryOn::ConnectFailure,
+                RetryOn::RefusedStream,
+                RetryOn::Reset,
+                RetryOn::GatewayError
+            ],
+            RetryBudget::default()
+        )
     );
     assert_eq!(policy("").0.unwrap().retries, None);
+}
+
+#[test]
+fn codes_of_grpc_and_pauses_are_read() {
+    let (read, findings) = policy(
+        "retries: {conditions: [cancelled, deadline-exceeded, internal, resource-exhausted, unavailable], \
+         backoff: {base: 10ms, maximum: 1s}}",
+    );
+    assert!(findings.is_empty(), "{findings:?}");
+    let retries = read.unwrap().retries.unwrap();
+    let expected = [
+        RetryOn::Cancelled,
+        RetryOn::DeadlineExceeded,
+        RetryOn::Internal,
+        RetryOn::ResourceExhausted,
+        RetryOn::Unavailable,
+    ];
+    assert_eq!(retries.on, expected);
+    let backoff = |base, maximum| {
+        let (base, maximum) = (Duration::from_millis(base), Duration::from_millis(maximum));
+        Some(Backoff { base, maximum })
+    };
+    assert_eq!(retries.backoff, backoff(10, 1000));
+    let (read, _) = policy("retries: {backoff: {}}");
+    assert_eq!(read.unwrap().retries.unwrap().backoff, backoff(25, 250));
+}
+
+#[test]
+fn a_fallback_is_read() {
+    let (read, findings) =
+        policy("fallback: {status: 200, headers: [{name: X-A, value: b}], body: later}");
+    assert!(findings.is_empty(), "{findings:?}");
+    let fallback = read.unwrap().fallback.unwrap();
+    assert_eq!((fallback.status, fallback.body.as_str()), (200, "later"));
+    assert_eq!(fallback.headers, [HeaderChange { name: "x-a".into(), value: "b".into() }]);
+    assert_eq!(policy("fallback: {}").0.unwrap().fallback.unwrap().status, 503);
 }
 
 #[test]
@@ -110,6 +157,11 @@ fn what_is_wrong_with_a_policy_is_told_at_its_field() {
         ("retries: {conditions: [sometimes]}", "spec.retries.conditions[0]"),
         ("retries: {conditions: [reset, 200]}", "spec.retries.conditions[1]"),
         ("retries: {budget: {percent: 200}}", "spec.retries.budget.percent"),
+        ("retries: {backoff: {base: 0s}}", "spec.retries.backoff.base"),
+        ("retries: {backoff: {base: 1s, maximum: 10ms}}", "spec.retries.backoff.maximum"),
+        ("fallback: {status: 199}", "spec.fallback.status"),
+        ("fallback: {status: 204, body: x}", "spec.fallback.body"),
+        ("fallback: {headers: [{name: Connection, value: x}]}", "spec.fallback.headers[0].name"),
         ("retrys: {}", "spec.retrys"),
     ] {
         let (read, findings) = policy(fields);

@@ -1,10 +1,10 @@
 //! What rules do.
 
-use super::super::fixture::{BUNDLE, backend, key, route, shop};
+use super::super::fixture::{BUNDLE, backend, route, shop};
 use super::super::tests::decoded;
 use super::super::{ResourceType, translate};
 use super::*;
-use crate::model::{HeaderChange, RetryBudget, Rewrite, TrafficPolicy};
+use crate::model::{HeaderChange, Rewrite, Timeouts};
 use weft_proto::envoy::route::{Route, RouteConfiguration};
 
 /// What `product` does under an HTTPRoute with this one rule.
@@ -185,54 +185,6 @@ fn a_backends_own_host_goes_before_the_rules() {
 }
 
 #[test]
-fn retries_that_are_always_safe_are_always_there() {
-    let retry = action_of(to(vec![backend("web", 80, 1)])).retry_policy.unwrap();
-    assert_eq!(retry.retry_on, "connect-failure,refused-stream");
-    assert_eq!(retry.num_retries.unwrap().value, 2);
-    assert_eq!(retry.per_try_timeout, None);
-}
-
-#[test]
-fn a_traffic_policy_adds_its_conditions_in_envoys_words() {
-    let mut mesh = shop();
-    let retries = model::RetryPolicy {
-        attempts: 5,
-        on: vec![
-            RetryOn::RefusedStream,
-            RetryOn::Reset,
-            RetryOn::GatewayError,
-            RetryOn::ServerError,
-            RetryOn::Status(429),
-            RetryOn::Status(503),
-        ],
-        per_try_timeout: Some(Duration::from_millis(500)),
-        budget: RetryBudget::default(),
-    };
-    let policy = TrafficPolicy { retries: Some(retries), ..Default::default() };
-    mesh.traffic_policies.insert((key("product"), None), policy);
-    let retry_of = |timeouts| {
-        let rule = RouteRule { timeouts, ..to(vec![backend("web", 80, 1)]) };
-        match route_of(mesh.clone(), rule).action {
-            Some(Action::Route(action)) => action.retry_policy.unwrap(),
-            other => panic!("{other:?}"),
-        }
-    };
-    let retry = retry_of(Timeouts::default());
-    assert_eq!(
-        retry.retry_on,
-        "connect-failure,refused-stream,reset,gateway-error,5xx,retriable-status-codes"
-    );
-    assert_eq!(retry.retriable_status_codes, [429, 503]);
-    assert_eq!(retry.num_retries.unwrap().value, 5);
-    assert_eq!(retry.per_try_timeout, Some(duration(Duration::from_millis(500))));
-    // The rule's own limit is nearer to the request; none written is none meant.
-    let timeouts = Timeouts { backend_request: Some(Duration::from_secs(2)), ..Default::default() };
-    assert_eq!(retry_of(timeouts).per_try_timeout, Some(duration(Duration::from_secs(2))));
-    let timeouts = Timeouts { backend_request: Some(Duration::ZERO), ..Default::default() };
-    assert_eq!(retry_of(timeouts).per_try_timeout, None);
-}
-
-#[test]
 fn a_request_timeout_is_written_out_even_if_there_is_none() {
     let timeout = |request| {
         let timeouts = Timeouts { request, backend_request: None };
@@ -240,4 +192,8 @@ fn a_request_timeout_is_written_out_even_if_there_is_none() {
     };
     assert_eq!(timeout(None), duration(Duration::ZERO));
     assert_eq!(timeout(Some(Duration::from_millis(1500))).nanos, 500_000_000);
+    // And the caller's own, as it says.
+    let action = action_of(to(vec![backend("web", 80, 1)]));
+    let grpc = action.max_stream_duration.unwrap();
+    assert_eq!(grpc.grpc_timeout_header_max, Some(duration(Duration::ZERO)));
 }

@@ -199,6 +199,7 @@ fn a_policy_sets_them() {
             attempts: 1,
             on: vec![],
             per_try_timeout: None,
+            backoff: None,
             budget: RetryBudget { percent: 50, min_per_second: 1 },
         }),
         ..Default::default()

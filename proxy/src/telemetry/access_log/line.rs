@@ -41,6 +41,9 @@ pub(super) struct Line<'a> {
     duration_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
+    /// Written where it is so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fallback: bool,
     #[serde(skip_serializing_if = "is_none")]
     route: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +103,7 @@ impl<'a> Line<'a> {
             error: end.error.map(crate::error::Token::as_str),
             duration_ms: millis(end.duration),
             attempts: Some(end.attempts),
+            fallback: end.fallback,
             route: Text(end.route),
             peer_address: end.peer_address,
             peer_identity: Text(end.peer_identity),

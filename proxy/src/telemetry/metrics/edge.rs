@@ -38,6 +38,8 @@ pub struct Observation {
     pub mtls: bool,
     /// Why this proxy failed it, if it did.
     pub error: Option<Token>,
+    /// Was it answered with a policy's fallback?
+    pub fallback: bool,
 }
 
 impl Observation {
@@ -65,6 +67,7 @@ pub struct Edge {
     requests: [[AtomicU64; CLASSES.len()]; 2],
     failures: AtomicU64,
     retries: AtomicU64,
+    fallbacks: AtomicU64,
     duration_micros: AtomicU64,
     /// Not cumulative.
     durations: [AtomicU64; BOUNDS.len() + 1],
@@ -84,6 +87,7 @@ pub(super) struct Totals {
     pub(super) requests: [[u64; CLASSES.len()]; 2],
     pub(super) failures: u64,
     pub(super) retries: u64,
+    pub(super) fallbacks: u64,
     pub(super) errors: [u64; TOKENS],
     pub(super) tcp_opened: [u64; 2],
     pub(super) tcp_closed: u64,
@@ -105,6 +109,9 @@ impl Edge {
         }
         if let Some(token) = observation.error {
             self.errors[token as usize].fetch_add(1, Relaxed);
+        }
+        if observation.fallback {
+            self.fallbacks.fetch_add(1, Relaxed);
         }
         if observation.is_failure() {
             self.failures.fetch_add(1, Relaxed);
@@ -140,6 +147,7 @@ impl Edge {
             tcp_closed: read(&self.tcp_closed),
             failures: read(&self.failures),
             retries: read(&self.retries),
+            fallbacks: read(&self.fallbacks),
             errors: self.errors.each_ref().map(read),
             tcp_opened: self.tcp_opened.each_ref().map(read),
             tcp_sent: read(&self.tcp_sent),

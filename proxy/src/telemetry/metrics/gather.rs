@@ -62,6 +62,7 @@ fn requests(families: &mut Families, key: &EdgeKey, totals: &Totals) {
     }
     families.count(names::FAILURES, key, &[], totals.failures);
     families.count(names::RETRIES, key, &[], totals.retries);
+    families.count(names::FALLBACKS, key, &[], totals.fallbacks);
     for (token, count) in Token::ALL.iter().zip(&totals.errors) {
         families.count(names::ERRORS, key, &[token.as_str()], *count);
     }

@@ -81,6 +81,9 @@ metrics! {
     FAILURES = "weft_request_failures_total", Counter,
         ["direction", "peer", "route", "backend"],
         "Requests that count against the success rate: 5xx, a server's fault in grpc-status (2, 4, 12, 13, 14, 15), or an error of the endpoint or the proxy.";
+    FALLBACKS = "weft_request_fallbacks_total", Counter,
+        ["direction", "peer", "route", "backend"],
+        "Requests that were answered with the fallback of a TrafficPolicy, because surely no application saw them.";
     REQUESTS = "weft_requests_total", Counter,
         ["direction", "peer", "route", "backend", "status_class", "mtls"],
         "Requests that have ended; status_class is none, 1xx, 2xx, 3xx, 4xx or 5xx.";

@@ -24,6 +24,7 @@ fn ok(millis: u64) -> Observation {
         retries: 0,
         mtls: true,
         error: None,
+        fallback: false,
     }
 }
 

@@ -127,6 +127,7 @@ fn request(status: u16) -> Observation {
         retries: 1,
         mtls: true,
         error: (status >= 500).then_some(Token::ConnectionRefused),
+        fallback: false,
     }
 }
 

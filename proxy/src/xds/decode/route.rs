@@ -1,6 +1,7 @@
 //! RouteConfiguration → [`RouteTable`].
 
 mod action;
+mod fallback;
 mod headers;
 mod matcher;
 mod retry;
@@ -11,6 +12,7 @@ use std::mem::take;
 
 use weft_proto::envoy::route::{Route, RouteConfiguration, VirtualHost as ProtoHost, route};
 pub(crate) use weft_proto::names::INVALID_CLUSTER;
+use weft_proto::names::metadata;
 use weft_proto::origin::Origin;
 
 use super::reject::{At, Reject, each, nothing_else};
@@ -40,7 +42,8 @@ impl Table {
 pub(super) fn table(mut configuration: RouteConfiguration) -> Result<RouteTable, Reject> {
     let name = take(&mut configuration.name);
     let hosts = take(&mut configuration.virtual_hosts);
-    configuration.metadata = None;
+    let fallback = fallback::fallback(configuration.metadata.take())
+        .at(format_args!("metadata.{}", metadata::FALLBACK))?;
     // Ports are never part of host matching here.
     configuration.ignore_port_in_host_matching = false;
     configuration.validate_clusters.take_if(|validate| !validate.value);
@@ -48,7 +51,7 @@ pub(super) fn table(mut configuration: RouteConfiguration) -> Result<RouteTable,
     let mut table = Table::default();
     let mut seen = HashSet::new();
     let hosts = each("virtual_hosts", hosts, |host| virtual_host(host, &mut seen, &mut table))?;
-    Ok(RouteTable { name, hosts, clusters: table.clusters })
+    Ok(RouteTable { name, hosts, fallback, clusters: table.clusters })
 }
 
 fn virtual_host(
@@ -107,11 +110,13 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
         take(&mut route.response_headers_to_add),
         take(&mut route.response_headers_to_remove),
     )?;
-    let (mut timeout, mut retry, mut rewrite) = (None, RetryPolicy::default(), None);
+    let (mut timeout, mut grpc_timeout) = (None, false);
+    let (mut retry, mut rewrite) = (RetryPolicy::default(), None);
     let action = match route.action.take() {
         Some(route::Action::Route(forward)) => {
             let forward = action::forward(forward, matcher.grpc, table).at("route")?;
-            (timeout, retry, rewrite) = (forward.timeout, forward.retry, forward.rewrite);
+            (timeout, grpc_timeout) = (forward.timeout, forward.grpc_timeout);
+            (retry, rewrite) = (forward.retry, forward.rewrite);
             Action::Forward(forward.splits)
         }
         Some(route::Action::Redirect(redirect)) => {
@@ -126,5 +131,15 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
         }
     };
     nothing_else(&route)?;
-    Ok(Rule { origin, matcher, request_headers, response_headers, rewrite, action, timeout, retry })
+    Ok(Rule {
+        origin,
+        matcher,
+        request_headers,
+        response_headers,
+        rewrite,
+        action,
+        timeout,
+        grpc_timeout,
+        retry,
+    })
 }

@@ -4,7 +4,9 @@ use std::mem::take;
 use std::time::Duration;
 
 use http::StatusCode;
-use weft_proto::envoy::route::route_action::{ClusterNotFoundResponseCode, ClusterSpecifier};
+use weft_proto::envoy::route::route_action::{
+    ClusterNotFoundResponseCode, ClusterSpecifier, MaxStreamDuration,
+};
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
 use weft_proto::envoy::route::weighted_cluster::cluster_weight::HostRewriteSpecifier;
 use weft_proto::envoy::route::{DirectResponseAction, RouteAction, WeightedCluster};
@@ -21,6 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) struct Forward {
     pub(super) splits: Vec<Split>,
     pub(super) timeout: Option<Duration>,
+    pub(super) grpc_timeout: bool,
     pub(super) retry: RetryPolicy,
     pub(super) rewrite: Option<Box<Rewrite>>,
 }
@@ -32,6 +35,10 @@ pub(super) fn forward(
     table: &mut Table,
 ) -> Result<Forward, Reject> {
     let timeout = duration("timeout", &mut route.timeout)?.unwrap_or(TIMEOUT);
+    let grpc_timeout = match route.max_stream_duration.take() {
+        Some(limits) => grpc_timeout(limits).at("max_stream_duration")?,
+        None => false,
+    };
     let retry = retry::policy(route.retry_policy.take()).at("retry_policy")?;
     let rewrite = url::rewrite(&mut route, table)?;
     let missing =
@@ -64,7 +71,19 @@ pub(super) fn forward(
         }
     }
     let timeout = Some(timeout).filter(|limit| !limit.is_zero());
-    Ok(Forward { splits, timeout, retry, rewrite })
+    Ok(Forward { splits, timeout, grpc_timeout, retry, rewrite })
+}
+
+/// The caller's `grpc-timeout`, taken as it is.
+fn grpc_timeout(mut limits: MaxStreamDuration) -> Result<bool, Reject> {
+    let most = duration("grpc_timeout_header_max", &mut limits.grpc_timeout_header_max)?;
+    nothing_else(&limits)?;
+    match most {
+        Some(most) if !most.is_zero() => {
+            Err(Reject::new("grpc_timeout_header_max", "only 0 is supported"))
+        }
+        most => Ok(most.is_some()),
+    }
 }
 
 fn splits(mut weighted: WeightedCluster, table: &mut Table) -> Result<Vec<Split>, Reject> {

@@ -52,7 +52,8 @@ fn addition(mut option: HeaderValueOption) -> Result<HeaderChange, Reject> {
     }
 }
 
-fn name(text: &str) -> Result<HeaderName, Reject> {
+/// A header that is not the connection's.
+pub(super) fn name(text: &str) -> Result<HeaderName, Reject> {
     let name = HeaderName::try_from(text)
         .map_err(|_| Reject::new("", format!("{text:?} is not a header name")))?;
     if UNTOUCHABLE.contains(&name) || name == "keep-alive" || name == "proxy-connection" {

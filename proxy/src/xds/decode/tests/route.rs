@@ -12,16 +12,18 @@ use weft_proto::envoy::route::{
     HeaderMatcher, QueryParameterMatcher, Route, RouteAction, RouteConfiguration, RouteMatch,
 };
 
+use weft_proto::google::{ListValue, Struct, Value, value::Kind};
+
 use super::{change, refusal};
 use crate::model::{Action, HostPattern, PathMatch, RouteTable, Rule, ValueMatch};
 use crate::xds::decode::Key;
 use crate::xds::fixture::{PRODUCT, origin, route, routes, seconds};
-use crate::xds::{Change, Kind};
+use crate::xds::{Change, Kind as Resource};
 
 const ROUTE: &str = "virtual_hosts[0].routes[0]";
 
 fn table(message: &RouteConfiguration) -> (RouteTable, Vec<Key>) {
-    match change(Kind::Routes, PRODUCT, message) {
+    match change(Resource::Routes, PRODUCT, message) {
         (Change::Routes(table), references) => (table, references),
         other => panic!("{other:?}"),
     }
@@ -38,7 +40,7 @@ fn rule(spoil: impl FnOnce(&mut Route)) -> Rule {
 fn refused(spoil: impl FnOnce(&mut Route)) -> String {
     let mut one = route("a");
     spoil(&mut one);
-    let text = refusal(Kind::Routes, PRODUCT, &routes(vec![one]));
+    let text = refusal(Resource::Routes, PRODUCT, &routes(vec![one]));
     text.strip_prefix(ROUTE).unwrap_or(&text).to_owned()
 }
 
@@ -71,7 +73,7 @@ fn header(name: &str, value: StringMatcher) -> HeaderMatcher {
 fn a_plain_route_to_one_cluster() {
     let (table, references) = table(&routes(vec![route("a")]));
     assert_eq!((table.name.as_str(), &table.clusters[..]), (PRODUCT, &["a".to_owned()][..]));
-    assert_eq!(references, [(Kind::Cluster, "a".to_owned())]);
+    assert_eq!(references, [(Resource::Cluster, "a".to_owned())]);
     assert_eq!(table.hosts[0].hosts, [HostPattern::Any]);
     let rule = &table.hosts[0].rules[0];
     assert_eq!((&rule.origin, rule.timeout), (&origin(), None));
@@ -158,7 +160,7 @@ fn regexes_are_checked_alone_and_bounded() {
     let mut many = route("a");
     matching(&mut many).path_specifier = Some(PathSpecifier::SafeRegex(safe_regex("/a")));
     assert_eq!(
-        refusal(Kind::Routes, PRODUCT, &routes(vec![many; 501])),
+        refusal(Resource::Routes, PRODUCT, &routes(vec![many; 501])),
         "virtual_hosts[0].routes[500].match.safe_regex.regex: \
          more than 500 regexes in one RouteConfiguration"
     );
@@ -168,7 +170,7 @@ fn regexes_are_checked_alone_and_bounded() {
 fn the_place_of_a_bad_rule_is_named() {
     let mut bad = route("a");
     matching(&mut bad).path_specifier = Some(PathSpecifier::SafeRegex(safe_regex("[")));
-    let text = refusal(Kind::Routes, PRODUCT, &routes(vec![route("a"), route("b"), bad]));
+    let text = refusal(Resource::Routes, PRODUCT, &routes(vec![route("a"), route("b"), bad]));
     assert_eq!(text, "virtual_hosts[0].routes[2].match.safe_regex.regex: unclosed character class");
 }
 
@@ -188,12 +190,45 @@ fn hosts() {
         HostPattern::Any,
     ];
     assert_eq!(found, expected);
-    let no = |domains: &[&str]| refusal(Kind::Routes, PRODUCT, &with(domains));
+    let no = |domains: &[&str]| refusal(Resource::Routes, PRODUCT, &with(domains));
     let unfit = "is no host name without port, no `*.` name and not `*`";
     assert_eq!(no(&["a", "b:80"]), format!("virtual_hosts[0].domains[1]: \"b:80\" {unfit}"));
     assert_eq!(no(&["a.*"]), format!("virtual_hosts[0].domains[0]: \"a.*\" {unfit}"));
     assert_eq!(no(&["a", "A"]), "virtual_hosts[0].domains[1]: \"a\" occurs twice");
     assert_eq!(no(&[]), "virtual_hosts[0].domains: missing");
+}
+
+#[test]
+fn a_fallback_is_read_from_metadata() {
+    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    let header = |name: &str| {
+        let fields = [("name".to_owned(), text(name)), ("value".to_owned(), text("5"))];
+        Value { kind: Some(Kind::StructValue(Struct { fields: fields.into() })) }
+    };
+    let with = |status: f64, name: &str| {
+        let values = vec![header(name)];
+        let fields = [
+            ("status".to_owned(), Value { kind: Some(Kind::NumberValue(status)) }),
+            ("body".to_owned(), text("later")),
+            ("headers".to_owned(), Value { kind: Some(Kind::ListValue(ListValue { values })) }),
+        ];
+        let fields = Struct { fields: fields.into() };
+        let mut configuration = routes(vec![route("a")]);
+        let metadata = configuration.metadata.get_or_insert_default();
+        metadata.filter_metadata.insert("weft.fallback".to_owned(), fields);
+        configuration
+    };
+    assert!(table(&routes(vec![route("a")])).0.fallback.is_none());
+    let fallback = table(&with(503.0, "retry-after")).0.fallback.unwrap();
+    assert_eq!((fallback.status.as_u16(), &fallback.body[..]), (503, &b"later"[..]));
+    assert_eq!(fallback.headers["retry-after"], "5");
+    let no = |status, name| refusal(Resource::Routes, PRODUCT, &with(status, name));
+    assert_eq!(no(101.0, "x"), "metadata.weft.fallback.status: 101 is not a final status");
+    assert_eq!(no(503.5, "x"), "metadata.weft.fallback.status: 503.5 is not a final status");
+    assert_eq!(
+        no(503.0, "content-length"),
+        "metadata.weft.fallback.headers[0].name: content-length belongs to the connection"
+    );
 }
 
 #[test]
@@ -242,13 +277,13 @@ fn what_is_not_honoured_is_named() {
     let mut message = routes(vec![route("a")]);
     message.internal_only_headers.push("x".to_owned());
     assert_eq!(
-        refusal(Kind::Routes, PRODUCT, &message),
+        refusal(Resource::Routes, PRODUCT, &message),
         "internal_only_headers: not supported by weft-proxy"
     );
     let mut message = routes(vec![route("a")]);
     message.virtual_hosts[0].require_tls = 1;
     assert_eq!(
-        refusal(Kind::Routes, PRODUCT, &message),
+        refusal(Resource::Routes, PRODUCT, &message),
         "virtual_hosts[0].require_tls: not supported by weft-proxy"
     );
 }

@@ -6,17 +6,23 @@ use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use weft_proto::envoy::core::{HeaderValue as ProtoHeader, HeaderValueOption};
 use weft_proto::envoy::matcher::RegexMatchAndSubstitute;
+use weft_proto::envoy::previous_hosts::PreviousHostsPredicate;
 use weft_proto::envoy::route::redirect_action::{PathRewriteSpecifier, SchemeRewriteSpecifier};
+use weft_proto::envoy::route::retry_policy::{
+    RateLimitedRetryBackOff, ResetHeader, RetryBackOff, RetryHostPredicate, retry_host_predicate,
+};
 use weft_proto::envoy::route::route::Action as ProtoAction;
-use weft_proto::envoy::route::route_action::{ClusterSpecifier, HostRewriteSpecifier};
+use weft_proto::envoy::route::route_action::{
+    ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
+};
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
 use weft_proto::envoy::route::{
     DirectResponseAction, RedirectAction, RetryPolicy, RouteAction, WeightedCluster,
 };
 
 use super::{forward, matching, refused, rule, safe_regex, table};
-use crate::model::{Action, HeaderChange, PathRewrite, Redirect, RetryOn};
-use crate::xds::fixture::{number, route, routes, seconds};
+use crate::model::{Action, Backoff, HeaderChange, PathRewrite, Redirect, RetryOn};
+use crate::xds::fixture::{any, number, route, routes, seconds};
 
 fn option(key: &str, value: &str, append_action: i32) -> HeaderValueOption {
     let header = ProtoHeader { key: key.to_owned(), value: value.to_owned(), ..Default::default() };
@@ -135,8 +141,90 @@ fn timeouts_and_retries() {
         ".route.retry_policy.num_retries: 101 is more than 100"
     );
     assert_eq!(
-        no(&|policy| policy.host_selection_retry_max_attempts = 3),
-        ".route.retry_policy.host_selection_retry_max_attempts: not supported by weft-proxy"
+        no(&|policy| policy.refresh_cluster_on_retry = true),
+        ".route.retry_policy.refresh_cluster_on_retry: not supported by weft-proxy"
+    );
+}
+
+#[test]
+fn codes_of_grpc_pauses_and_hints() {
+    let read = |spoil: &dyn Fn(&mut RetryPolicy)| {
+        rule(|route| spoil(forward(route).retry_policy.as_mut().unwrap())).retry
+    };
+    let words = "cancelled,deadline-exceeded,resource-exhausted,internal,unavailable";
+    let retry = read(&|policy| policy.retry_on = words.to_owned());
+    assert_eq!(retry.on, [1, 4, 8, 13, 14].map(RetryOn::Grpc));
+    assert_eq!((retry.backoff, retry.longest_retry_after), (None, None));
+
+    let back_off =
+        |base, maximum| Some(RetryBackOff { base_interval: seconds(base), max_interval: maximum });
+    let backoff = |maximum| Backoff { base: Duration::from_secs(1), maximum };
+    let retry = read(&|policy| policy.retry_back_off = back_off(1, seconds(2)));
+    assert_eq!(retry.backoff, Some(backoff(Duration::from_secs(2))));
+    let retry = read(&|policy| policy.retry_back_off = back_off(1, None));
+    assert_eq!(retry.backoff, Some(backoff(Duration::from_secs(10))));
+    let limited = |name: &str, format| {
+        let reset_headers = vec![ResetHeader { name: name.to_owned(), format }];
+        Some(RateLimitedRetryBackOff { reset_headers, max_interval: seconds(5) })
+    };
+    let retry = read(&|policy| policy.rate_limited_retry_back_off = limited("Retry-After", 0));
+    assert_eq!(retry.longest_retry_after, Some(Duration::from_secs(5)));
+    let predicate = |config: weft_proto::google::Any| RetryHostPredicate {
+        name: "any".to_owned(),
+        config_type: Some(retry_host_predicate::ConfigType::TypedConfig(config)),
+    };
+    read(&|policy| {
+        policy.retry_host_predicate = vec![predicate(any(&PreviousHostsPredicate::default()))];
+        policy.host_selection_retry_max_attempts = 3;
+    });
+
+    let no = |spoil: &dyn Fn(&mut RetryPolicy)| {
+        refused(|route| spoil(forward(route).retry_policy.as_mut().unwrap()))
+    };
+    let start = ".route.retry_policy.";
+    let cases = [
+        (
+            no(&|policy| policy.retry_back_off = back_off(0, None)),
+            "retry_back_off.base_interval: must be at least 1 ms",
+        ),
+        (
+            no(&|policy| policy.retry_back_off = back_off(2, seconds(1))),
+            "retry_back_off.max_interval: is shorter than base_interval",
+        ),
+        (
+            no(&|policy| policy.rate_limited_retry_back_off = limited("x-reset", 1)),
+            "rate_limited_retry_back_off.reset_headers: only retry-after in seconds is supported",
+        ),
+        (
+            no(&|policy| {
+                let other = any(&weft_proto::envoy::router::Router::default());
+                policy.retry_host_predicate = vec![predicate(other)];
+            }),
+            "retry_host_predicate[0].typed_config: envoy.extensions.filters.http.router.v3.Router is not supported",
+        ),
+    ];
+    for (got, expected) in cases {
+        assert_eq!(got, format!("{start}{expected}"));
+    }
+}
+
+#[test]
+fn the_callers_own_timeout_is_heeded_where_the_route_says_so() {
+    let limits = |most| MaxStreamDuration { grpc_timeout_header_max: most, ..Default::default() };
+    assert!(!rule(|_| {}).grpc_timeout);
+    assert!(
+        rule(|route| forward(route).max_stream_duration = Some(limits(seconds(0)))).grpc_timeout
+    );
+    assert_eq!(
+        refused(|route| forward(route).max_stream_duration = Some(limits(seconds(9)))),
+        ".route.max_stream_duration.grpc_timeout_header_max: only 0 is supported"
+    );
+    assert_eq!(
+        refused(|route| {
+            let all = MaxStreamDuration { max_stream_duration: seconds(1), ..limits(None) };
+            forward(route).max_stream_duration = Some(all);
+        }),
+        ".route.max_stream_duration.max_stream_duration: not supported by weft-proxy"
     );
 }
 
