@@ -69,6 +69,8 @@ pub mod xds;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 /// The program: reads the command line and runs until it is told to stop. Exit codes: 0, 1 for a failure, 2 for a
 /// command line that makes no sense. Called by `main` and by `weft proxy`.
 #[must_use]
@@ -83,7 +85,10 @@ pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
     };
     log::start();
     let done = match command {
-        config::Command::Run(config) => app::App::build(config).and_then(app::App::run),
+        config::Command::Run(config) => {
+            raise_file_limit();
+            app::App::build(config).and_then(app::App::run)
+        }
         config::Command::Drain { state_dir } => app::drain(&state_dir),
     };
     match done {
@@ -92,5 +97,15 @@ pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Every connection through the sidecar costs two descriptors, every upstream a few, and the usual soft limit is
+/// 1,024.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }

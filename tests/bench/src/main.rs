@@ -50,6 +50,8 @@
 //!   the same, and a handshake is not in these figures.
 //! - Never change what [`floor`] does for a request: it is the unit.
 //!
+//! `weft-bench scale` is about size instead: [`scale`].
+//!
 //! Reading order: [`cell`] (the loads), [`peer`] (the pairs), [`mtls`], [`run`], [`load`], [`report`].
 
 mod app;
@@ -64,6 +66,7 @@ mod pki;
 mod process;
 mod report;
 mod run;
+mod scale;
 mod site;
 mod socket;
 
@@ -84,6 +87,8 @@ struct Arguments {
 enum Command {
     /// Measure
     Run(run::Options),
+    /// Memory and changes in a mesh of thousands of Services
+    Scale(scale::Options),
     /// The application behind the proxies (started by run)
     App {
         /// Where it listens
@@ -100,6 +105,7 @@ fn main() -> Result<ExitCode> {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(options) => run::run(options).await,
+            Command::Scale(options) => scale::run(options).await,
             Command::App { listen } => app::serve(listen).await.map(|()| ExitCode::SUCCESS),
             Command::Floor(options) => floor::serve(&options).await.map(|()| ExitCode::SUCCESS),
         }

@@ -6,7 +6,7 @@ mod envoy;
 mod haproxy;
 mod hyper;
 mod nginx;
-mod weft;
+pub(crate) mod weft;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -36,9 +36,11 @@ pub(super) async fn start(kind: Kind, bin: &Path, site: &Site, dir: &Path) -> Re
 
     let proxy = Launch { bin, dir, socket: &socket, site };
     let inbound = format!("{inbound_address}={}", site.app_address);
-    let inbound = proxy.start("inbound", manifests::SERVER, ["--inbound", &inbound]);
+    let inbound = ["--inbound", &inbound];
+    let inbound = proxy.start("inbound", manifests::SERVER, &inbound);
     let upstream = format!("{entry}={}", manifests::SERVICE);
-    let outbound = proxy.start("outbound", manifests::CLIENT, ["--upstream", &upstream]);
+    let upstream = ["--upstream", &upstream];
+    let outbound = proxy.start("outbound", manifests::CLIENT, &upstream);
     let (inbound, outbound) = (inbound.await?, outbound.await?);
     Ok(Peer {
         kind,
@@ -53,7 +55,8 @@ pub(super) async fn start(kind: Kind, bin: &Path, site: &Site, dir: &Path) -> Re
     })
 }
 
-fn control_plane(
+/// Starts a control plane for the directory `config`.
+pub(crate) fn control_plane(
     bin: &Path,
     config: &Path,
     state: &Path,
@@ -67,17 +70,20 @@ fn control_plane(
 }
 
 /// How a sidecar is started.
-struct Launch<'a> {
-    bin: &'a Path,
-    dir: &'a Path,
+pub(crate) struct Launch<'a> {
+    /// Directory of the programs.
+    pub(crate) bin: &'a Path,
+    /// Where files go.
+    pub(crate) dir: &'a Path,
     /// The control plane's admin socket.
-    socket: &'a Path,
-    site: &'a Site,
+    pub(crate) socket: &'a Path,
+    /// Ports.
+    pub(crate) site: &'a Site,
 }
 
 impl Launch<'_> {
     /// Joins `workload` to the mesh.
-    async fn start(&self, name: &str, workload: &str, listener: [&str; 2]) -> Result<Process> {
+    pub(crate) async fn start(&self, name: &str, workload: &str, args: &[&str]) -> Result<Process> {
         let request = serde_json::json!({ "workload": workload });
         let bootstrap = admin::post(self.socket, "/v1/join-tokens", &request).await?;
         let file = self.dir.join(format!("{name}.json"));
@@ -86,7 +92,7 @@ impl Launch<'_> {
         let state = state_dir(self.dir, name)?;
         let mut command = command(self.bin, "weft-proxy");
         command.arg("--bootstrap").arg(file).arg("--state-dir").arg(state);
-        command.args(listener).args(["--workers", "1", "--access-log", "off"]);
+        command.args(args).args(["--workers", "1", "--access-log", "off"]);
         command.args(["--health", &self.site.ports.take()?.to_string()]);
         Process::start(name, &mut command, self.dir)
     }
@@ -104,14 +110,16 @@ fn command(bin: &Path, program: &str) -> Command {
     command
 }
 
-fn state_dir(dir: &Path, name: &str) -> Result<PathBuf> {
+/// A directory for secrets.
+pub(crate) fn state_dir(dir: &Path, name: &str) -> Result<PathBuf> {
     let path = dir.join(format!("{name}.state"));
     fs::create_dir_all(&path)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
     Ok(path)
 }
 
-async fn ready(socket: &Path, control_plane: &mut Process) -> Result<()> {
+/// Waits until the control plane has published.
+pub(crate) async fn ready(socket: &Path, control_plane: &mut Process) -> Result<()> {
     let deadline = Instant::now() + START;
     while let Err(error) = admin::get(socket, "/ready").await {
         control_plane.check()?;
