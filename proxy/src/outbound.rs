@@ -255,6 +255,7 @@ impl Outbound {
 fn view<'a>(request: &'a Request<Incoming>, host: &'a str) -> RequestView<'a> {
     RequestView {
         host,
+        authority: request.uri().authority().map(http::uri::Authority::as_str),
         path: request.uri().path(),
         query: request.uri().query(),
         method: request.method(),

@@ -19,6 +19,8 @@ pub use rewrite::apply as rewrite;
 pub struct RequestView<'a> {
     /// Authority without port, in lower case.
     pub host: &'a str,
+    /// `:authority` as it was sent, which is what a match on `Host` sees over HTTP/2.
+    pub authority: Option<&'a str>,
     /// Path without query.
     pub path: &'a str,
     /// Query without `?`.

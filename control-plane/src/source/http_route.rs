@@ -54,10 +54,7 @@ impl WrittenRule for Rule {
 
 fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) -> RouteRule {
     let field = format!("spec.rules[{index}]");
-    if rule.session_persistence.is_some() {
-        let at = format!("{field}.sessionPersistence");
-        problems.unsupported(at, "sessionPersistence is not supported");
-    }
+    route::no_session(rule.session_persistence.as_ref(), &field, problems);
     let matches = matches::read(&rule.matches, &field, problems);
     let scope = Scope { route: RouteKind::Http, on_rule: true };
     let Filters { request_headers, response_headers, redirect, rewrite } =

@@ -5,9 +5,13 @@
 
 pub(super) mod backends;
 pub(super) mod filters;
+#[cfg(test)]
+mod tests;
 pub(super) mod values;
 
 use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use crate::finding::Code;
 use crate::model::{Key, Origin, Route, RouteKind, RouteRule};
@@ -93,6 +97,15 @@ pub(super) fn read<R: WrittenRule>(
         key: id.key,
     };
     Some(RouteDraft { route, parents })
+}
+
+/// Sessions are a matter of the Service here, whatever route leads to it.
+pub(super) fn no_session(written: Option<&Value>, rule: &str, problems: &mut Problems) {
+    if written.is_some() {
+        let (field, message) = (format!("{rule}.sessionPersistence"), "not supported in a route");
+        *problems.add(Code::UnsupportedValue, field, message) =
+            Some("write sessionAffinity into a TrafficPolicy for the Service".to_owned());
+    }
 }
 
 fn parents(refs: &[ParentRef], own: &str, problems: &mut Problems) -> Vec<Parent> {

@@ -1,7 +1,7 @@
 //! Does one request match one rule? Called by `router::route` for each rule in turn, so the cheap tests
 //! come first.
 
-use http::header::HeaderValue;
+use http::header::{HOST, HeaderValue};
 
 use super::RequestView;
 use crate::model::{HeaderMatch, Matcher, PathMatch, QueryMatch, ValueMatch};
@@ -29,6 +29,9 @@ fn path_matches(matcher: &PathMatch, path: &str) -> bool {
 /// A header sent several times is one list (RFC 9110 §5.3). A value that is no text matches no pattern but
 /// [`ValueMatch::Present`]: undecodable input must not widen a match.
 fn header_matches(matcher: &HeaderMatch, request: &RequestView<'_>) -> bool {
+    if let (true, Some(authority)) = (matcher.name == HOST, request.authority) {
+        return value_matches(&matcher.value, authority);
+    }
     let mut values = request.headers.get_all(&matcher.name).iter();
     let Some(first) = values.next() else { return false };
     match values.next() {

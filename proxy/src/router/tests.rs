@@ -41,7 +41,8 @@ fn met(table: &RouteTable, host: &str, target: &str, headers: &[(&str, &str)]) -
         map.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
     }
     let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
-    let view = RequestView { host, path, query, method: &Method::GET, headers: &map };
+    let (authority, method) = (None, &Method::GET);
+    let view = RequestView { host, authority, path, query, method, headers: &map };
     route(table, &view).map(|matched| matched.rule.origin.rule.clone())
 }
 
@@ -157,4 +158,28 @@ fn a_rule_for_grpc_is_for_grpc_only() {
         assert_eq!(met(&table, "x", "/a.B/Get", &headers).as_deref(), expected, "{content_type}");
     }
     assert_eq!(met(&table, "x", "/a.B/Get", &[]), None);
+}
+
+#[test]
+fn a_match_on_host_sees_the_authority_of_either_version() {
+    let exact = ValueMatch::Exact("a.test:80".into());
+    let wanted = HeaderMatch { name: http::header::HOST, value: exact };
+    let matcher = Matcher { headers: vec![wanted], ..Matcher::default() };
+    let table = table(vec![(HostPattern::Any, vec![rule("host", matcher)])]);
+    let met = |authority: Option<&str>, host: Option<&str>| {
+        let host = host.map(|host| (http::header::HOST, host.parse().unwrap()));
+        let headers: HeaderMap = host.into_iter().collect();
+        let view = RequestView {
+            host: "a.test",
+            authority,
+            path: "/",
+            query: None,
+            method: &Method::GET,
+            headers: &headers,
+        };
+        route(&table, &view).is_some()
+    };
+    assert!(met(Some("a.test:80"), None), "HTTP/2");
+    assert!(met(None, Some("a.test:80")), "HTTP/1");
+    assert!(!met(Some("a.test"), None) && !met(None, Some("b.test:80")) && !met(None, None));
 }

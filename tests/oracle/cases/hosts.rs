@@ -11,7 +11,7 @@ const NO_ESCAPE: &str = "a % that begins no escape is read in several ways, Envo
 
 /// The topic's groups.
 pub(crate) fn groups() -> Vec<Group> {
-    vec![hosts(), precedence(), no_route(), paths()]
+    vec![hosts(), host_header(), precedence(), no_route(), paths()]
 }
 
 fn named(name: &str, path: &str) -> String {
@@ -64,6 +64,30 @@ fn hosts() -> Group {
         .cases(over_http1)
         .cases(over_http2)
         .cases(fall_through)
+}
+
+/// A match on the header `host`, which HTTP/2 does not have: it sees the authority, port and all.
+fn host_header() -> Group {
+    let matched = |name: &str, kind: &str, value: &str| {
+        let header = format!("{{name: host, type: {kind}, value: '{value}'}}");
+        named(name, "/").replace(
+            "PathPrefix, value: /}",
+            &format!("PathPrefix, value: /}}, headers: [{header}]"),
+        )
+    };
+    let asked = ["a.test", "a.test:8080", "A.test:8080", "b.test", "x.b.test:1"];
+    let ask = |host: &str| {
+        let step = || Step::get("/").host(host);
+        [
+            Case::new(format!("matched by host {host}"), step()),
+            Case::new(format!("matched by host {host} over HTTP/2"), step().http2()),
+        ]
+    };
+    Group::new("host-header", "a")
+        .rules(&matched("exact", "Exact", "a.test:8080"))
+        .rules(&matched("regex", "RegularExpression", r".*\.b\.test.*"))
+        .rules(&named("rest", "/"))
+        .cases(asked.iter().flat_map(|host| ask(host)))
 }
 
 /// Gateway API: exact path, longest prefix, method, most headers, most query parameters, then what is written first.

@@ -98,6 +98,8 @@ fn method(text: Option<&str>, field: &str, problems: &mut Problems) -> Option<St
     if !METHODS.contains(&text) {
         let hint = format!("one of {}", METHODS.join(", "));
         problems.invalid_hint(field, format!("{text:?} is not a method"), hint);
+    } else if text == "CONNECT" {
+        problems.ignored(field, "sidecars refuse CONNECT, so that nothing matches this");
     }
     Some(text.to_owned())
 }

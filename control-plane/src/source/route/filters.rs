@@ -61,6 +61,11 @@ pub(crate) fn read(
         if written[..index].iter().any(|other| other.kind == filter.kind) {
             problems.invalid(&field, format!("a second filter of type {}", filter.kind));
         }
+        // The field of a type is called like it but for the case.
+        for other in filter.set().filter(|name| !name.eq_ignore_ascii_case(&filter.kind)) {
+            let message = format!("the filter is of type {} and cannot have this", filter.kind);
+            problems.invalid(format!("{field}.{other}"), message);
+        }
         let only_http = scope.route == RouteKind::Grpc && HTTP_ONLY.contains(&filter.kind.as_str());
         match (filter.kind.as_str(), filter) {
             (kind, _) if only_http => {

@@ -103,15 +103,28 @@ pub(crate) struct Filter {
     pub(crate) request_header_modifier: Option<HeaderModifier>,
     pub(crate) response_header_modifier: Option<HeaderModifier>,
     pub(crate) request_redirect: Option<RequestRedirect>,
-    #[serde(rename = "requestMirror")]
-    _request_mirror: Option<Value>,
+    pub(crate) request_mirror: Option<Value>,
     pub(crate) url_rewrite: Option<UrlRewrite>,
-    #[serde(rename = "cors")]
-    _cors: Option<Value>,
-    #[serde(rename = "externalAuth")]
-    _external_auth: Option<Value>,
-    #[serde(rename = "extensionRef")]
-    _extension_ref: Option<Value>,
+    cors: Option<Value>,
+    external_auth: Option<Value>,
+    extension_ref: Option<Value>,
+}
+
+impl Filter {
+    /// The fields that are set beside `type`.
+    pub(crate) fn set(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("requestHeaderModifier", self.request_header_modifier.is_some()),
+            ("responseHeaderModifier", self.response_header_modifier.is_some()),
+            ("requestRedirect", self.request_redirect.is_some()),
+            ("requestMirror", self.request_mirror.is_some()),
+            ("urlRewrite", self.url_rewrite.is_some()),
+            ("cors", self.cors.is_some()),
+            ("externalAuth", self.external_auth.is_some()),
+            ("extensionRef", self.extension_ref.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name)
+    }
 }
 
 /// `requestHeaderModifier`, `responseHeaderModifier`.
