@@ -53,7 +53,7 @@ pub struct App {
     /// Taken by [`Self::run`].
     stopping: Option<Stopping>,
     /// Service ports that are used and not subscribed. Taken by [`Self::run`]. Bound: one message a Service port.
-    asked: Option<UnboundedReceiver<String>>,
+    asked: Option<UnboundedReceiver<Arc<str>>>,
 }
 
 /// The senders of what everybody watches.

@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use crate::drain;
 
@@ -43,23 +42,19 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     })
 }
 
-/// Accepts until `stop` says so or its sender is gone. The handler must not block: it spawns.
+/// Accepts until it is dropped: small, because there is one for each Service port that may be called. The handler must
+/// not block: it spawns.
 ///
 /// # Errors
 /// Only if the socket cannot be registered with this runtime.
 pub async fn run(
     socket: std::net::TcpListener,
     drain: drain::Source,
-    mut stop: watch::Receiver<bool>,
     handle: impl Fn(TcpStream, SocketAddr, drain::Watch),
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(socket)?;
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
-        };
-        match accepted {
+        match listener.accept().await {
             Ok((stream, peer)) => {
                 let watch = drain.watch();
                 if watch.open() > MAX_CONNECTIONS {

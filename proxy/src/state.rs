@@ -29,7 +29,7 @@ pub struct State {
     workers: usize,
     metrics: Metrics,
     /// By name; fixed at start.
-    targets: BTreeMap<String, Arc<Target>>,
+    targets: BTreeMap<Arc<str>, Arc<Target>>,
     inbound: ArcSwapOption<InboundListener>,
     /// By port; `None` where no port has limits, which is all that a request asks then.
     rate_limits: ArcSwapOption<BTreeMap<u16, Arc<RateLimits>>>,
@@ -64,7 +64,8 @@ impl State {
         workers: usize,
         metrics: Metrics,
     ) -> Self {
-        let targets = targets.into_iter().map(|target| (target.name.clone(), Arc::new(target)));
+        let targets =
+            targets.into_iter().map(|target| (Arc::clone(&target.name), Arc::new(target)));
         let rate_limit_counters = Arc::<rate_limit::Counters>::default();
         rate_limit_counters.show(&metrics);
         Self {
@@ -141,7 +142,7 @@ impl State {
             if known.concerns(target, &touched) {
                 let previous = target.load();
                 let next = known.snapshot(&target.name, previous.as_deref(), &self.metrics);
-                target.store(next, known.listeners.contains_key(&target.name));
+                target.store(next, known.listeners.contains_key(&*target.name));
             }
         }
     }
@@ -203,11 +204,11 @@ impl Known {
     }
 
     fn concerns(&self, target: &Target, touched: &BTreeSet<String>) -> bool {
-        let Some(listener) = self.listeners.get(&target.name) else {
-            return touched.contains(&target.name);
+        let Some(listener) = self.listeners.get(&*target.name) else {
+            return touched.contains(&*target.name);
         };
         let table = listener.routes.as_ref().and_then(|name| self.routes.get(name));
-        touched.contains(&target.name)
+        touched.contains(&*target.name)
             || listener.routes.as_ref().is_some_and(|name| touched.contains(name))
             || listener.tcp_cluster.as_ref().is_some_and(|name| touched.contains(name))
             || table.is_some_and(|table| table.clusters.iter().any(|name| touched.contains(name)))

@@ -200,7 +200,7 @@ pub(crate) fn start_inbound(
     app: SocketAddr,
     (protocol, mtls): (AppProtocol, MtlsMode),
     drain: drain::Source,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> SocketAddr {
     let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
@@ -213,9 +213,15 @@ pub(crate) fn start_inbound(
         tracing: Tracing::default(),
     })]);
     let inbound = behind(address.port(), app, state, tls);
-    tokio::spawn(listener::run(socket, drain, stop, move |stream, client, watch| {
+    let run = listener::run(socket, drain, move |stream, client, watch| {
         tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
-    }));
+    });
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = run => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    });
     address
 }
 
@@ -236,7 +242,7 @@ fn behind(port: u16, app: SocketAddr, state: Arc<State>, tls: Arc<TlsStore>) -> 
 pub(crate) fn start_outbound(
     tls: Arc<TlsStore>,
     state: &Arc<State>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> SocketAddr {
     let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
@@ -244,10 +250,13 @@ pub(crate) fn start_outbound(
     let (trigger, source) = drain::channel();
     tokio::spawn(async move {
         let _trigger = trigger;
-        let run = listener::run(socket, source, stop, move |stream, client, watch| {
+        let run = listener::run(socket, source, move |stream, client, watch| {
             tokio::spawn(Arc::clone(&outbound).handle_connection(stream, client, watch));
         });
-        run.await
+        tokio::select! {
+            _ = run => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
     });
     address
 }

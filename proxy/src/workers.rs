@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -90,15 +91,16 @@ pub fn start(
     let worker = Worker { shared: shared.clone(), upstream, random };
     let mut listening = JoinSet::new();
     for door in doors {
-        listening.spawn_on(worker.listen(door)?, runtime.handle());
+        worker.listen(door, &mut listening, &runtime)?;
     }
-    let mut running = shared.stop.running.clone();
+    let Stop { mut accepting, mut running } = shared.stop.clone();
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async {
             // A sender that is gone ends the worker too.
+            let _ = accepting.wait_for(|stop| *stop).await;
+            listening.abort_all();
             let _ = running.wait_for(|stop| *stop).await;
         });
-        drop(listening);
     })
 }
 
@@ -109,36 +111,31 @@ struct Worker {
 }
 
 impl Worker {
-    fn listen(&self, door: &Door) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    fn listen(
+        &self,
+        door: &Door,
+        listening: &mut JoinSet<()>,
+        runtime: &Runtime,
+    ) -> io::Result<()> {
         let socket = door.socket.try_clone()?;
-        let stop = self.shared.stop.accepting.clone();
-        let door = match &door.behind {
-            Behind::Application { port, app } => Ok(self.inbound(*port, app)),
-            Behind::Service(target) => Err(self.outbound(target)),
-        };
-        let (inbound_drain, outbound_drain) =
-            (self.shared.inbound.clone(), self.shared.outbound.clone());
-        Ok(async move {
-            let ended = match door {
-                Ok(inbound) => {
-                    listener::run(socket, inbound_drain, stop, move |stream, client, watch| {
-                        tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
-                    })
-                    .await
-                }
-                Err(outbound) => {
-                    listener::run(socket, outbound_drain, stop, move |stream, client, watch| {
-                        tokio::spawn(
-                            Arc::clone(&outbound).handle_connection(stream, client, watch),
-                        );
-                    })
-                    .await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::error!(%error, "a listener ended");
+        let runtime = runtime.handle();
+        match &door.behind {
+            Behind::Application { port, app } => {
+                let (drain, inbound) = (self.shared.inbound.clone(), self.inbound(*port, app));
+                let run = listener::run(socket, drain, move |stream, client, watch| {
+                    tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
+                });
+                listening.spawn_on(said(run), runtime);
             }
-        })
+            Behind::Service(target) => {
+                let (drain, outbound) = (self.shared.outbound.clone(), self.outbound(target));
+                let run = listener::run(socket, drain, move |stream, client, watch| {
+                    tokio::spawn(Arc::clone(&outbound).handle_connection(stream, client, watch));
+                });
+                listening.spawn_on(said(run), runtime);
+            }
+        }
+        Ok(())
     }
 
     fn inbound(&self, port: u16, app: &Arc<Endpoint>) -> Arc<Inbound> {
@@ -155,12 +152,18 @@ impl Worker {
 
     fn outbound(&self, target: &Arc<Target>) -> Arc<Outbound> {
         Arc::new(Outbound {
-            service: target.name.as_str().into(),
+            service: Arc::clone(&target.name),
             target: Arc::clone(target),
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.shared.telemetry),
             exhausted: Arc::clone(&self.shared.exhausted),
             random: Arc::clone(&self.random),
         })
+    }
+}
+
+async fn said(run: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = run.await {
+        tracing::error!(%error, "a listener ended");
     }
 }

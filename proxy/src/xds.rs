@@ -89,6 +89,8 @@ pub struct Client {
     graph: Graph,
     /// What the server last sent of these was refused. Bound: names that are wanted.
     rejected: BTreeMap<Key, String>,
+    /// Listeners are asked for when they are used.
+    on_demand: bool,
     state: SyncState,
     published: watch::Sender<SyncState>,
     demand: mpsc::Receiver<Demand>,
@@ -113,9 +115,11 @@ impl Client {
         for name in &options.upstreams {
             graph.add_root((Kind::Listener, name.clone()));
         }
-        if !options.on_demand.is_empty() {
+        let mut options = options;
+        let asked_later = std::mem::take(&mut options.on_demand);
+        if !asked_later.is_empty() {
             let stored = options.store.resource_names(Kind::Listener);
-            let in_use = options.on_demand.iter().filter(|name| stored.contains(*name));
+            let in_use = asked_later.iter().filter(|name| stored.contains(*name));
             in_use.for_each(|name| graph.add_root((Kind::Listener, name.clone())));
         }
         let (published, sync) = watch::channel(SyncState::default());
@@ -127,6 +131,7 @@ impl Client {
             subscription: Subscription::new(node(workload)),
             graph,
             rejected: BTreeMap::new(),
+            on_demand: !asked_later.is_empty(),
             state: SyncState::default(),
             published,
             demand: asked,

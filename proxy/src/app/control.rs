@@ -94,8 +94,9 @@ impl App {
         let store = || Arc::clone(&self.store);
         let (identity, identity_handle) =
             Identity::new(&self.bootstrap, control_plane.clone(), store(), bundles);
-        let names = self.config.upstream.iter().map(|flag| flag.service.clone()).collect();
         let on_demand = self.config.is_on_demand();
+        let flags = std::mem::take(&mut self.config.upstream);
+        let names = flags.into_iter().map(|flag| flag.service).collect();
         let (upstreams, on_demand) = if on_demand { (vec![], names) } else { (names, vec![]) };
         let options = xds::Options {
             upstreams,

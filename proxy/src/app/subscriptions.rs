@@ -17,14 +17,14 @@ const SELDOM: Duration = Duration::from_secs(15);
 /// Runs until the xDS client ends.
 pub(super) async fn run(
     state: Arc<State>,
-    mut asked: UnboundedReceiver<String>,
+    mut asked: UnboundedReceiver<Arc<str>>,
     xds: Handle,
     idle: Duration,
 ) {
     let mut look = tokio::time::interval((idle / 4).clamp(OFTEN, SELDOM));
     loop {
         let demands = tokio::select! {
-            Some(name) = asked.recv() => vec![Demand::Want(Kind::Listener, name)],
+            Some(name) = asked.recv() => vec![Demand::Want(Kind::Listener, name.to_string())],
             _ = look.tick() => drops(&state, &xds, idle),
         };
         for demand in demands {
@@ -41,5 +41,5 @@ fn drops(state: &State, xds: &Handle, idle: Duration) -> Vec<Demand> {
         return Vec::new();
     }
     let idle = state.targets().filter(|target| target.retire(idle));
-    idle.map(|target| Demand::Drop(Kind::Listener, target.name.clone())).collect()
+    idle.map(|target| Demand::Drop(Kind::Listener, target.name.to_string())).collect()
 }

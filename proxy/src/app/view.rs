@@ -89,7 +89,7 @@ pub(super) fn listeners(state: &State) -> Value {
     let outbound = state.targets().map(|target| {
         let config = target.load();
         json!({
-            "listener": target.name,
+            "listener": &*target.name,
             "direction": "outbound",
             "protocol": config.as_ref().map(|c| protocol_text(c.listener.protocol)),
             "standing": standing_text(target.standing()),

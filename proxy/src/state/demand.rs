@@ -40,7 +40,7 @@ pub(super) struct Demand {
     /// Milliseconds after `born` until which nobody is held.
     in_vain: AtomicU64,
     changed: Notify,
-    asked: UnboundedSender<String>,
+    asked: UnboundedSender<Arc<str>>,
 }
 
 /// What is to be seen of a target's standing.
@@ -57,7 +57,7 @@ pub enum Standing {
 }
 
 impl Demand {
-    pub(super) fn new(asked: UnboundedSender<String>) -> Self {
+    pub(super) fn new(asked: UnboundedSender<Arc<str>>) -> Self {
         Self {
             phase: AtomicU8::new(IDLE),
             open: AtomicUsize::new(0),
@@ -82,7 +82,7 @@ impl Demand {
             let first = self.phase.compare_exchange(IDLE, ASKED, AcqRel, Acquire);
             if first.is_ok() {
                 // A receiver that is gone belongs to a proxy that stops.
-                let _ = self.asked.send(target.name.clone());
+                let _ = self.asked.send(Arc::clone(&target.name));
             }
             let hopeless = self.millis() < self.in_vain.load(Relaxed);
             if first == Err(ABSENT) || hopeless {

@@ -14,7 +14,7 @@ use crate::telemetry::metrics::{Direction, Edge, EdgeKey, Metrics};
 #[derive(Debug)]
 pub struct Target {
     /// `product.shop:8080`.
-    pub name: String,
+    pub name: Arc<str>,
     current: ArcSwapOption<TargetConfig>,
     /// `None`: subscribed from the start, and kept.
     demand: Option<Demand>,
@@ -74,13 +74,17 @@ impl Target {
     /// One that is subscribed from the start.
     #[must_use]
     pub fn new(name: String) -> Self {
-        Self { name, current: ArcSwapOption::empty(), demand: None }
+        Self { name: name.into(), current: ArcSwapOption::empty(), demand: None }
     }
 
     /// One that is subscribed when somebody uses it, which is said to `asked` by its name.
     #[must_use]
-    pub fn on_demand(name: String, asked: UnboundedSender<String>) -> Self {
-        Self { name, current: ArcSwapOption::empty(), demand: Some(Demand::new(asked)) }
+    pub fn on_demand(name: String, asked: UnboundedSender<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            current: ArcSwapOption::empty(),
+            demand: Some(Demand::new(asked)),
+        }
     }
 
     /// A connection of the application begins.

@@ -69,7 +69,7 @@ impl Client {
     /// Of a listener that was asked for and is not there the data path must know, or it would wait for it.
     fn tell_absent(&self, kind: Kind, names: Vec<String>) {
         let absent = |name: &String| !self.graph.is_in_force(&(kind, name.clone()));
-        let on_demand = kind == Kind::Listener && !self.options.on_demand.is_empty();
+        let on_demand = kind == Kind::Listener && self.on_demand;
         if on_demand {
             let gone = |name| Change::Removed(kind, name);
             let changes: Vec<Change> = names.into_iter().filter(absent).map(gone).collect();

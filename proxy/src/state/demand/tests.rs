@@ -16,7 +16,7 @@ use crate::xds::{Change, Kind};
 const NAME: &str = "product.shop:8080";
 const IDLE: Duration = Duration::from_secs(60);
 
-fn state() -> (Arc<State>, Arc<Target>, UnboundedReceiver<String>) {
+fn state() -> (Arc<State>, Arc<Target>, UnboundedReceiver<Arc<str>>) {
     let (asked, wishes) = unbounded_channel();
     let target = Target::on_demand(NAME.to_owned(), asked);
     let state = State::with_targets([target], 1, Metrics::new(SystemTime::now()));
