@@ -23,6 +23,7 @@ mod compare;
 mod envoy;
 mod generate;
 mod install;
+mod rate_limits;
 mod run;
 mod site;
 mod upstream;

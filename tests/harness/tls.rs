@@ -48,12 +48,18 @@ impl TlsClient {
 
     /// Connects, asks for `/`, and reads what comes.
     pub(crate) async fn knock(&self, to: SocketAddr) -> Knock {
-        within("the server says yes or no", Duration::from_secs(5), self.try_knock(to)).await
+        self.knock_after(to, "").await
     }
 
-    async fn try_knock(&self, to: SocketAddr) -> Knock {
+    /// The same after these first words in plaintext.
+    pub(crate) async fn knock_after(&self, to: SocketAddr, words: &str) -> Knock {
+        within("the server says yes or no", Duration::from_secs(5), self.try_knock(to, words)).await
+    }
+
+    async fn try_knock(&self, to: SocketAddr, words: &str) -> Knock {
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let stream = TcpStream::connect(to).await.expect("the port is open");
+        let mut stream = TcpStream::connect(to).await.expect("the port is open");
+        stream.write_all(words.as_bytes()).await.expect("the port is open");
         match connector.connect(tls::server_name(&self.expected), stream).await {
             Err(error) => Knock { handshake: None, response: Err(error.to_string()) },
             Ok(mut stream) => {
