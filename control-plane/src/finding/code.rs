@@ -117,6 +117,8 @@ codes! {
         "on one port only one kind of route counts, GRPCRoutes before HTTPRoutes; write both as one kind, or use two ports"
     RateLimitOnTcpPort "WEFT0308" Warning "A rate limit is set for a port that does not carry HTTP"
         "set appProtocol: http on the workload's port, or name other ports in the policy; what is limited is requests"
+    PolicyNotEnforced "WEFT0309" Info "An InboundPolicy selects workloads without a sidecar"
+        "nothing enforces it there; put a sidecar before them (meshed: true), or select others"
 
     NoEndpoints "WEFT0401" Warning "A Service selects no workload"
         "correct the selector, or the labels of the workloads; until then its callers get 503"

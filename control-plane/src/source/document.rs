@@ -228,7 +228,7 @@ fn read_kind(kind: Kind, value: Value, problems: &mut Problems) -> Result<Option
         }
         Kind::TrafficPolicy => {
             let (spec, id) = shape(value, problems)?;
-            Some(Object::TrafficPolicy(traffic_policy::read(spec, id, problems)))
+            Some(Object::TrafficPolicy(Box::new(traffic_policy::read(spec, id, problems))))
         }
         Kind::InboundPolicy => {
             let (spec, id) = shape(value, problems)?;

@@ -95,6 +95,6 @@ pub(crate) enum Object {
     Service(Service),
     Workload(Workload),
     Route(RouteDraft),
-    TrafficPolicy(TrafficDraft),
+    TrafficPolicy(Box<TrafficDraft>),
     InboundPolicy(InboundDraft),
 }

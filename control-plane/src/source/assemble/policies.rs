@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::finding::Code;
-use crate::model::{AppProtocol, InboundPolicy, Key, Mesh, TrafficPolicy};
+use crate::model::{AppProtocol, InboundPolicy, Key, Mesh, TrafficPolicy, Workload};
 use crate::source::inbound_policy::InboundDraft;
 use crate::source::object::{Object, ObjectId};
 use crate::source::traffic_policy::{Target, TrafficDraft};
@@ -88,6 +88,12 @@ fn inbound(objects: &Objects, mesh: &mut Mesh, notes: &mut Notes<'_>) {
         (policy.selector.is_empty(), policy.ports.is_empty(), *created, key)
     });
     let effects = effects(&drafts, mesh, notes);
+    let selects = |draft: &InboundDraft, workload: &Workload| {
+        let ports = workload.ports.iter().map(|port| port.port);
+        let mut ports =
+            ports.filter(|port| draft.policy.applies_to(&workload.key, &workload.labels, *port));
+        ports.next().is_some()
+    };
     for (index, (id, generation, draft)) in drafts.iter().enumerate() {
         let origin = id.origin(*generation);
         mesh.inbound_policies.push(InboundPolicy { origin, ..draft.policy.clone() });
@@ -103,7 +109,15 @@ fn inbound(objects: &Objects, mesh: &mut Mesh, notes: &mut Notes<'_>) {
                 );
                 notes.add(id, "spec", Code::Conflicted, message);
             }
-            Some(_) => {}
+            Some(_) => {
+                let bare = mesh.workloads.values().filter(|workload| !workload.meshed);
+                let bare: Vec<_> = bare.filter(|workload| selects(draft, workload)).collect();
+                if let Some(first) = bare.first() {
+                    let count = bare.len();
+                    let message = format!("{count} workloads have no sidecar, {} first", first.key);
+                    notes.add(id, "spec", Code::PolicyNotEnforced, message);
+                }
+            }
         }
     }
 }

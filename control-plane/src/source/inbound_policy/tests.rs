@@ -97,3 +97,13 @@ fn a_rate_limit_where_there_are_no_requests_is_told() {
         ("WEFT0308", "spec.rateLimits")
     );
 }
+
+#[test]
+fn a_policy_that_nobody_enforces_somewhere_is_told() {
+    let bare =
+        object("MeshWorkload", "w", "{address: 127.0.0.9, meshed: false, ports: [{port: 8080}]}");
+    let text = bare + &object("InboundPolicy", "p", "{ports: [8080], mtls: STRICT}");
+    let (mesh, findings) = beside_shop(&text);
+    assert_eq!(findings, ["WEFT0403 metadata.labels", "WEFT0309 spec"]);
+    assert_eq!(mesh.inbound_policies.len(), 1, "in force for the others");
+}
