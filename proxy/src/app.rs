@@ -86,8 +86,7 @@ impl App {
         };
         let upstreams = config.upstream.iter().map(|upstream| target(upstream.service.clone()));
         let metrics = telemetry.metrics.clone();
-        let state = State::with_targets(upstreams, config.workers, metrics);
-        let state = Arc::new(state.at(bootstrap.locality.clone()));
+        let state = Arc::new(State::with_targets(upstreams, config.workers, metrics));
         view::watch(&state, &telemetry.metrics);
         view::watch_upstreams(&state, &telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;

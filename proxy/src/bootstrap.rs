@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use weft_certs::{BundleError, IdError, SpiffeId, TrustBundle};
 
-use crate::model::Locality;
-
 /// Bound: a bundle of 100 roots is far below this.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -29,8 +27,6 @@ pub struct Bootstrap {
     pub join_token: Option<String>,
     /// What the workload is called in traces.
     pub service: ServiceName,
-    /// Where it is; decides which endpoints are near.
-    pub locality: Locality,
 }
 
 /// `service.name` and `service.version` of a workload.
@@ -90,8 +86,6 @@ struct RawBootstrap {
     join_token: Option<String>,
     #[serde(default)]
     service: ServiceName,
-    #[serde(default)]
-    locality: Locality,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +136,6 @@ impl Bootstrap {
                 .map_err(|error: BundleError| format!("trust_bundle: {error}"))?,
             join_token: raw.join_token.filter(|token| !token.is_empty()),
             service: raw.service,
-            locality: raw.locality,
         })
     }
 }

@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use crate::cluster::Cluster;
-use crate::model::{
-    ClusterSpec, InboundListener, Locality, OutboundListener, PlacedEndpoint, RouteTable,
-};
+use crate::model::{ClusterSpec, EndpointSpec, InboundListener, OutboundListener, RouteTable};
 use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
@@ -29,8 +27,6 @@ pub use target::{Connected, RuleHandles, Target, TargetConfig, TcpHandles};
 pub struct State {
     /// Number of pools of a new endpoint.
     workers: usize,
-    /// Where this proxy is.
-    locality: Locality,
     metrics: Metrics,
     /// By name; fixed at start.
     targets: BTreeMap<Arc<str>, Arc<Target>>,
@@ -48,7 +44,7 @@ struct Known {
     listeners: HashMap<String, Arc<OutboundListener>>,
     routes: HashMap<String, Arc<RouteTable>>,
     specs: HashMap<String, Arc<ClusterSpec>>,
-    endpoints: HashMap<String, Vec<PlacedEndpoint>>,
+    endpoints: HashMap<String, Vec<EndpointSpec>>,
     clusters: HashMap<String, Arc<Cluster>>,
 }
 
@@ -74,7 +70,6 @@ impl State {
         rate_limit_counters.show(&metrics);
         Self {
             workers,
-            locality: Locality::default(),
             metrics,
             targets: targets.collect(),
             inbound: ArcSwapOption::empty(),
@@ -82,12 +77,6 @@ impl State {
             rate_limit_counters,
             known: Mutex::default(),
         }
-    }
-
-    /// The same for a proxy that knows where it is.
-    #[must_use]
-    pub fn at(self, locality: Locality) -> Self {
-        Self { locality, ..self }
     }
 
     /// The Service port of that name.
@@ -148,7 +137,7 @@ impl State {
                 touched.insert(known.note(change));
             }
         }
-        known.rebuild_clusters(&touched, &self.locality, self.workers);
+        known.rebuild_clusters(&touched, self.workers);
         for target in self.targets.values() {
             if known.concerns(target, &touched) {
                 let previous = target.load();
@@ -200,13 +189,13 @@ impl Known {
         }
     }
 
-    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, own: &Locality, workers: usize) {
+    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, workers: usize) {
         for name in touched {
             match self.specs.get(name) {
                 Some(spec) => {
                     let endpoints = self.endpoints.get(name).map_or(&[][..], Vec::as_slice);
                     let previous = self.clusters.get(name).map(Arc::as_ref);
-                    let next = Cluster::next(previous, Arc::clone(spec), endpoints, own, workers);
+                    let next = Cluster::next(previous, Arc::clone(spec), endpoints, workers);
                     self.clusters.insert(name.clone(), Arc::new(next));
                 }
                 None => drop(self.clusters.remove(name)),

@@ -161,9 +161,8 @@ impl Mesh {
         let address = self.network.host(self.host(&name));
         let protocol = "http";
         let namespace = NAMESPACE;
-        let locality = self.settings.locality_of(&name);
         let workload =
-            Workload { name: &name, namespace, app, version, account, address, protocol, locality };
+            Workload { name: &name, namespace, app, version, account, address, protocol };
         self.write(&format!("workload-{name}.yaml"), &workload.to_yaml());
     }
 

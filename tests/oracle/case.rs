@@ -30,6 +30,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// One at least.
     pub(crate) steps: Vec<Step>,
+    /// All steps at once instead.
+    pub(crate) at_once: bool,
     /// What is compared.
     pub(crate) view: View,
     /// Equal, or knowingly not.
@@ -46,6 +48,8 @@ pub(crate) enum View {
     Backend,
     /// The backends' shares of all steps, within five standard deviations of these percentages.
     Shares(&'static [(&'static str, u32)]),
+    /// How many answers there are of a backend, or of a status: from, to. Of what is not named, any number.
+    Counts(&'static [(&'static str, u32, u32)]),
 }
 
 /// What must come of the comparison.
@@ -73,8 +77,16 @@ pub(crate) struct Step {
     pub(crate) headers: Vec<(String, String)>,
     /// Body.
     pub(crate) body: Bytes,
+    /// Trailers.
+    pub(crate) trailers: Vec<(String, String)>,
     /// What the upstream does with the first attempt, the second, and so on; the last one stays in force.
     pub(crate) script: Vec<Act>,
+    /// What this backend does with every attempt instead.
+    pub(crate) but: Option<(char, Act)>,
+    /// Sends back the cookies of earlier answers.
+    pub(crate) keeps_cookies: bool,
+    /// Milliseconds before it is sent.
+    pub(crate) pause: u64,
     /// Attempts that arrive after the answer may; so many are waited for.
     pub(crate) arrivals: usize,
     /// Status that both must answer with, so that agreement in being broken is none.
@@ -109,6 +121,10 @@ pub(crate) enum Act {
     Refuse,
     /// A head, half of the body, and the connection or stream ends.
     BreakOff,
+    /// 101 where an upgrade is asked for, and then back what comes.
+    Upgrade,
+    /// 200 with a body and a trailer, `x-trailer`.
+    Trailing,
     /// gRPC: trailers only, with this status.
     GrpcError(u32),
     /// gRPC: the messages back, then this status in the trailers.
@@ -187,7 +203,8 @@ impl Case {
 
     /// Several.
     pub(crate) fn steps(name: impl Into<String>, steps: Vec<Step>) -> Self {
-        Self { name: name.into(), steps, view: View::Everything, expect: Expect::Agreement }
+        let (view, expect) = (View::Everything, Expect::Agreement);
+        Self { name: name.into(), steps, at_once: false, view, expect }
     }
 
     /// The proxies differ here, and this is why.
@@ -198,6 +215,11 @@ impl Case {
     /// The proxies differ here in lines with these words only, and this is why.
     pub(crate) fn differs_in(self, words: &'static [&'static str], reason: &'static str) -> Self {
         Self { expect: Expect::Difference(reason, words), ..self }
+    }
+
+    /// All steps at once.
+    pub(crate) fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
     }
 
     /// Compared by this.
@@ -216,7 +238,11 @@ impl Step {
             host: "shop.test".to_owned(),
             headers: Vec::new(),
             body: Bytes::new(),
+            trailers: Vec::new(),
             script: vec![OK],
+            but: None,
+            keeps_cookies: false,
+            pause: 0,
             arrivals: 0,
             status: None,
             source: [127, 0, 0, 1],
@@ -261,9 +287,35 @@ impl Step {
         self
     }
 
+    /// With one more trailer.
+    pub(crate) fn trailer(mut self, name: &str, value: &str) -> Self {
+        self.trailers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Met so.
     pub(crate) fn script(self, script: &[Act]) -> Self {
         Self { script: script.to_vec(), ..self }
+    }
+
+    /// This backend does otherwise.
+    pub(crate) fn but(self, backend: char, act: Act) -> Self {
+        Self { but: Some((backend, act)), ..self }
+    }
+
+    /// Sent so many milliseconds after the answer to the one before.
+    pub(crate) fn pause(self, pause: u64) -> Self {
+        Self { pause, ..self }
+    }
+
+    /// With the cookies of earlier answers.
+    pub(crate) fn keeps_cookies(self) -> Self {
+        Self { keeps_cookies: true, ..self }
+    }
+
+    /// From this address.
+    pub(crate) fn source(self, source: [u8; 4]) -> Self {
+        Self { source, ..self }
     }
 
     /// Both must answer so.

@@ -1,12 +1,16 @@
 //! All cases, a table for each topic.
 
+mod affinity;
 mod basics;
+mod bodies;
 mod grpc;
 mod headers;
 mod hosts;
 mod malformed;
 mod redirects;
+mod resilience;
 mod retries;
+mod rewrites;
 mod sidecar;
 mod timeouts;
 mod weights;
@@ -18,13 +22,17 @@ use super::generate;
 pub(crate) fn all() -> Vec<Group> {
     [
         generate::routing(4),
+        affinity::groups(),
         basics::groups(),
+        bodies::groups(),
         grpc::groups(),
         headers::groups(),
         hosts::groups(),
         malformed::groups(),
         redirects::groups(),
+        resilience::groups(),
         retries::groups(),
+        rewrites::groups(),
         sidecar::groups(),
         timeouts::groups(),
         weights::groups(),

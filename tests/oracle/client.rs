@@ -2,12 +2,15 @@
 //! Service. Envoy is told the Service's address by a PROXY header, in the place of the kernel's redirection.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::ready;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -17,6 +20,8 @@ use tokio::time::timeout;
 
 use super::case::{Step, Wire};
 use super::upstream::ID;
+
+type Body = BoxBody<Bytes, Infallible>;
 
 /// No case here takes so long.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -114,7 +119,7 @@ async fn connect(door: &Door, source: [u8; 4]) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn request(step: &Step, id: &str) -> Result<Request<Full<Bytes>>> {
+fn request(step: &Step, id: &str) -> Result<Request<Body>> {
     let uri = match step.version {
         Wire::Http2 => format!("http://{}{}", step.host, step.target),
         Wire::Http1 | Wire::Raw(_) => step.target.clone(),
@@ -126,7 +131,16 @@ fn request(step: &Step, id: &str) -> Result<Request<Full<Bytes>>> {
     for (name, value) in &step.headers {
         request = request.header(name, HeaderValue::from_bytes(value.as_bytes())?);
     }
-    Ok(request.body(Full::new(step.body.clone()))?)
+    let whole = Full::new(step.body.clone());
+    if step.trailers.is_empty() {
+        return Ok(request.body(whole.boxed())?);
+    }
+    let mut trailers = HeaderMap::new();
+    for (name, value) in &step.trailers {
+        trailers.append(HeaderName::try_from(name)?, HeaderValue::from_str(value)?);
+        request = request.header("trailer", name);
+    }
+    Ok(request.body(whole.with_trailers(ready(Some(Ok(trailers)))).boxed())?)
 }
 
 async fn read(response: http::Response<Incoming>) -> Answer {
@@ -161,7 +175,11 @@ async fn read_raw(mut stream: TcpStream) -> Answer {
     };
     let text = String::from_utf8_lossy(&all);
     let status = text.split(' ').nth(1).and_then(|code| code.parse::<StatusCode>().ok());
-    Answer { status: status.map_or(0, |code| code.as_u16()), ..Answer::none(end) }
+    let status = status.map_or(0, |code| code.as_u16());
+    // What comes behind an upgrade is nobody's framing.
+    let upgraded = text.split_once("\r\n\r\n").filter(|_| status == 101);
+    let body = upgraded.map_or(Bytes::new(), |(_, rest)| Bytes::copy_from_slice(rest.as_bytes()));
+    Answer { status, body, ..Answer::none(end) }
 }
 
 /// Headers as a table of sorted names; values of one name in their order.

@@ -47,6 +47,8 @@ const OWN_WORDS: [&str; 13] = [
 const OWN_PREFIXES: [&str; 3] = ["x-envoy-", "x-weft-", "weft-"];
 /// Who the caller is, for the application.
 const CERTIFICATE: &str = "x-forwarded-client-cert";
+/// How a generated cookie begins.
+const AFFINITY: &str = "weft-affinity=";
 /// Framing of a local answer belongs to its wording.
 const OF_WORDING: [&str; 4] = ["content-length", "content-type", "grpc-message", "connection"];
 
@@ -69,6 +71,7 @@ pub(crate) fn compare(case: &Case, weft: &[Observed], envoy: &[Observed]) -> Out
     }
     let difference = match case.view {
         View::Shares(wanted) => shares(wanted, weft, envoy),
+        View::Counts(wanted) => counts(wanted, weft, envoy),
         View::Everything | View::Backend => {
             let [weft, envoy] = [weft, envoy].map(|observed| picture(case, observed));
             differing_lines(&weft, &envoy)
@@ -102,7 +105,7 @@ fn picture(case: &Case, observed: &[Observed]) -> Vec<String> {
         lines.push(format!("{number} answer status: {} {:?}", answer.status, answer.end));
         push_headers(&mut lines, number, "answer", &answer.headers, local);
         push_headers(&mut lines, number, "answer trailers", &answer.trailers, local);
-        if !local {
+        if !local || answer.status == 101 {
             lines.push(format!("{number} answer body: {:?}", answer.body));
         }
         lines.push(format!("{number} attempts: {}", seen.len()));
@@ -119,6 +122,8 @@ fn picture(case: &Case, observed: &[Observed]) -> Vec<String> {
             lines.push(format!("{number} {what} host: {}", seen.host));
             lines.push(format!("{number} {what} body: {:?}", seen.body));
             push_headers(&mut lines, number, &what, &seen.headers, false);
+            let what = format!("{what} trailer");
+            push_headers(&mut lines, number, &what, &seen.trailers, false);
         }
     }
     lines
@@ -135,6 +140,17 @@ fn push_headers(
         // A length of nothing says nothing that its absence does not (RFC 9110 §8.6).
         if name == "content-length" && values == ["0"] {
             continue;
+        }
+        if ["cookie", "set-cookie"].contains(&name.as_str()) {
+            // Which endpoint it names is left to chance; that it is kept to shows in the attempts.
+            for value in &mut values {
+                value.push(';');
+                mask(value, AFFINITY, ";");
+            }
+        }
+        if name == "grpc-timeout" {
+            // What is left of it is another number each time.
+            values = vec!["_".to_owned()];
         }
         if name == CERTIFICATE {
             // Both callers have the same identity, each in a certificate of its own.
@@ -192,6 +208,26 @@ fn shares(wanted: &[(&str, u32)], weft: &[Observed], envoy: &[Observed]) -> Stri
         }
         if counts.keys().any(|name| wanted.iter().all(|(wanted, _)| wanted != name)) {
             let _ = writeln!(text, "{who}: others answered: {counts:?}");
+        }
+    }
+    text
+}
+
+/// Numbers of answers that are out of their bounds.
+fn counts(wanted: &[(&str, u32, u32)], weft: &[Observed], envoy: &[Observed]) -> String {
+    let mut text = String::new();
+    for (who, observed) in [("weft", weft), ("envoy", envoy)] {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for Observed { answer, .. } in observed {
+            *counts.entry(answer.status.to_string()).or_default() += 1;
+            *counts.entry(answer.header(BACKEND).to_owned()).or_default() += 1;
+        }
+        for (name, from, to) in wanted {
+            let count = counts.get(*name).copied().unwrap_or(0);
+            if !(*from..=*to).contains(&count) {
+                let _ =
+                    writeln!(text, "{who}: {name} {count} times, not {from} to {to}: {counts:?}");
+            }
         }
     }
     text

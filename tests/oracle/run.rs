@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::case::{Case, Group, Step};
-use super::client::{Door, send};
+use super::client::{Answer, Door, send};
 use super::compare::{Observed, Outcome, compare};
 use super::site::Site;
 use super::upstream::Ledger;
@@ -108,18 +109,34 @@ async fn run_group(group: Group, doors: &[Door; 2], ledger: &Ledger) -> Vec<(Str
 }
 
 async fn play(door: &Door, case: &Case, ledger: &Ledger, proxy: char) -> Result<Vec<Observed>> {
-    let mut observed = Vec::new();
+    if case.at_once {
+        let all = case.steps.iter().map(|step| ask(door, step, ledger, proxy));
+        return try_join_all(all).await;
+    }
+    let mut observed: Vec<Observed> = Vec::new();
     for step in &case.steps {
+        let cookies = observed.iter().flat_map(|earlier| set_cookies(&earlier.answer));
+        let step = match cookies.last().filter(|_| step.keeps_cookies) {
+            Some(cookie) => &step.clone().header("cookie", &cookie),
+            None => step,
+        };
         observed.push(ask(door, step, ledger, proxy).await.with_context(|| step.target.clone())?);
     }
     Ok(observed)
+}
+
+/// `name=value` of each cookie that an answer sets.
+fn set_cookies(answer: &Answer) -> impl Iterator<Item = String> {
+    let all = answer.headers.get_all("set-cookie").iter();
+    all.filter_map(|cookie| Some(cookie.to_str().ok()?.split(';').next()?.to_owned()))
 }
 
 async fn ask(door: &Door, step: &Step, ledger: &Ledger, proxy: char) -> Result<Observed> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     // Of one length, so that nothing can depend on it.
     let id = format!("{:06}{proxy}", NEXT.fetch_add(1, Ordering::Relaxed));
-    ledger.expect(&id, &step.script);
+    sleep(Duration::from_millis(step.pause)).await;
+    ledger.expect(&id, step);
     let answer = send(door, step, &id).await?;
     let end = Instant::now() + LATE;
     while ledger.seen(&id).len() < step.arrivals && Instant::now() < end {

@@ -25,6 +25,19 @@ const WEFT: &str = "weft";
 const ENVOY: &str = "envoy";
 /// The Service with one sidecar behind it.
 const MESHED_SERVICE: &str = "meshed";
+/// Nobody calls the callers, but what is said of their ports must be accepted.
+const INBOUND: &str = "\
+apiVersion: weft.dev/v1alpha1
+kind: InboundPolicy
+metadata: {name: callers, namespace: shop}
+spec:
+  selector: {matchLabels: {role: caller}}
+  mtls: STRICT
+  rateLimits:
+  - {requests: 100, per: 1s, burst: 20}
+  - {requests: 10, per: 1s, key: CallerIdentity}
+  - {requests: 1000, per: 1m, key: {header: x-tenant}}
+";
 /// Port of backend `a`; the others follow.
 const FIRST_BACKEND_PORT: u16 = 24001;
 const REFUSING_PORT: u16 = 24099;
@@ -159,6 +172,7 @@ fn write(mesh: &Mesh, groups: &[Group], services: &[String]) {
     }
     let refusing = workload(mesh, REFUSING, REFUSING_PORT, &pools);
     mesh.write("backend-refusing.yaml", &refusing);
+    mesh.write("inbound.yaml", INBOUND);
     for (name, port) in [(WEFT, 24901), (ENVOY, 24902)] {
         let address = mesh.spare_address(port);
         mesh.write(&format!("workload-{name}.yaml"), &caller(name, address));
@@ -224,7 +238,7 @@ fn caller(name: &str, address: SocketAddr) -> String {
         "\
 apiVersion: weft.dev/v1alpha1
 kind: MeshWorkload
-metadata: {{name: {name}, namespace: shop}}
+metadata: {{name: {name}, namespace: shop, labels: {{role: caller}}}}
 spec:
   address: {}
   serviceAccount: {ACCOUNT}

@@ -13,10 +13,11 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::case::Act;
+use super::case::{Act, Step};
 
 /// Names a request on its way through one proxy.
 pub(crate) const ID: &str = "x-oracle";
@@ -46,6 +47,8 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     /// As much of the body as came.
     pub(crate) body: Bytes,
+    /// Trailers.
+    pub(crate) trailers: HeaderMap,
 }
 
 /// What is to happen and what has happened, by [`ID`].
@@ -55,13 +58,15 @@ pub(crate) struct Ledger(Mutex<BTreeMap<String, Entry>>);
 #[derive(Debug, Default)]
 struct Entry {
     script: Vec<Act>,
+    but: Option<(char, Act)>,
     seen: Vec<Seen>,
 }
 
 impl Ledger {
     /// Announces a request.
-    pub(crate) fn expect(&self, id: &str, script: &[Act]) {
-        self.lock().insert(id.to_owned(), Entry { script: script.to_vec(), seen: Vec::new() });
+    pub(crate) fn expect(&self, id: &str, step: &Step) {
+        let entry = Entry { script: step.script.clone(), but: step.but, seen: Vec::new() };
+        self.lock().insert(id.to_owned(), entry);
     }
 
     /// Every attempt of it so far.
@@ -77,15 +82,19 @@ impl Ledger {
     fn note(&self, id: &str, seen: Seen) -> Result<(usize, Act)> {
         let mut entries = self.lock();
         let entry = entries.get_mut(id).with_context(|| format!("nobody announced {id}"))?;
-        let act =
-            *entry.script.get(entry.seen.len()).or(entry.script.last()).context("a script")?;
+        let own = entry.but.filter(|(backend, _)| *backend == seen.backend).map(|(_, act)| act);
+        let next = || entry.script.get(entry.seen.len()).or(entry.script.last()).copied();
+        let act = own.or_else(next).context("a script")?;
         entry.seen.push(seen);
         Ok((entry.seen.len() - 1, act))
     }
 
-    fn add(&self, id: &str, attempt: usize, body: &Bytes) {
-        if let Some(entry) = self.lock().get_mut(id) {
-            entry.seen[attempt].body = [&entry.seen[attempt].body[..], body].concat().into();
+    fn add(&self, id: &str, attempt: usize, frame: Frame<Bytes>) {
+        let mut entries = self.lock();
+        let Some(seen) = entries.get_mut(id).map(|entry| &mut entry.seen[attempt]) else { return };
+        match frame.into_data() {
+            Ok(data) => seen.body = [&seen.body[..], &data].concat().into(),
+            Err(frame) => seen.trailers = frame.into_trailers().unwrap_or_default(),
         }
     }
 }
@@ -112,7 +121,8 @@ async fn connection(backend: char, stream: TcpStream, ledger: Arc<Ledger>) {
         let http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         let _ = http2.serve_connection(io, service).await;
     } else {
-        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+        let http1 = hyper::server::conn::http1::Builder::new();
+        let _ = http1.serve_connection(io, service).with_upgrades().await;
     }
 }
 
@@ -130,8 +140,9 @@ async fn begins_with_preface(stream: &TcpStream) -> bool {
 async fn answer(
     backend: char,
     ledger: Arc<Ledger>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Body>, BoxError> {
+    let upgrade = hyper::upgrade::on(&mut request);
     let (parts, mut body) = request.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let id = parts.headers.get(ID).map(text).unwrap_or_default();
@@ -142,20 +153,31 @@ async fn answer(
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let version = if parts.version == Version::HTTP_2 { "HTTP/2" } else { "HTTP/1.1" };
     let line = format!("{} {target} {version}", parts.method);
-    let seen = Seen { backend, line, host, headers: parts.headers, body: Bytes::new() };
+    let (body_so_far, trailers) = (Bytes::new(), HeaderMap::new());
+    let seen = Seen { backend, line, host, headers: parts.headers, body: body_so_far, trailers };
     let (attempt, act) = ledger.note(&id, seen)?;
     // Order: what can be answered at once is read whole first, or HTTP/1.1 could not go on with the connection.
     if !matches!(act, Act::Hang | Act::Close | Act::Refuse) {
         while let Some(frame) = body.frame().await {
-            if let Ok(data) = frame?.into_data() {
-                ledger.add(&id, attempt, &data);
-            }
+            ledger.add(&id, attempt, frame?);
         }
     }
+    if act == Act::Upgrade {
+        // It ends with its connection.
+        tokio::spawn(async move { talk_back(upgrade.await?).await });
+    }
+    let is_head = parts.method == http::Method::HEAD;
     let echo = ledger.seen(&id).swap_remove(attempt).body;
     let mut response = act_out(act, echo).await?;
     let letter = HeaderValue::from_str(&backend.to_string())?;
     response.headers_mut().insert(BACKEND, letter);
+    // Over HTTP/2 hyper would send a body where none may be.
+    if is_head {
+        response.headers_mut().insert("content-length", HeaderValue::from_static("13"));
+    }
+    if is_head || [204, 205, 304].contains(&response.status().as_u16()) {
+        *response.body_mut() = full("");
+    }
     Ok(response)
 }
 
@@ -172,6 +194,25 @@ async fn act_out(act: Act, echo: Bytes) -> Result<Response<Body>, BoxError> {
         Act::Late(milliseconds) => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             Ok(Response::new(full("from upstream, late")))
+        }
+        Act::Upgrade => {
+            let mut response = Response::new(full(""));
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let headers = response.headers_mut();
+            headers.insert("connection", HeaderValue::from_static("upgrade"));
+            headers.insert("upgrade", HeaderValue::from_static("websocket"));
+            Ok(response)
+        }
+        Act::Trailing => {
+            let trailers = HeaderMap::from_iter([(
+                http::HeaderName::from_static("x-trailer"),
+                HeaderValue::from_static("behind"),
+            )]);
+            let data = Bytes::from_static(b"from upstream");
+            let frames = [Ok(Frame::data(data)), Ok(Frame::trailers(trailers))];
+            let mut response = Response::new(StreamBody::new(tokio_stream::iter(frames)).boxed());
+            response.headers_mut().insert("trailer", HeaderValue::from_static("x-trailer"));
+            Ok(response)
         }
         Act::Hang => std::future::pending().await,
         Act::Close => Err("closed on purpose".into()),
@@ -194,6 +235,13 @@ async fn act_out(act: Act, echo: Bytes) -> Result<Response<Body>, BoxError> {
             Ok(response)
         }
     }
+}
+
+/// Everything back, until the other side is done.
+async fn talk_back(upgraded: Upgraded) -> Result<()> {
+    let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
+    tokio::io::copy(&mut read, &mut write).await?;
+    Ok(())
 }
 
 fn grpc_head(headers: &mut HeaderMap) {

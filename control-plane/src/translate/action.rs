@@ -66,9 +66,9 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
             .clone()
             .filter(|_| !own_hosts)
             .map(HostRewriteSpecifier::HostRewriteLiteral),
-        timeout: Some(duration(rule.timeouts.request.unwrap_or(Duration::ZERO))),
+        timeout: Some(duration(Duration::ZERO)),
         retry_policy: Some(retry::policy(port, rule)),
-        max_stream_duration: grpc_timeout(),
+        max_stream_duration: Some(limits(rule.timeouts.request)),
         ..Default::default()
     };
     url::rewrite_path(&rule.rewrite, &candidate.matched.path, &mut action);
@@ -82,15 +82,20 @@ pub(super) fn straight(port: &Port<'_>) -> Action {
         cluster_specifier: Some(ClusterSpecifier::Cluster(port.name.clone())),
         timeout: Some(duration(Duration::ZERO)),
         retry_policy: Some(retry::policy(port, &RouteRule::default())),
-        max_stream_duration: grpc_timeout(),
+        max_stream_duration: Some(limits(None)),
         ..Default::default()
     })
 }
 
-/// The caller's own `grpc-timeout`, as it says.
-fn grpc_timeout() -> Option<MaxStreamDuration> {
-    let grpc_timeout_header_max = Some(duration(Duration::ZERO));
-    Some(MaxStreamDuration { grpc_timeout_header_max, ..Default::default() })
+/// The limit on a request with all attempts, and the caller's own `grpc-timeout` where that is shorter. Compat: beside
+/// this Envoy does not look at `timeout` any more, so the limit has to be here.
+fn limits(request: Option<Duration>) -> MaxStreamDuration {
+    let request = request.filter(|limit| !limit.is_zero());
+    MaxStreamDuration {
+        max_stream_duration: request.map(duration),
+        grpc_timeout_header_max: Some(duration(request.unwrap_or(Duration::ZERO))),
+        ..Default::default()
+    }
 }
 
 /// Set and add, in this order.

@@ -40,7 +40,7 @@ const AGREED: [(&str, &str); 13] = [
     ("space before the colon", "GET / HTTP/1.1\r\nhost: a\r\nx-oracle: $ID\r\nx-a : 1\r\n\r\n"),
     ("a name that is none", "GET / HTTP/1.1\r\nhost: a\r\nx-oracle: $ID\r\nx a: 1\r\n\r\n"),
     ("no name", "GET / HTTP/1.1\r\nhost: a\r\nx-oracle: $ID\r\n: 1\r\n\r\n"),
-    ("NUL in a value", "GET / HTTP/1.1\r\nhost: a\r\nx-oracle: $ID\r\nx-a: 1\02\r\n\r\n"),
+    ("NUL in a value", "GET / HTTP/1.1\r\nhost: a\r\nx-oracle: $ID\r\nx-a: 1\x002\r\n\r\n"),
     ("HTTP/1.0", "GET / HTTP/1.0\r\nhost: a\r\nx-oracle: $ID\r\n\r\n"),
     (
         "bad chunk",

@@ -24,6 +24,10 @@ pub(crate) fn groups() -> Vec<Group> {
         never(),
         elsewhere(),
         refusing_neighbour(),
+        by_grpc_status(),
+        of_rule(),
+        retry_after(),
+        fallback(),
     ]
 }
 
@@ -176,4 +180,89 @@ fn refusing_neighbour() -> Group {
         Case::steps("POST", six(&Step::post("/", "body").answers(200))),
         Case::steps("gRPC", six(&Step::grpc("/a.B/C").answers(200))),
     ])
+}
+
+fn by_grpc_status() -> Group {
+    let call = || Step::grpc("/shop.Cart/Add").answers(200);
+    let all = "cancelled, deadline-exceeded, internal, resource-exhausted, unavailable";
+    let listed = [1, 4, 8, 13, 14].map(|status| {
+        Case::new(
+            format!("status {status}"),
+            call().script(&[Act::GrpcError(status), Act::GrpcEcho(0)]),
+        )
+    });
+    let others = [2, 3, 5, 7, 9, 12, 16].map(|status| {
+        Case::new(
+            format!("status {status} is final"),
+            call().script(&[Act::GrpcError(status), Act::GrpcEcho(0)]),
+        )
+    });
+    retrying("retry-grpc", "a", 2, all).cases(listed).cases(others).cases([
+        Case::new("in trailers it is final", call().script(&[Act::GrpcEcho(14), Act::GrpcEcho(0)])),
+        Case::new("three times", call().script(&[Act::GrpcError(14)])),
+        Case::new("HTTP 503 is final", call().script(&[E503, Act::GrpcEcho(0)]).answers(503)),
+    ])
+}
+
+/// GEP-1731: it goes before the policy's.
+fn of_rule() -> Group {
+    let rules = "  - matches: [{path: {type: PathPrefix, value: /codes}}]
+    retry: {codes: [500, 503], attempts: 2, backoff: 10ms}
+    backendRefs: [{name: a, port: 8080}]
+  - matches: [{path: {type: PathPrefix, value: /none}}]
+    retry: {attempts: 0}
+    backendRefs: [{name: a, port: 8080}]
+  - matches: [{path: {type: PathPrefix, value: /default}}]
+    retry: {codes: [502]}
+    backendRefs: [{name: a, port: 8080}]
+  - matches: [{path: {type: PathPrefix, value: /policy}}]
+    backendRefs: [{name: a, port: 8080}]
+";
+    let one = |name: &str, path: &str, script: &[Act], status: u16| {
+        Case::new(name, Step::get(path).script(script).answers(status))
+    };
+    retrying("retry-rule", "a", 1, "\"504\"").rules(rules).cases([
+        one("a listed code", "/codes", &[E500, E503, OK], 200),
+        one("twice at most", "/codes", &[E500], 500),
+        one("another code", "/codes", &[E502, OK], 502),
+        one("a reset", "/codes", &[Act::Close, OK], 200),
+        one("the policy's code is none of the rule's", "/codes", &[Act::Answer(504, &[]), OK], 504),
+        one("never", "/none", &[E503, OK], 503),
+        one("attempts by default", "/default", &[E502, E502, OK], 200),
+        one("the policy's where the rule has none", "/policy", &[Act::Answer(504, &[]), OK], 200),
+    ])
+}
+
+/// Why a long wait ends the retries.
+const TOO_LONG: &str = "who asks for a pause that is no number of seconds up to 5 is not asked again, Envoy asks again after its own pause";
+
+fn retry_after() -> Group {
+    let wait = |value: &'static [(&'static str, &'static str)]| Act::Answer(503, value);
+    retrying("retry-after", "a", 2, "\"503\"").cases([
+        Case::new("1 s", Step::get("/").script(&[wait(&[("retry-after", "1")]), OK]).answers(200)),
+        Case::new(
+            "60 s",
+            Step::get("/").script(&[wait(&[("retry-after", "60")]), OK]).answers(503),
+        )
+        .differs(TOO_LONG),
+        Case::new(
+            "a date",
+            Step::get("/").script(&[wait(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), OK]),
+        )
+        .differs(TOO_LONG),
+    ])
+}
+
+/// Why the answers are not the same.
+const FALLBACK: &str = "Envoy has no fallback; it answers as if there were none";
+
+fn fallback() -> Group {
+    let policy = "  outlierDetection: {consecutiveFailures: 0}
+  fallback: {status: 599, headers: [{name: x-fallback, value: 'yes'}], body: later}
+";
+    Group::new("fallback", "x").policy(policy).cases([Case::new(
+        "GET",
+        Step::get("/").answers(599),
+    )
+    .differs(FALLBACK)])
 }

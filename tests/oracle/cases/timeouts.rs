@@ -3,13 +3,9 @@
 use super::backends;
 use crate::oracle::case::{Act, Case, Group, OK, Step};
 
-/// Why the gRPC statuses are not the same.
-const DEADLINE: &str =
-    "a time limit is DEADLINE_EXCEEDED to gRPC, Envoy maps its 504 to UNAVAILABLE";
-
 /// The topic's groups.
 pub(crate) fn groups() -> Vec<Group> {
-    vec![request(), backend_request(), both(), per_try(), zero()]
+    vec![request(), backend_request(), both(), per_try(), zero(), grpc_timeout()]
 }
 
 fn rule(timeouts: &str) -> String {
@@ -23,8 +19,7 @@ fn request() -> Group {
         Case::new("never", Step::get("/").script(&[Act::Hang]).answers(504)),
         Case::new("never, POST", Step::post("/", "body").script(&[Act::Hang]).answers(504)),
         Case::new("never, HTTP/2", Step::get("/").http2().script(&[Act::Hang]).answers(504)),
-        Case::new("never, gRPC", Step::grpc("/a.B/C").script(&[Act::Hang]))
-            .differs_in(&["header grpc-status"], DEADLINE),
+        Case::new("never, gRPC", Step::grpc("/a.B/C").script(&[Act::Hang])),
         Case::new(
             "a body breaks off in time",
             Step::get("/").script(&[Act::BreakOff]).answers(200),
@@ -74,4 +69,25 @@ fn zero() -> Group {
     Group::new("timeout-zero", "a")
         .rules(&rule("request: 0s"))
         .cases([Case::new("no limit", Step::get("/").script(&[Act::Late(600)]).answers(200))])
+}
+
+/// The caller's own limit, with and without one of the rule.
+fn grpc_timeout() -> Group {
+    let rules = "  - matches: [{path: {type: PathPrefix, value: /limited}}]
+    timeouts: {request: 400ms}
+    backendRefs: [{name: a, port: 8080}]
+  - matches: [{path: {type: PathPrefix, value: /free}}]
+    backendRefs: [{name: a, port: 8080}]
+";
+    let call =
+        |path: &str, limit: &str| Step::grpc(path).header("grpc-timeout", limit).answers(200);
+    let hang = |path: &str, limit: &str| call(path, limit).script(&[Act::Hang]);
+    Group::new("timeout-grpc", "a").rules(rules).cases([
+        Case::new("in time", call("/free/M", "2S")),
+        Case::new("the caller's", hang("/free/M", "200m")),
+        Case::new("the caller's is shorter", hang("/limited/M", "100m")),
+        Case::new("the rule's is shorter", hang("/limited/M", "5S")),
+        Case::new("in microseconds", hang("/free/M", "150000u")),
+        Case::new("long enough", call("/limited/M", "1H")),
+    ])
 }

@@ -15,7 +15,42 @@ pub(crate) fn groups() -> Vec<Group> {
         let case = Case::steps(refs, vec![Step::get("/"); MANY]).view(View::Shares(shares));
         Group::new(format!("weights-{index}"), "a").rules(&rules).cases([case])
     });
-    shared.chain(single()).collect()
+    shared.chain(invalid()).chain(single()).collect()
+}
+
+/// A backend that does not exist costs exactly its share.
+fn invalid() -> Vec<Group> {
+    let refs: [(&str, Shares); 2] = [
+        (
+            "{name: a, port: 8080, weight: 3}, {name: missing, port: 8080, weight: 1}",
+            &[("a", 75), ("500", 25)],
+        ),
+        (
+            "{name: a, port: 8080, weight: 1}, {name: a, port: 9999, weight: 1}",
+            &[("a", 50), ("500", 50)],
+        ),
+    ];
+    let shares = refs.into_iter().enumerate().map(|(index, (refs, shares))| {
+        let case = Case::steps(refs, vec![Step::get("/"); MANY]).view(View::Shares(shares));
+        Group::new(format!("invalid-{index}"), "a")
+            .rules(&format!("  - backendRefs: [{refs}]\n"))
+            .cases([case])
+    });
+    let alone = Group::new("invalid-alone", "a")
+        .rules("  - backendRefs: [{name: missing, port: 8080}]\n")
+        .cases([
+            Case::new("GET", Step::get("/").answers(500)),
+            Case::new("POST over HTTP/2", Step::post("/", "x").http2().answers(500)),
+            Case::new("gRPC", Step::grpc("/a.B/C")).differs_in(&["header grpc-status"], NO_BACKEND),
+        ]);
+    let grpc = Group::new("invalid-grpc", "a")
+        .route("GRPCRoute", "invalid-grpc", "", "  - backendRefs: [{name: missing, port: 8080}]\n")
+        .cases([Case::new("gRPC to a GRPCRoute", Step::grpc("/a.B/C").answers(200))]);
+    let mut groups: Vec<Group> = shares.chain([alone, grpc]).collect();
+    for (group, code) in groups.iter_mut().zip(["WEFT0101", "WEFT0102", "WEFT0101", "WEFT0101"]) {
+        group.findings.push(code);
+    }
+    groups
 }
 
 type Shares = &'static [(&'static str, u32)];

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{
-    Backoff, Balancer, FailurePercentage, HeaderChange, Limits, OutlierDetection, RetryBudget,
-    RetryOn,
+    Backoff, FailurePercentage, HeaderChange, Limits, OutlierDetection, RetryBudget, RetryOn,
 };
 use crate::source::testing::{beside_shop, object};
 

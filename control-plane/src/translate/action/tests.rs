@@ -185,15 +185,18 @@ fn a_backends_own_host_goes_before_the_rules() {
 }
 
 #[test]
-fn a_request_timeout_is_written_out_even_if_there_is_none() {
-    let timeout = |request| {
+fn a_request_timeout_stands_where_envoy_looks_for_it() {
+    let limits = |request| {
         let timeouts = Timeouts { request, backend_request: None };
-        action_of(RouteRule { timeouts, ..to(vec![backend("web", 80, 1)]) }).timeout.unwrap()
+        let action = action_of(RouteRule { timeouts, ..to(vec![backend("web", 80, 1)]) });
+        // Envoy's default, 15 s, would count where there is none.
+        assert_eq!(action.timeout, Some(duration(Duration::ZERO)));
+        let limits = action.max_stream_duration.unwrap();
+        (limits.max_stream_duration, limits.grpc_timeout_header_max.unwrap())
     };
-    assert_eq!(timeout(None), duration(Duration::ZERO));
-    assert_eq!(timeout(Some(Duration::from_millis(1500))).nanos, 500_000_000);
-    // And the caller's own, as it says.
-    let action = action_of(to(vec![backend("web", 80, 1)]));
-    let grpc = action.max_stream_duration.unwrap();
-    assert_eq!(grpc.grpc_timeout_header_max, Some(duration(Duration::ZERO)));
+    let none = duration(Duration::ZERO);
+    assert_eq!(limits(None), (None, none.clone()));
+    assert_eq!(limits(Some(Duration::ZERO)), (None, none));
+    let limit = duration(Duration::from_millis(1500));
+    assert_eq!(limits(Some(Duration::from_millis(1500))), (Some(limit.clone()), limit));
 }

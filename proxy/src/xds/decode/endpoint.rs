@@ -12,7 +12,7 @@ use weft_proto::names::metadata;
 
 use super::reject::{At, Reject, each, nothing_else};
 use super::value::{metadata_text, required};
-use crate::model::{EndpointSpec, EndpointsSpec, Locality, PlacedEndpoint};
+use crate::model::{EndpointSpec, EndpointsSpec};
 
 /// Decodes the endpoints of one cluster.
 pub(super) fn endpoints(
@@ -20,44 +20,37 @@ pub(super) fn endpoints(
     trust_domain: &TrustDomain,
 ) -> Result<EndpointsSpec, Reject> {
     let cluster = take(&mut assignment.cluster_name);
-    let groups = take(&mut assignment.endpoints);
+    let mut groups = take(&mut assignment.endpoints);
     nothing_else(&assignment)?;
-    let groups = each("endpoints", groups, |one| group(one, trust_domain))?;
-    Ok(EndpointsSpec { cluster, endpoints: groups.into_iter().flatten().collect() })
+    let group = groups.pop().unwrap_or_default();
+    if !groups.is_empty() {
+        return Err(Reject::new("endpoints", "only one locality group is supported"));
+    }
+    Ok(EndpointsSpec { cluster, endpoints: self::group(group, trust_domain).at("endpoints[0]")? })
 }
 
-/// The endpoints of one locality. Which of them come first this proxy decides by where it is itself; no other
-/// priority is taken.
 fn group(
     mut group: LocalityLbEndpoints,
     trust_domain: &TrustDomain,
-) -> Result<Vec<PlacedEndpoint>, Reject> {
+) -> Result<Vec<EndpointSpec>, Reject> {
     let list = take(&mut group.lb_endpoints);
-    let locality = group.locality.take().unwrap_or_default();
-    let locality =
-        Locality { region: locality.region, zone: locality.zone, sub_zone: locality.sub_zone };
-    // Every endpoint has its own weight.
+    // The only group has all of the weight whatever the figure; its locality and metadata decide nothing.
     group.load_balancing_weight = None;
+    group.locality = None;
     group.metadata = None;
     nothing_else(&group)?;
     let list = each("lb_endpoints", list, |one| endpoint(one, trust_domain))?;
-    let placed = { list }.into_iter().flatten().map(|(spec, draining)| PlacedEndpoint {
-        spec,
-        locality: locality.clone(),
-        draining,
-    });
-    Ok(placed.collect())
+    Ok(list.into_iter().flatten().collect())
 }
 
-/// The endpoint, and whether it is draining. `None`: it is there and must not be used.
+/// `None`: the endpoint is there and must not be used.
 fn endpoint(
     mut endpoint: LbEndpoint,
     trust_domain: &TrustDomain,
-) -> Result<Option<(EndpointSpec, bool)>, Reject> {
-    let (usable, draining) = match HealthStatus::try_from(take(&mut endpoint.health_status)) {
-        Ok(HealthStatus::Unknown | HealthStatus::Healthy) => (true, false),
-        Ok(HealthStatus::Draining) => (true, true),
-        Ok(HealthStatus::Unhealthy | HealthStatus::Timeout) => (false, false),
+) -> Result<Option<EndpointSpec>, Reject> {
+    let usable = match HealthStatus::try_from(take(&mut endpoint.health_status)) {
+        Ok(HealthStatus::Unknown | HealthStatus::Healthy) => true,
+        Ok(HealthStatus::Unhealthy | HealthStatus::Draining | HealthStatus::Timeout) => false,
         Ok(HealthStatus::Degraded) | Err(_) => {
             return Err(Reject::new("health_status", "not supported by weft-proxy"));
         }
@@ -76,7 +69,7 @@ fn endpoint(
     nothing_else(&endpoint)?;
     let identity = identity(metadata.as_ref(), trust_domain).at("metadata")?;
     let workload = metadata_text(metadata.as_ref(), metadata::ENDPOINT, "workload").to_owned();
-    Ok(usable.then_some((EndpointSpec { address, workload, identity, weight }, draining)))
+    Ok(usable.then_some(EndpointSpec { address, workload, identity, weight }))
 }
 
 fn address(mut endpoint: Endpoint) -> Result<SocketAddr, Reject> {

@@ -34,10 +34,16 @@ pub(super) fn forward(
     grpc: bool,
     table: &mut Table,
 ) -> Result<Forward, Reject> {
-    let timeout = duration("timeout", &mut route.timeout)?.unwrap_or(TIMEOUT);
-    let grpc_timeout = match route.max_stream_duration.take() {
-        Some(limits) => grpc_timeout(limits).at("max_stream_duration")?,
-        None => false,
+    let timeout = duration("timeout", &mut route.timeout)?;
+    let (timeout, grpc_timeout) = match route.max_stream_duration.take() {
+        None => (timeout.unwrap_or(TIMEOUT), false),
+        Some(limits) => {
+            if timeout.is_some_and(|timeout| !timeout.is_zero()) {
+                let reason = "has no effect beside `max_stream_duration`, as in Envoy";
+                return Err(Reject::new("timeout", reason));
+            }
+            stream_limits(limits).at("max_stream_duration")?
+        }
     };
     let retry = retry::policy(route.retry_policy.take()).at("retry_policy")?;
     let rewrite = url::rewrite(&mut route, table)?;
@@ -74,15 +80,18 @@ pub(super) fn forward(
     Ok(Forward { splits, timeout, grpc_timeout, retry, rewrite })
 }
 
-/// The caller's `grpc-timeout`, taken as it is.
-fn grpc_timeout(mut limits: MaxStreamDuration) -> Result<bool, Reject> {
+/// The limit, 0 for none, and whether the caller's `grpc-timeout` counts where it is shorter.
+fn stream_limits(mut limits: MaxStreamDuration) -> Result<(Duration, bool), Reject> {
+    let limit = duration("max_stream_duration", &mut limits.max_stream_duration)?;
     let most = duration("grpc_timeout_header_max", &mut limits.grpc_timeout_header_max)?;
     nothing_else(&limits)?;
+    let limit = limit.unwrap_or_default();
     match most {
-        Some(most) if !most.is_zero() => {
-            Err(Reject::new("grpc_timeout_header_max", "only 0 is supported"))
+        Some(most) if most != limit => {
+            let reason = "only the limit itself, or 0 where there is none, is supported";
+            Err(Reject::new("grpc_timeout_header_max", reason))
         }
-        most => Ok(most.is_some()),
+        most => Ok((limit, most.is_some())),
     }
 }
 

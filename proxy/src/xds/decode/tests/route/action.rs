@@ -17,7 +17,7 @@ use weft_proto::envoy::route::route_action::{
 };
 use weft_proto::envoy::route::weighted_cluster::ClusterWeight;
 use weft_proto::envoy::route::{
-    DirectResponseAction, RedirectAction, RetryPolicy, RouteAction, WeightedCluster,
+    DirectResponseAction, RedirectAction, RetryPolicy, Route, RouteAction, WeightedCluster,
 };
 
 use super::{forward, matching, refused, rule, safe_regex, table};
@@ -209,23 +209,33 @@ fn codes_of_grpc_pauses_and_hints() {
 }
 
 #[test]
-fn the_callers_own_timeout_is_heeded_where_the_route_says_so() {
-    let limits = |most| MaxStreamDuration { grpc_timeout_header_max: most, ..Default::default() };
+fn a_limit_and_the_callers_own_where_it_is_shorter() {
+    let with = |all, most| {
+        move |route: &mut Route| {
+            forward(route).max_stream_duration = Some(MaxStreamDuration {
+                max_stream_duration: all,
+                grpc_timeout_header_max: most,
+                ..Default::default()
+            });
+        }
+    };
+    let read = |all, most| {
+        let rule = rule(with(all, most));
+        (rule.timeout.map(|limit| limit.as_secs()), rule.grpc_timeout)
+    };
     assert!(!rule(|_| {}).grpc_timeout);
-    assert!(
-        rule(|route| forward(route).max_stream_duration = Some(limits(seconds(0)))).grpc_timeout
-    );
-    assert_eq!(
-        refused(|route| forward(route).max_stream_duration = Some(limits(seconds(9)))),
-        ".route.max_stream_duration.grpc_timeout_header_max: only 0 is supported"
-    );
-    assert_eq!(
-        refused(|route| {
-            let all = MaxStreamDuration { max_stream_duration: seconds(1), ..limits(None) };
-            forward(route).max_stream_duration = Some(all);
-        }),
-        ".route.max_stream_duration.max_stream_duration: not supported by weft-proxy"
-    );
+    assert_eq!(read(None, seconds(0)), (None, true));
+    assert_eq!(read(seconds(2), seconds(2)), (Some(2), true));
+    assert_eq!(read(seconds(2), None), (Some(2), false));
+    for (all, most) in [(None, seconds(9)), (seconds(2), seconds(0))] {
+        let text = refused(with(all, most));
+        assert!(text.contains("max_stream_duration.grpc_timeout_header_max: only"), "{text}");
+    }
+    let text = refused(|route| {
+        with(seconds(2), None)(route);
+        forward(route).timeout = seconds(1);
+    });
+    assert!(text.starts_with(".route.timeout: has no effect"), "{text}");
 }
 
 #[test]
