@@ -117,6 +117,54 @@ async fn a_session_stays_with_its_endpoint_until_that_is_gone() {
     assert_eq!(ask(&fresh).await.workload(), elsewhere.workload());
 }
 
+#[tokio::test]
+async fn the_near_ones_come_first_and_the_far_ones_help_out() {
+    let policy = "  loadBalancer: {policy: RoundRobin, locality: {mode: PreferLocal}}
+  outlierDetection: {consecutiveFailures: 1, baseEjection: 60s, maxEjectedPercent: 100}\n";
+    let mesh = Mesh::builder()
+        .service("product", &["v0", "v1", "v2", "v3"])
+        .caller("gateway")
+        .locality("gateway", "eu/a")
+        .locality("product-v0", "eu/a")
+        .locality("product-v1", "eu/a")
+        .locality("product-v2", "eu/b")
+        .locality("product-v3", "us/a")
+        .file("policy.yaml", &traffic_policy("product", policy))
+        .start()
+        .await;
+    let entry = mesh.entry("gateway", "product");
+    let ask = async |times: usize| {
+        let mut answers = BTreeMap::<String, usize>::new();
+        for _ in 0..times {
+            let answer = get(entry, "/").await.unwrap();
+            let who = if answer.status == 200 { answer.workload() } else { "failed".into() };
+            *answers.entry(who).or_default() += 1;
+        }
+        answers
+    };
+    let near = ask(40).await;
+    assert_eq!(near.keys().collect::<Vec<_>>(), ["product-v0", "product-v1"], "{near:?}");
+    // Half of the near ones can take 70 %; the rest goes to the same region.
+    mesh.app("product-v0").script(|_| Act::Status(500));
+    eventually("it is ejected", Duration::from_secs(5), async || {
+        ensure!(!ask(4).await.contains_key("failed"), "not yet");
+        Ok(())
+    })
+    .await;
+    let spilled = ask(200).await;
+    assert_eq!(spilled.keys().collect::<Vec<_>>(), ["product-v1", "product-v2"], "{spilled:?}");
+    assert!((30..90).contains(&spilled["product-v2"]), "{spilled:?}");
+    // Without them the region takes all, and then the world.
+    mesh.app("product-v1").script(|_| Act::Status(500));
+    mesh.app("product-v2").script(|_| Act::Status(500));
+    eventually("only the far one is left", Duration::from_secs(5), async || {
+        let answers = ask(20).await;
+        ensure!(answers.keys().eq(["product-v3"]), "{answers:?}");
+        Ok(())
+    })
+    .await;
+}
+
 fn policy(balancer: &str) -> String {
     let spec = format!(
         "  loadBalancer: {{policy: {balancer}}}

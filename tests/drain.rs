@@ -53,6 +53,49 @@ async fn an_inbound_drain_under_load_fails_nothing() {
     }
 }
 
+/// Callers are told: the control plane marks the endpoint as draining, and they move to the others at once, before
+/// each of them has met it with a connection that ends.
+#[tokio::test]
+async fn callers_leave_an_endpoint_that_drains_alone() {
+    let mesh = two_endpoints().start().await;
+    let entry = mesh.entry("gateway", "product");
+    let (mut http1, mut http2) = (Load::start(entry, 60), Load::start_http2(entry, 60));
+    both_busy(&mesh).await;
+    let start = Instant::now();
+    assert_eq!(mesh.proxy("product-v1").drain().await.code, Some(0));
+    assert!(start.elapsed() < PROMPT, "it took {:?}", start.elapsed());
+    let leaving = mesh.app("product-v1");
+    let mut last = usize::MAX;
+    eventually("nobody calls it any more", Duration::from_secs(10), async || {
+        let (before, now) = (std::mem::replace(&mut last, leaving.count()), leaving.count());
+        http1.passes(30).await;
+        ensure!(before == now && leaving.count() == now, "{before}, {now}, {}", leaving.count());
+        Ok(())
+    })
+    .await;
+    let endpoints = mesh.proxy("gateway").admin().get("/v1/config/endpoints").await.unwrap();
+    let states: Vec<_> =
+        endpoints.as_array().unwrap().iter().filter(|e| e["draining"] == true).collect();
+    assert!(states.iter().any(|endpoint| endpoint["workload"] == "product-v1.shop"), "{endpoints}");
+    http2.passes(60).await;
+    for load in [http1, http2] {
+        let tally = load.stop().await;
+        tally.assert_no_failures();
+        tally.assert_posts_arrived_once(&mesh.apps());
+    }
+    // A sidecar that comes back is used again.
+    let sidecar = mesh.proxy("product-v1");
+    sidecar.process().terminate(Duration::from_secs(15)).await;
+    sidecar.restart().await;
+    let before = leaving.count();
+    eventually("it is used again", Duration::from_secs(10), async || {
+        get(entry, "/").await?;
+        ensure!(leaving.count() > before);
+        Ok(())
+    })
+    .await;
+}
+
 /// What a caller sees of a drain: its idle connections end, in both versions of HTTP, and new ones serve one request.
 #[tokio::test]
 async fn a_drain_asks_kept_connections_to_end() {

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::{Server, ServerLeaf, Tls};
 use crate::source::DirectorySource;
-use crate::telemetry::TelemetryService;
+use crate::telemetry::{Draining, TelemetryService};
 use crate::xds;
 
 /// Namespace and service account of the control plane itself.
@@ -69,7 +69,9 @@ impl App {
         let state = StateDir::open(&config.state_dir)?;
         let source = open_source(config.config_dir.clone()).await?;
         let trust_domain = trust_domain::decide(&state, config, &source)?;
-        let in_force = InForce::new(source.mesh(), source.findings(), trust_domain.clone());
+        let (drains, draining) = watch::channel(Draining::default());
+        let (read, findings) = (source.mesh(), source.findings());
+        let in_force = InForce::new(read, findings, draining, trust_domain.clone());
         let mesh = || in_force.mesh();
 
         let ca_dir = config.state_dir.join("ca");
@@ -84,7 +86,7 @@ impl App {
         let publisher = xds::Publisher::new(mesh(), ca.bundle_pem(), cache.clone());
         let limits = xds::Limits::default();
         let ads = xds::Server::new(cache, registry.clone(), limits, stopping.subscribe());
-        let telemetry = TelemetryService::new(mesh(), stopping.subscribe(), clock);
+        let telemetry = TelemetryService::new(mesh(), drains, stopping.subscribe(), clock);
         let routes = Routes::new(ads)
             .add_service(IdentityService::new(ca.clone()).into_server())
             .add_service(telemetry.clone().into_server());

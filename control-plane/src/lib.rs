@@ -39,7 +39,8 @@
 //! - Private keys do not travel, join tokens are not stored, and both never reach a log.
 //! - Everything that a proxy can make grow has a bound, stated where it grows.
 //! - The environment is read in [`config`] only; the time comes from a [`clock::Clock`].
-//! - Telemetry decides nothing: it is what others say they measured.
+//! - Telemetry decides nothing: it is what others say they measured. One word in it has a consequence: that a workload
+//!   is leaving.
 
 pub mod app;
 pub mod clock;

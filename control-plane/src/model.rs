@@ -17,7 +17,7 @@ mod workload;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use balancing::{Balancer, HashOn, RingHash, SessionAffinity};
+pub use balancing::{Balancer, HashOn, RingHash, SessionAffinity, SlowStart};
 pub use endpoints::EndpointIndex;
 pub use policy::{
     Backoff, FailurePercentage, Fallback, InboundPolicy, Limits, MtlsMode, OutlierDetection,
@@ -29,7 +29,9 @@ pub use route::{
     ValueMatch,
 };
 pub use weft_proto::origin::Origin;
-pub use workload::{AppProtocol, Service, ServicePort, TargetPort, Workload, WorkloadPort};
+pub use workload::{
+    AppProtocol, Locality, Service, ServicePort, TargetPort, Workload, WorkloadPort,
+};
 
 /// Namespace and name, as in `shop/product`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,7 +2,8 @@
 //!
 //! Reading order: `tally` (what is counted), `edge` (over time), `store` (of everything, with its bounds),
 //! `decode` (from the wire), [`stat`] (for people). This file is the service: it believes a reporter only
-//! about the workloads that have its identity.
+//! about the workloads that have its identity. The one thing in a report that has a consequence is that a workload is
+//! about to go ([`Draining`]): its callers then choose others.
 
 mod decode;
 mod edge;
@@ -10,6 +11,7 @@ mod stat;
 mod store;
 mod tally;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
@@ -33,25 +35,30 @@ const MAX_REPORT: usize = 2 * 1024 * 1024;
 // Bound: acknowledgements that a reporter has not read yet; further reports wait.
 const MAX_ACKS: usize = 4;
 
+/// The workloads whose sidecars last said that they are draining. Bound: workloads of the mesh.
+pub(crate) type Draining = Arc<BTreeSet<Key>>;
+
 /// Store and service in one; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct TelemetryService {
     store: Arc<Mutex<Store>>,
     mesh: watch::Receiver<Arc<Mesh>>,
+    draining: Arc<watch::Sender<Draining>>,
     stopping: watch::Receiver<bool>,
     clock: Clock,
 }
 
 impl TelemetryService {
-    /// Nothing reported yet. `mesh` says which workload has which identity; streams end once `stopping` is
-    /// true or its sender is gone.
+    /// Nothing reported yet. `mesh` says which workload has which identity, `draining` is told who leaves; streams
+    /// end once `stopping` is true or its sender is gone.
     pub(crate) fn new(
         mesh: watch::Receiver<Arc<Mesh>>,
+        draining: watch::Sender<Draining>,
         stopping: watch::Receiver<bool>,
         clock: Clock,
     ) -> Self {
         let store = Arc::new(Mutex::new(Store::new(clock.unix())));
-        Self { store, mesh, stopping, clock }
+        Self { store, mesh, draining: Arc::new(draining), stopping, clock }
     }
 
     /// For the server's routes.
@@ -92,9 +99,27 @@ impl TelemetryService {
             store.record(key, increment, now);
         }
         if let Some(state) = report.proxy {
-            store.set_proxy(reporter, decode::proxy(state, now));
+            let draining = state.draining;
+            store.set_proxy(Arc::clone(&reporter), decode::proxy(state, now));
+            drop(store);
+            self.drains(&reporter, draining);
         }
         Ok(())
+    }
+
+    /// A sidecar that is gone after its drain stays among them until another one reports for its workload.
+    fn drains(&self, reporter: &str, draining: bool) {
+        let Some((name, namespace)) = names::parse_workload(reporter) else { return };
+        let key = Key::new(namespace, name);
+        let mesh = self.mesh.borrow().clone();
+        self.draining.send_if_modified(|known| {
+            if known.contains(&key) == draining {
+                return false;
+            }
+            let known = Arc::make_mut(known);
+            known.retain(|other| mesh.workloads.contains_key(other));
+            if draining { known.insert(key) } else { known.remove(&key) }
+        });
     }
 
     /// Looked at for each report: the workload may go while the stream is open.

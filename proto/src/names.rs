@@ -62,6 +62,11 @@ pub mod metadata {
     /// On a RouteConfiguration: `status`, `headers` (a list of `name` and `value`) and `body` of the answer where
     /// nothing can serve. Envoy has no such thing.
     pub const FALLBACK: &str = "weft.fallback";
+    /// On a cluster: `mode`, [`PREFER_LOCAL`] if near endpoints come first. Where they are stands with them, and where
+    /// the proxy is, it knows.
+    pub const LOCALITY: &str = "weft.locality";
+    /// See [`LOCALITY`].
+    pub const PREFER_LOCAL: &str = "PreferLocal";
     /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
     pub const TRACING: &str = "weft.tracing";
     /// Envoy's own key by which an endpoint chooses a transport socket.

@@ -86,7 +86,8 @@ impl App {
         };
         let upstreams = config.upstream.iter().map(|upstream| target(upstream.service.clone()));
         let metrics = telemetry.metrics.clone();
-        let state = Arc::new(State::with_targets(upstreams, config.workers, metrics));
+        let state = State::with_targets(upstreams, config.workers, metrics);
+        let state = Arc::new(state.at(bootstrap.locality.clone()));
         view::watch(&state, &telemetry.metrics);
         view::watch_upstreams(&state, &telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use weft_certs::{BundleError, IdError, SpiffeId, TrustBundle};
 
+use crate::model::Locality;
+
 /// Bound: a bundle of 100 roots is far below this.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -27,6 +29,8 @@ pub struct Bootstrap {
     pub join_token: Option<String>,
     /// What the workload is called in traces.
     pub service: ServiceName,
+    /// Where it is; decides which endpoints are near.
+    pub locality: Locality,
 }
 
 /// `service.name` and `service.version` of a workload.
@@ -86,6 +90,8 @@ struct RawBootstrap {
     join_token: Option<String>,
     #[serde(default)]
     service: ServiceName,
+    #[serde(default)]
+    locality: Locality,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +142,7 @@ impl Bootstrap {
                 .map_err(|error: BundleError| format!("trust_bundle: {error}"))?,
             join_token: raw.join_token.filter(|token| !token.is_empty()),
             service: raw.service,
+            locality: raw.locality,
         })
     }
 }

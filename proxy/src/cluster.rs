@@ -12,6 +12,7 @@ mod ewma;
 mod hash;
 mod limits;
 mod outlier;
+mod place;
 mod ring;
 mod spill;
 mod standing;
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::model::{Balancer, ClusterSpec, EndpointSpec, HashPolicy};
+use crate::model::{Balancer, ClusterSpec, HashPolicy, Locality, PlacedEndpoint};
 use crate::random::Random;
 
 pub use budget::Budget;
@@ -50,6 +51,8 @@ pub struct Cluster {
     /// What may be under way at once.
     pub limits: Limits,
     standing: Standing,
+    /// As `endpoints`: who is about to go.
+    draining: Vec<bool>,
 }
 
 /// What survives a change of configuration.
@@ -98,18 +101,19 @@ pub struct Ask<'a> {
 
 impl Cluster {
     /// The next version. Endpoints with the same address, identity and workload are kept with their
-    /// connections and history; `workers` is the number of pools of a new one.
+    /// connections and history; `workers` is the number of pools of a new one, `own` where this proxy is.
     #[must_use]
     pub fn next(
         previous: Option<&Self>,
         spec: Arc<ClusterSpec>,
-        endpoints: &[EndpointSpec],
+        placed: &[PlacedEndpoint],
+        own: &Locality,
         workers: usize,
     ) -> Self {
         let kept = previous.map_or(&[][..], |cluster| &cluster.endpoints);
-        let endpoints: Vec<_> = endpoints
+        let endpoints: Vec<_> = placed
             .iter()
-            .map(|wanted| {
+            .map(|PlacedEndpoint { spec: wanted, .. }| {
                 let same = kept.iter().find(|endpoint| &endpoint.spec == wanted);
                 same.map_or_else(|| Arc::new(Endpoint::new(wanted.clone(), workers)), Arc::clone)
             })
@@ -121,8 +125,10 @@ impl Cluster {
             Balancer::RingHash(ring) => Some(ring),
             _ => None,
         };
-        let standing = Standing::new(&endpoints, vec![(0..endpoints.len()).collect()], ring);
-        Self { spec, endpoints, shared, limits, standing }
+        let priorities = place::priorities(placed, spec.prefer_local.then_some(own));
+        let standing = Standing::new(&endpoints, priorities, ring);
+        let draining = placed.iter().map(|endpoint| endpoint.draining).collect();
+        Self { spec, endpoints, shared, limits, standing, draining }
     }
 
     /// Where a request's key comes from; empty if the balancer has no use for one.
@@ -134,6 +140,18 @@ impl Cluster {
         }
     }
 
+    /// Is the endpoint of that number about to go?
+    #[must_use]
+    pub fn is_draining(&self, number: usize) -> bool {
+        self.draining.get(number).copied().unwrap_or(false)
+    }
+
+    /// The priority of the endpoint of that number, from 0; `None` if it has none because it is draining.
+    #[must_use]
+    pub fn priority(&self, number: usize) -> Option<usize> {
+        self.standing.priority_of(number)
+    }
+
     /// Chooses an endpoint. Of those that are usable, unless so many are not that the priority panics (`spill`);
     /// another than [`Ask::avoid`] if there is one; with none usable any: a guess beats a refusal. `None` if there is
     /// no endpoint.
@@ -142,25 +160,30 @@ impl Cluster {
         if let Some(own) = ask.session.and_then(|address| self.usable_at(address, ask.now)) {
             return Some(own);
         }
-        let spill = self.standing.spill(&self.endpoints, ask.now);
+        let spill = self.standing.spill(&self.endpoints, self.spec.slow_start, ask.now);
         let priorities = self.standing.priorities();
         let first = match priorities {
             [_] => 0,
             _ => spill.priority(ask.hash.unwrap_or_else(|| ask.random.next())),
-        };
-        let turn = match self.spec.balancer {
-            Balancer::RoundRobin => self.shared.cursor.fetch_add(1, Relaxed),
-            _ => 0,
         };
         let other = |endpoint: &Endpoint| {
             ask.avoid.is_none_or(|avoided| !std::ptr::eq(&**avoided, endpoint))
         };
         let usable = |endpoint: &Endpoint| other(endpoint) && endpoint.is_usable(ask.now);
         let choose = |priority: usize, fits: &dyn Fn(&Endpoint) -> bool| {
-            balancer::pick(self, priorities.get(priority)?, ask, turn, fits)
+            balancer::pick(self, priorities.get(priority)?, ask, fits)
         };
         let wanted: &dyn Fn(&Endpoint) -> bool = if spill.panic[first] { &other } else { &usable };
-        choose(first, wanted)
+        let new = self.spec.slow_start.zip(self.standing.warmest());
+        let warm = new.and_then(|(slow_start, warmest)| {
+            // A new endpoint wins a draw as often as its share says; if nobody wins, the draw is as usual.
+            let wins = |endpoint: &Endpoint| {
+                wanted(endpoint)
+                    && ask.random.unit() * warmest < endpoint.warmth(slow_start, ask.now)
+            };
+            choose(first, &wins)
+        });
+        warm.or_else(|| choose(first, wanted))
             // Order: what another priority has is better than what is not usable.
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &usable)))
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &other)))
@@ -168,8 +191,9 @@ impl Cluster {
     }
 
     fn usable_at(&self, address: SocketAddr, now: Instant) -> Option<&Arc<Endpoint>> {
-        let mut all = self.endpoints.iter();
-        all.find(|endpoint| endpoint.spec.address == address && endpoint.is_usable(now))
+        let mut all = self.endpoints.iter().enumerate();
+        let (number, own) = all.find(|(_, endpoint)| endpoint.spec.address == address)?;
+        self.standing.priority_of(number).filter(|_| own.is_usable(now)).map(|_| own)
     }
 
     /// As [`Self::pick`], and the trial, if the request is one: it must be ended by [`Self::note`]. Exactly one

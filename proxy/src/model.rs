@@ -12,7 +12,7 @@ mod route;
 
 pub use cluster::{
     Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, FailurePercentage, HashPolicy,
-    HashSource, LimitsSpec, OutlierSpec, PeakEwma, RingHash,
+    HashSource, LimitsSpec, Locality, OutlierSpec, PeakEwma, PlacedEndpoint, RingHash, SlowStart,
 };
 pub use listener::{
     AppProtocol, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener, PortLimits,

@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use crate::cluster::Cluster;
-use crate::model::{ClusterSpec, EndpointSpec, InboundListener, OutboundListener, RouteTable};
+use crate::model::{
+    ClusterSpec, InboundListener, Locality, OutboundListener, PlacedEndpoint, RouteTable,
+};
 use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
@@ -27,6 +29,8 @@ pub use target::{Connected, RuleHandles, Target, TargetConfig, TcpHandles};
 pub struct State {
     /// Number of pools of a new endpoint.
     workers: usize,
+    /// Where this proxy is.
+    locality: Locality,
     metrics: Metrics,
     /// By name; fixed at start.
     targets: BTreeMap<Arc<str>, Arc<Target>>,
@@ -44,7 +48,7 @@ struct Known {
     listeners: HashMap<String, Arc<OutboundListener>>,
     routes: HashMap<String, Arc<RouteTable>>,
     specs: HashMap<String, Arc<ClusterSpec>>,
-    endpoints: HashMap<String, Vec<EndpointSpec>>,
+    endpoints: HashMap<String, Vec<PlacedEndpoint>>,
     clusters: HashMap<String, Arc<Cluster>>,
 }
 
@@ -70,6 +74,7 @@ impl State {
         rate_limit_counters.show(&metrics);
         Self {
             workers,
+            locality: Locality::default(),
             metrics,
             targets: targets.collect(),
             inbound: ArcSwapOption::empty(),
@@ -77,6 +82,12 @@ impl State {
             rate_limit_counters,
             known: Mutex::default(),
         }
+    }
+
+    /// The same for a proxy that knows where it is.
+    #[must_use]
+    pub fn at(self, locality: Locality) -> Self {
+        Self { locality, ..self }
     }
 
     /// The Service port of that name.
@@ -137,7 +148,7 @@ impl State {
                 touched.insert(known.note(change));
             }
         }
-        known.rebuild_clusters(&touched, self.workers);
+        known.rebuild_clusters(&touched, &self.locality, self.workers);
         for target in self.targets.values() {
             if known.concerns(target, &touched) {
                 let previous = target.load();
@@ -189,13 +200,13 @@ impl Known {
         }
     }
 
-    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, workers: usize) {
+    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, own: &Locality, workers: usize) {
         for name in touched {
             match self.specs.get(name) {
                 Some(spec) => {
                     let endpoints = self.endpoints.get(name).map_or(&[][..], Vec::as_slice);
                     let previous = self.clusters.get(name).map(Arc::as_ref);
-                    let next = Cluster::next(previous, Arc::clone(spec), endpoints, workers);
+                    let next = Cluster::next(previous, Arc::clone(spec), endpoints, own, workers);
                     self.clusters.insert(name.clone(), Arc::new(next));
                 }
                 None => drop(self.clusters.remove(name)),

@@ -303,12 +303,17 @@ pub(crate) fn changes(
         weight: 1,
     });
     vec![
-        Change::Endpoints(EndpointsSpec { cluster: name(), endpoints: endpoints.collect() }),
+        Change::Endpoints(EndpointsSpec {
+            cluster: name(),
+            endpoints: endpoints.map(Into::into).collect(),
+        }),
         Change::Cluster(ClusterSpec {
             name: name(),
             origin: Origin::default(),
             connect_timeout: Duration::from_secs(1),
             balancer: Balancer::RoundRobin,
+            prefer_local: false,
+            slow_start: None,
             limits: LimitsSpec::default(),
             outlier: OutlierSpec {
                 consecutive_failures: 5,

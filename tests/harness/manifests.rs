@@ -55,12 +55,18 @@ pub(crate) struct Workload<'a> {
     pub(crate) address: Ipv4Addr,
     /// What its port carries.
     pub(crate) protocol: &'a str,
+    /// Where it is, `eu/a`; empty for nowhere in particular.
+    pub(crate) locality: &'a str,
 }
 
 impl Workload<'_> {
     /// As a user would write it.
     pub(crate) fn to_yaml(self) -> String {
-        let Self { name, namespace, app, version, account, address, protocol } = self;
+        let Self { name, namespace, app, version, account, address, protocol, locality } = self;
+        let locality = match locality {
+            "" => String::new(),
+            locality => format!("  locality: {locality}\n"),
+        };
         format!(
             "\
 apiVersion: weft.dev/v1alpha1
@@ -70,7 +76,7 @@ spec:
   address: {address}
   serviceAccount: {account}
   meshed: true
-  ports: [{{name: main, port: {WORKLOAD_PORT}, appProtocol: {protocol}}}]
+{locality}  ports: [{{name: main, port: {WORKLOAD_PORT}, appProtocol: {protocol}}}]
 "
         )
     }

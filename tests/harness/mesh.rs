@@ -161,8 +161,9 @@ impl Mesh {
         let address = self.network.host(self.host(&name));
         let protocol = "http";
         let namespace = NAMESPACE;
+        let locality = self.settings.locality_of(&name);
         let workload =
-            Workload { name: &name, namespace, app, version, account, address, protocol };
+            Workload { name: &name, namespace, app, version, account, address, protocol, locality };
         self.write(&format!("workload-{name}.yaml"), &workload.to_yaml());
     }
 

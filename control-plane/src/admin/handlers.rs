@@ -17,12 +17,13 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use weft_proto::names;
 
 use super::json::{
-    Bootstrap, ControlPlane, Counts, JoinRequest, MeshSummary, Proxy, ServiceName, Version,
+    Bootstrap, ControlPlane, Counts, JoinRequest, Locality, MeshSummary, Proxy, ServiceName,
+    Version,
 };
 use super::{View, metrics};
 use crate::ca::MintError;
 use crate::finding::Finding;
-use crate::model::Key;
+use crate::model::{self, Key};
 use crate::telemetry::{Stat, WINDOW_MAX, Window};
 
 // Bound: the only body there is names a workload.
@@ -121,13 +122,15 @@ async fn join_token(
     let minted = view.ca.mint(&key);
     let (join_token, identity) = minted.map_err(|error| refuse_token(&view, &error))?;
     tracing::info!(workload = request.workload, %identity, "made a join token");
-    let service =
-        view.mesh.borrow().workloads.get(&key).map_or_else(ServiceName::default, |found| {
-            ServiceName {
-                name: found.display_name().to_owned(),
-                version: found.version().to_owned(),
-            }
-        });
+    let about = view.mesh.borrow().workloads.get(&key).map(|found| {
+        let model::Locality { region, zone, sub_zone } = found.locality.clone();
+        let service = ServiceName {
+            name: found.display_name().to_owned(),
+            version: found.version().to_owned(),
+        };
+        (service, Locality { region, zone, sub_zone })
+    });
+    let (service, locality) = about.unwrap_or_default();
     Ok(Json(Bootstrap {
         workload: request.workload,
         identity: identity.to_string(),
@@ -138,6 +141,7 @@ async fn join_token(
         trust_bundle: view.ca.bundle().to_pem(),
         join_token,
         service,
+        locality,
     }))
 }
 

@@ -66,6 +66,15 @@ pub(crate) struct Bootstrap {
     /// A secret.
     pub(crate) join_token: String,
     pub(crate) service: ServiceName,
+    pub(crate) locality: Locality,
+}
+
+/// Where a workload is; empty where it is not known.
+#[derive(Default, Serialize)]
+pub(crate) struct Locality {
+    pub(crate) region: String,
+    pub(crate) zone: String,
+    pub(crate) sub_zone: String,
 }
 
 /// What a workload is called in traces.

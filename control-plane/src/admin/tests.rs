@@ -35,6 +35,7 @@ fn serve() -> Fixture {
         ca: ca.ca.clone(),
         telemetry: TelemetryService::new(
             ca.mesh.subscribe(),
+            watch::Sender::default(),
             stopping.subscribe(),
             ca.clock.clock(),
         ),
@@ -110,6 +111,7 @@ async fn a_join_token_comes_as_a_whole_bootstrap_file() {
             "trust_bundle": admin.ca.ca.bundle().to_pem(),
             "join_token": token,
             "service": { "name": "product", "version": "" },
+            "locality": { "region": "", "zone": "", "sub_zone": "" },
         })
     );
     assert_eq!(admin.ca.ca.numbers().tokens, 1);

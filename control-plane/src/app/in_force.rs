@@ -1,4 +1,5 @@
-//! The mesh as it is in force: what the source read, under the trust domain that the CA is for.
+//! The mesh as it is in force: what the source read, under the trust domain that the CA is for, and with what its
+//! sidecars say of their leaving.
 //!
 //! Sits between the source and everybody else. A `MeshConfig` that asks for another trust domain than the
 //! CA's must not take the mesh down: its wish is not granted, and a finding says so.
@@ -10,6 +11,7 @@ use weft_certs::TrustDomain;
 
 use crate::finding::{Code, Finding};
 use crate::model::{Mesh, MeshConfig};
+use crate::telemetry::Draining;
 
 /// Passes versions of the mesh and of the findings on, corrected.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub(super) struct InForce {
     trust_domain: TrustDomain,
     read: watch::Receiver<Arc<Mesh>>,
     read_findings: watch::Receiver<Arc<Vec<Finding>>>,
+    draining: watch::Receiver<Draining>,
     mesh: watch::Sender<Arc<Mesh>>,
     findings: watch::Sender<Arc<Vec<Finding>>>,
 }
@@ -26,10 +29,11 @@ impl InForce {
     pub(super) fn new(
         read: watch::Receiver<Arc<Mesh>>,
         read_findings: watch::Receiver<Arc<Vec<Finding>>>,
+        draining: watch::Receiver<Draining>,
         trust_domain: TrustDomain,
     ) -> Self {
         let (mesh, findings) = (watch::Sender::default(), watch::Sender::default());
-        let mut this = Self { trust_domain, read, read_findings, mesh, findings };
+        let mut this = Self { trust_domain, read, read_findings, draining, mesh, findings };
         this.update();
         this
     }
@@ -50,6 +54,7 @@ impl InForce {
             let changed = tokio::select! {
                 changed = self.read.changed() => changed,
                 changed = self.read_findings.changed() => changed,
+                changed = self.draining.changed() => changed,
             };
             if changed.is_err() {
                 return;
@@ -67,11 +72,26 @@ impl InForce {
             }
             Arc::make_mut(&mut findings).push(finding);
         }
-        let mesh = correct(read, &self.trust_domain);
+        let draining = self.draining.borrow_and_update().clone();
+        let mesh = mark(correct(read, &self.trust_domain), &draining);
         // Order: the mesh first, so that nobody reads of a finding before it is true.
         self.mesh.send_if_modified(|known| replace(known, mesh));
         self.findings.send_if_modified(|known| replace(known, findings));
     }
+}
+
+/// The same mesh, in which these workloads are about to go.
+fn mark(mut mesh: Arc<Mesh>, draining: &Draining) -> Arc<Mesh> {
+    if draining.iter().any(|key| mesh.workloads.contains_key(key)) {
+        // The source's own copy stays as it was read.
+        let mesh = Arc::make_mut(&mut mesh);
+        for key in &**draining {
+            if let Some(workload) = mesh.workloads.get_mut(key) {
+                workload.draining = true;
+            }
+        }
+    }
+    mesh
 }
 
 /// The same mesh under `trust_domain`.

@@ -18,6 +18,15 @@ pub enum Balancer {
     RingHash(RingHash),
 }
 
+/// A new endpoint's share grows evenly over a while. For RoundRobin, LeastRequest and PeakEwma.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowStart {
+    /// How long.
+    pub window: Duration,
+    /// Where its share begins, 1 to 100 per cent.
+    pub minimum_percent: u32,
+}
+
 /// A hash ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RingHash {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Balancer, HeaderChange, Key, Origin, SessionAffinity};
+use super::{Balancer, HeaderChange, Key, Origin, SessionAffinity, SlowStart};
 
 /// In force for one Service or one of its ports. Unset means the proxy's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +12,10 @@ pub struct TrafficPolicy {
     pub origin: Origin,
     /// How an endpoint is chosen.
     pub balancer: Balancer,
+    /// How a new endpoint gets its share; without it at once.
+    pub slow_start: Option<SlowStart>,
+    /// Endpoints near the caller are used before those far from it.
+    pub prefer_local: bool,
     /// Sessions; without it every request is chosen for anew.
     pub affinity: Option<SessionAffinity>,
     /// Limit on opening a connection.

@@ -79,6 +79,21 @@ pub struct Workload {
     pub labels: BTreeMap<String, String>,
     /// Does a sidecar stand before it? Without one it is dialled in plaintext.
     pub meshed: bool,
+    /// Where it is.
+    pub locality: Locality,
+    /// Its sidecar says that it is about to go. No source says so; it is set on the mesh in force.
+    pub draining: bool,
+}
+
+/// A place, from large to small; empty where it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Locality {
+    /// `eu-west`.
+    pub region: String,
+    /// `eu-west-1a`.
+    pub zone: String,
+    /// A rack, a row.
+    pub sub_zone: String,
 }
 
 impl Workload {

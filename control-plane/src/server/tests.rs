@@ -36,8 +36,12 @@ fn serve() -> Port {
     let tls = Tls { config: leaf.config(), trust_domain: trust_domain(), clock: ca.clock.clock() };
     tokio::spawn(leaf.run());
     let stopping = watch::Sender::new(false);
-    let telemetry =
-        TelemetryService::new(ca.mesh.subscribe(), stopping.subscribe(), ca.clock.clock());
+    let telemetry = TelemetryService::new(
+        ca.mesh.subscribe(),
+        watch::Sender::default(),
+        stopping.subscribe(),
+        ca.clock.clock(),
+    );
     let routes = tonic::service::Routes::new(IdentityService::new(ca.ca.clone()).into_server())
         .add_service(telemetry.into_server());
     let (stop, stopped) = oneshot::channel();

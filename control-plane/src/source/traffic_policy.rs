@@ -8,7 +8,7 @@ mod retries;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Balancer, Key, Origin, TrafficPolicy};
+use crate::model::{Key, Origin, TrafficPolicy};
 
 use super::duration;
 use super::metadata::Identity;
@@ -41,11 +41,12 @@ const MAX_TARGETS: usize = 16;
 pub(crate) fn read(spec: TrafficPolicySpec, id: Identity, problems: &mut Problems) -> TrafficDraft {
     let targets = targets(&spec.target_refs, &id.key.namespace, problems);
     let timeout = spec.connect_timeout.as_deref();
+    let balancer = spec.load_balancer.as_ref();
     let policy = TrafficPolicy {
         origin: Origin::default(),
-        balancer: spec
-            .load_balancer
-            .map_or_else(Balancer::default, |spec| balancing::balancer(&spec, problems)),
+        slow_start: balancer.and_then(|spec| balancing::slow_start(spec, problems)),
+        prefer_local: balancer.is_some_and(balancing::prefer_local),
+        balancer: balancer.map(|spec| balancing::balancer(spec, problems)).unwrap_or_default(),
         affinity: spec.session_affinity.map(|written| balancing::affinity(written, problems)),
         connect_timeout: duration::positive(timeout, "spec.connectTimeout", problems),
         limits: spec.limits.map(|spec| resilience::limits(&spec, problems)).unwrap_or_default(),

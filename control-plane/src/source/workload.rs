@@ -3,9 +3,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::model::{Origin, Workload, WorkloadPort};
+use crate::model::{Locality, Origin, Workload, WorkloadPort};
 
 use super::metadata::Identity;
 use super::names;
@@ -15,6 +16,8 @@ use super::service::protocol;
 
 /// Bound: ports of one workload.
 const MAX_PORTS: usize = 256;
+const REGION: &str = "topology.kubernetes.io/region";
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// Reads one.
 pub(crate) fn read(
@@ -29,6 +32,7 @@ pub(crate) fn read(
     }
     names::at_most(spec.ports.len(), MAX_PORTS, "spec.ports", problems);
     let ports = ports(&spec.ports, problems);
+    let locality = locality(spec.locality.as_deref(), &id.labels, problems);
     let address = address(&spec.address, problems)?;
     Some(Workload {
         key: id.key,
@@ -38,7 +42,31 @@ pub(crate) fn read(
         service_account,
         labels: id.labels,
         meshed: spec.meshed.unwrap_or(true),
+        locality,
+        draining: false,
     })
+}
+
+/// As written, else by the labels that Kubernetes puts on nodes.
+fn locality(
+    written: Option<&str>,
+    labels: &BTreeMap<String, String>,
+    problems: &mut Problems,
+) -> Locality {
+    let Some(written) = written else {
+        let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
+        let (region, zone) = (label(REGION), label(ZONE));
+        return Locality { region, zone, sub_zone: String::new() };
+    };
+    let parts: Vec<&str> = written.split('/').collect();
+    let is_name = |part: &&str| names::is_token(part) && part.len() <= 63;
+    if parts.len() > 3 || !parts.iter().all(is_name) {
+        let reason = format!("{written:?} is not a place");
+        let hint = "write region, region/zone or region/zone/subzone";
+        problems.invalid_hint("spec.locality", reason, hint);
+    }
+    let part = |number: usize| parts.get(number).copied().unwrap_or_default().to_owned();
+    Locality { region: part(0), zone: part(1), sub_zone: part(2) }
 }
 
 fn address(text: &str, problems: &mut Problems) -> Option<IpAddr> {

@@ -10,16 +10,21 @@ use weft_proto::envoy::cluster::Cluster;
 use weft_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
 };
-use weft_proto::envoy::core::{Http1ProtocolOptions, Http2ProtocolOptions, TransportSocket};
+use weft_proto::envoy::core::{
+    Http1ProtocolOptions, Http2ProtocolOptions, Metadata, TransportSocket,
+};
 use weft_proto::envoy::http_options::HttpProtocolOptions;
 use weft_proto::envoy::http_options::http_protocol_options::{
     UpstreamProtocolOptions, UseDownstreamHttpConfig,
 };
 use weft_proto::envoy::raw_buffer;
 use weft_proto::google::{Any, Struct};
+use weft_proto::names::metadata as keys;
 
 use super::ports::Port;
 use super::value::{ads, any, duration, texts, transport_socket};
+use crate::model::TrafficPolicy;
+
 use super::{Reference, Resource, ResourceType, encode::encode, tls};
 
 /// `TrafficPolicy.connectTimeout` where none is written.
@@ -40,8 +45,8 @@ pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
         connect_timeout: Some(duration(
             policy.connect_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT),
         )),
-        metadata: Some(resilience::metadata(&port.service.origin, &policy.limits)),
-        load_balancing_policy: Some(balancing::policies(&policy.balancer)),
+        metadata: Some(about(port, &policy)),
+        load_balancing_policy: Some(balancing::policies(&policy)),
         outlier_detection: Some(resilience::outliers(
             &policy.outlier_detection.unwrap_or_default(),
         )),
@@ -58,6 +63,16 @@ pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
         tls::trust_bundle_reference(),
     ];
     encode(&port.name, cluster).needing(references)
+}
+
+/// Its origin, and what Envoy's API has no place for.
+fn about(port: &Port<'_>, policy: &TrafficPolicy) -> Metadata {
+    let mut metadata = resilience::metadata(&port.service.origin, &policy.limits);
+    if policy.prefer_local {
+        let mode = texts(&[("mode", keys::PREFER_LOCAL)]);
+        metadata.filter_metadata.insert(keys::LOCALITY.to_owned(), mode);
+    }
+    metadata
 }
 
 /// HTTP/1 in, HTTP/1 out; HTTP/2 in, HTTP/2 out: the mesh keeps the application's version.

@@ -83,6 +83,8 @@ pub(crate) fn add_workload(
         service_account: app.to_owned(),
         labels: BTreeMap::from([("app".to_owned(), app.to_owned())]),
         meshed: true,
+        locality: Default::default(),
+        draining: false,
     };
     mesh.workloads.insert(key(name), workload);
 }

@@ -3,6 +3,7 @@
 
 mod resilience;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -63,12 +64,17 @@ pub(super) fn endpoints(state: &State) -> Value {
     let now = Instant::now();
     let mut rows = Vec::new();
     for cluster in state.clusters().values() {
-        rows.extend(cluster.endpoints.iter().map(|endpoint| endpoint_row(cluster, endpoint, now)));
+        let endpoints = cluster.endpoints.iter().enumerate();
+        rows.extend(endpoints.map(|endpoint| endpoint_row(cluster, endpoint, now)));
     }
     rows.into()
 }
 
-fn endpoint_row(cluster: &Cluster, endpoint: &Endpoint, now: Instant) -> Value {
+fn endpoint_row(
+    cluster: &Cluster,
+    (number, endpoint): (usize, &Arc<Endpoint>),
+    now: Instant,
+) -> Value {
     let circuit = resilience::circuit(endpoint, now);
     json!({
         "cluster": cluster.spec.name,
@@ -76,6 +82,8 @@ fn endpoint_row(cluster: &Cluster, endpoint: &Endpoint, now: Instant) -> Value {
         "workload": endpoint.spec.workload,
         "identity": endpoint.spec.identity.as_ref().map(ToString::to_string),
         "weight": endpoint.spec.weight,
+        "priority": cluster.priority(number),
+        "draining": cluster.is_draining(number),
         "health": circuit.health,
         "circuit": circuit.state,
         "ejected_for_s": circuit.seconds_left,

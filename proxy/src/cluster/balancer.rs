@@ -4,6 +4,7 @@
 //! stands as often as its weight (reduced by the common divisor) says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::standing::Priority;
 use super::{Ask, Cluster, Endpoint};
@@ -34,18 +35,17 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// One of a priority's endpoints that fit. `turn` is round robin's; it is one for all that a pick tries.
+/// One of a priority's endpoints that fit.
 pub(super) fn pick<'c>(
     cluster: &'c Cluster,
     priority: &'c Priority,
     ask: &Ask<'_>,
-    turn: usize,
     fits: &dyn Fn(&Endpoint) -> bool,
 ) -> Option<&'c Arc<Endpoint>> {
     let Ask { random, now, .. } = *ask;
     let places = Places { endpoints: &cluster.endpoints, order: &priority.order, fits };
     match &cluster.spec.balancer {
-        Balancer::RoundRobin => places.first_from(turn),
+        Balancer::RoundRobin => places.next(&cluster.shared.cursor),
         Balancer::RingHash(_) => {
             let owners = priority.ring()?;
             let hash = ask.hash.unwrap_or_else(|| random.next());
@@ -91,10 +91,14 @@ impl<'c> Places<'c, '_> {
         self.endpoints.get(*self.order.get(place % self.order.len().max(1))?)
     }
 
-    /// The first usable place at or after this one.
-    fn first_from(&self, start: usize) -> Option<&'c Arc<Endpoint>> {
+    /// The next place whose turn it is. A place that does not fit loses its turn, and not to its neighbour.
+    fn next(&self, cursor: &AtomicUsize) -> Option<&'c Arc<Endpoint>> {
         let count = self.order.len();
-        (0..count).filter_map(|i| self.at(start.wrapping_add(i))).find(|e| (self.fits)(e))
+        let turns = (0..count).filter_map(|_| self.at(cursor.fetch_add(1, Relaxed)));
+        { turns }.find(|endpoint| (self.fits)(endpoint)).or_else(|| {
+            // Race: other workers may have had the turns of those that fit.
+            (0..count).filter_map(|place| self.at(place)).find(|endpoint| (self.fits)(endpoint))
+        })
     }
 
     /// Uniform over the usable places: a few blind draws, then an exact one.

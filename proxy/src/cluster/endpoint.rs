@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::ewma::Latency;
 use super::limits::Admission;
 use super::outlier::Outlier;
-use crate::model::{EndpointSpec, OutlierSpec};
+use crate::model::{EndpointSpec, OutlierSpec, SlowStart};
 use crate::upstream::Pool;
 
 /// A destination of connections.
@@ -20,6 +21,7 @@ pub struct Endpoint {
     pub spec: EndpointSpec,
     /// Name under which TLS sessions are kept: a digest of the expected identity. `None`: plaintext.
     pub server_name: Option<ServerName<'static>>,
+    born: Instant,
     /// Moving average of the latency.
     pub latency: Latency,
     /// Ejection.
@@ -39,6 +41,7 @@ impl Endpoint {
         Self {
             spec,
             server_name,
+            born: Instant::now(),
             latency: Latency::new(),
             outlier: Outlier::new(),
             pools: (0..workers).map(|_| Pool::default()).collect(),
@@ -51,6 +54,12 @@ impl Endpoint {
     #[must_use]
     pub fn is_usable(&self, now: Instant) -> bool {
         !self.outlier.is_ejected(now)
+    }
+
+    /// The share of its weight that it has while it is new: from the minimum to the whole within the window.
+    pub(super) fn warmth(&self, slow_start: SlowStart, now: Instant) -> f64 {
+        let age = now.saturating_duration_since(self.born).max(Duration::from_millis(1));
+        (age.as_secs_f64() / slow_start.window.as_secs_f64()).clamp(slow_start.minimum, 1.0)
     }
 
     /// Requests in flight, over all workers.

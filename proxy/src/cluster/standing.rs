@@ -1,11 +1,11 @@
-//! Who of a cluster is usable now, by priority, and what follows from it: how the load spills over, who panics, and
-//! the hash rings. Part of one version of the cluster; read by every pick, counted anew every [`TICK`].
+//! Who of a cluster is usable now, by priority, and what follows from it: how the load spills over, who panics, who
+//! is new, and the hash rings. Part of one version of the cluster; read by every pick, counted anew every [`TICK`].
 //!
 //! So a pick costs one atomic load and not a walk over the endpoints, and nobody who changes an endpoint's health
 //! has to tell. What a pick does with it is exact nevertheless: it asks each endpoint again whether it is usable.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::ring::Ring;
 use super::spill::{Count, MOST, Spill};
 use super::{Endpoint, balancer};
-use crate::model::RingHash;
+use crate::model::{RingHash, SlowStart};
 
 /// How old what a pick goes by may be.
 const TICK: Duration = Duration::from_millis(10);
@@ -30,6 +30,8 @@ pub(super) struct Standing {
     /// The tick of the count, from 1, above [`BITS`] of a [`Spill`]. Race: two picks may count at once; both are
     /// right.
     counted: AtomicU64,
+    /// Bits of an `f32`; 0 if no endpoint is new.
+    warmest: AtomicU32,
 }
 
 /// Endpoints of one priority, by their number in the cluster.
@@ -62,7 +64,12 @@ impl Standing {
             ring: ring.map(Rings::new),
         });
         let priorities = priorities.collect();
-        Self { born: Instant::now(), priorities, counted: AtomicU64::new(0) }
+        Self {
+            born: Instant::now(),
+            priorities,
+            counted: AtomicU64::new(0),
+            warmest: AtomicU32::new(0),
+        }
     }
 
     /// In order.
@@ -70,8 +77,25 @@ impl Standing {
         &self.priorities
     }
 
+    /// The priority of that endpoint, if it has one.
+    pub(super) fn priority_of(&self, number: usize) -> Option<usize> {
+        self.priorities.iter().position(|priority| priority.members.contains(&number))
+    }
+
+    /// The share of its weight that a draw of an endpoint counts with, relative to the most that any has; `None` if no
+    /// endpoint is new. As of the last [`Self::spill`].
+    pub(super) fn warmest(&self) -> Option<f64> {
+        let warmest = f32::from_bits(self.warmest.load(Relaxed));
+        (warmest > 0.0).then_some(f64::from(warmest))
+    }
+
     /// What each priority gets now.
-    pub(super) fn spill(&self, endpoints: &[Arc<Endpoint>], now: Instant) -> Spill {
+    pub(super) fn spill(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        slow_start: Option<SlowStart>,
+        now: Instant,
+    ) -> Spill {
         let tick = now.saturating_duration_since(self.born).as_millis() / TICK.as_millis() + 1;
         // Wraps after five days; a count that old is then believed for one tick more.
         let tick = u64::try_from(tick).unwrap_or(u64::MAX) << BITS;
@@ -80,8 +104,20 @@ impl Standing {
             return unpack(counted);
         }
         let spill = self.count(endpoints, now);
+        if let Some(slow_start) = slow_start {
+            self.warm_up(endpoints, slow_start, now);
+        }
         self.counted.store(tick | pack(&spill), Relaxed);
         spill
+    }
+
+    #[cold]
+    fn warm_up(&self, endpoints: &[Arc<Endpoint>], slow_start: SlowStart, now: Instant) {
+        let shares = || endpoints.iter().map(|endpoint| endpoint.warmth(slow_start, now));
+        let is_over = shares().all(|share| share >= 1.0);
+        let warmest = if is_over { 0.0 } else { shares().fold(0.0, f64::max) };
+        #[allow(clippy::cast_possible_truncation, reason = "a share needs no more")]
+        self.warmest.store((warmest as f32).to_bits(), Relaxed);
     }
 
     #[cold]

@@ -8,8 +8,8 @@ use weft_proto::origin::Origin;
 
 use super::{Ask, Circuit, Cluster, Endpoint, Outcome, Sample};
 use crate::model::{
-    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, HashPolicy, HashSource, LimitsSpec,
-    OutlierSpec, PeakEwma, RingHash,
+    Balancer, BudgetSpec, ClusterSpec, EndpointSpec, HashPolicy, HashSource, LimitsSpec, Locality,
+    OutlierSpec, PeakEwma, PlacedEndpoint, RingHash, SlowStart,
 };
 use crate::random::Random;
 
@@ -37,6 +37,8 @@ fn limited_to(balancer: Balancer, weights: &[u32], max_ejected_percent: u32) -> 
         origin: Origin::default(),
         connect_timeout: Duration::from_secs(1),
         balancer,
+        prefer_local: false,
+        slow_start: None,
         limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 1,
@@ -54,8 +56,9 @@ fn limited_to(balancer: Balancer, weights: &[u32], max_ejected_percent: u32) -> 
             identity: None,
             weight: *weight,
         })
+        .map(PlacedEndpoint::from)
         .collect();
-    Cluster::next(None, Arc::new(spec), &endpoints, 1)
+    Cluster::next(None, Arc::new(spec), &endpoints, &Locality::default(), 1)
 }
 
 /// One failure of this endpoint; the policy of these tests ejects at the first.
@@ -253,4 +256,118 @@ fn a_session_stays_with_its_endpoint_while_that_is_usable() {
     assert!((0..10).all(|_| cluster.pick(&ask).unwrap().spec.address != own));
     let stranger = Ask { session: Some(([127, 0, 0, 9], 1).into()), ..ask };
     assert!(cluster.pick(&stranger).is_some());
+}
+
+fn placed(places: &[(&str, bool)], spec: ClusterSpec) -> Cluster {
+    let place = |((zone, draining), number): (&(&str, bool), u16)| PlacedEndpoint {
+        locality: Locality { region: "eu".into(), zone: (*zone).into(), sub_zone: String::new() },
+        draining: *draining,
+        ..EndpointSpec {
+            address: ([127, 0, 0, 1], number).into(),
+            workload: String::new(),
+            identity: None,
+            weight: 1,
+        }
+        .into()
+    };
+    let endpoints: Vec<_> = places.iter().zip(1..).map(place).collect();
+    Cluster::next(None, Arc::new(spec), &endpoints, &own(), 1)
+}
+
+#[test]
+fn the_near_ones_are_used_until_too_few_are_usable_and_then_the_load_spills() {
+    for balancer in [Balancer::RoundRobin, Balancer::Random, Balancer::LeastRequest, EWMA] {
+        let spec = (*cluster(balancer.clone(), &[1]).spec).clone();
+        let places: Vec<_> = [("a", false); 4].into_iter().chain([("b", false); 4]).collect();
+        let cluster = placed(&places, ClusterSpec { prefer_local: true, ..spec });
+        let near = |cluster: &Cluster| spread(cluster, 1000)[..4].iter().sum::<usize>();
+        assert_eq!(near(&cluster), 1000, "{balancer:?}");
+        fail(&cluster, 0);
+        // A new version counts anew: the old one keeps its count for a moment.
+        let cluster = Cluster::next(
+            Some(&cluster),
+            Arc::clone(&cluster.spec),
+            &again(&cluster, &places),
+            &own(),
+            1,
+        );
+        assert_eq!(near(&cluster), 1000, "three of four are enough");
+        fail(&cluster, 1);
+        let cluster = Cluster::next(
+            Some(&cluster),
+            Arc::clone(&cluster.spec),
+            &again(&cluster, &places),
+            &own(),
+            1,
+        );
+        // Two of four can take 70 %.
+        let (near, counts) = (near(&cluster), spread(&cluster, 1000));
+        assert!((620..780).contains(&near), "{balancer:?}: {near}");
+        assert_eq!((counts[0], counts[1]), (0, 0), "{balancer:?}");
+    }
+}
+
+fn own() -> Locality {
+    Locality { region: "eu".into(), zone: "a".into(), sub_zone: String::new() }
+}
+
+fn again(cluster: &Cluster, places: &[(&str, bool)]) -> Vec<PlacedEndpoint> {
+    let place = |(endpoint, (zone, draining)): (&Arc<Endpoint>, &(&str, bool))| PlacedEndpoint {
+        spec: endpoint.spec.clone(),
+        locality: Locality { zone: (*zone).into(), ..own() },
+        draining: *draining,
+    };
+    cluster.endpoints.iter().zip(places).map(place).collect()
+}
+
+#[test]
+fn who_drains_is_used_by_nobody_while_another_is_left() {
+    let spec = (*cluster(Balancer::RoundRobin, &[1]).spec).clone();
+    let cluster = placed(&[("a", true), ("a", false), ("a", false)], spec.clone());
+    let (random, now) = (Random::seeded(3), Instant::now());
+    assert_eq!(spread(&cluster, 100), [0, 50, 50]);
+    let own = cluster.endpoints[0].spec.address;
+    let ask = Ask { session: Some(own), ..ask(&random, now) };
+    assert_ne!(cluster.pick(&ask).unwrap().spec.address, own, "its sessions move too");
+    // It is no failed endpoint: the others do not panic.
+    fail(&cluster, 1);
+    assert_eq!(spread(&cluster, 100)[0], 0);
+    assert_eq!(
+        spread(&placed(&[("a", true), ("a", true)], spec), 100),
+        [50, 50],
+        "they still serve"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_endpoint_gets_its_share_little_by_little() {
+    let slow = SlowStart { window: Duration::from_secs(10), minimum: 0.1 };
+    for balancer in [Balancer::RoundRobin, Balancer::LeastRequest] {
+        let mut spec = (*cluster(balancer.clone(), &[1]).spec).clone();
+        spec.slow_start = Some(slow);
+        let old = placed(&[("a", false); 4], spec);
+        let random = Random::seeded(3);
+        let share = |cluster: &Cluster, at: Instant| {
+            let picks = (0..4000).filter(|_| {
+                let picked = cluster.pick(&ask(&random, at)).unwrap();
+                picked.spec.address.port() == 5
+            });
+            picks.count()
+        };
+        // All are new: nobody is preferred, and the first four are old when the fifth comes.
+        assert!(spread(&old, 4000).iter().all(|count| (850..1150).contains(count)));
+        let mut places = again(&old, &[("a", false); 4]);
+        let mut fifth = places[0].clone();
+        fifth.spec.address.set_port(5);
+        places.push(fifth);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let grown = Cluster::next(Some(&old), Arc::clone(&old.spec), &places, &own(), 1);
+        let now = Instant::now();
+        // 0.1 of 4.1, a half of 4.5, a fifth of all.
+        for (after, expected) in [(0, 98), (5, 444), (11, 800)] {
+            let got = share(&grown, now + Duration::from_secs(after));
+            let most = expected / 4 + 30;
+            assert!(got.abs_diff(expected) < most, "{balancer:?} after {after} s: {got}");
+        }
+    }
 }

@@ -68,6 +68,7 @@ impl FakeControlPlane {
 
     pub(crate) fn bootstrap(&self) -> Bootstrap {
         Bootstrap {
+            locality: crate::model::Locality::default(),
             workload: WORKLOAD.to_owned(),
             identity: id(),
             control_plane: ControlPlaneAddress {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::HeaderName;
+use serde::Deserialize;
 use weft_certs::SpiffeId;
 use weft_proto::origin::Origin;
 
@@ -18,6 +19,10 @@ pub struct ClusterSpec {
     pub connect_timeout: Duration,
     /// How an endpoint is chosen.
     pub balancer: Balancer,
+    /// Are near endpoints chosen before far ones?
+    pub prefer_local: bool,
+    /// How a new endpoint gets its share. Not with a hash ring or a random choice.
+    pub slow_start: Option<SlowStart>,
     /// What may be under way at once.
     pub limits: LimitsSpec,
     /// When an endpoint is left out.
@@ -39,6 +44,15 @@ pub enum Balancer {
     PeakEwma(PeakEwma),
     /// The one that the request's key belongs to.
     RingHash(RingHash),
+}
+
+/// A new endpoint's share grows over a while (Envoy: with aggression 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowStart {
+    /// How long it takes.
+    pub window: Duration,
+    /// Where it begins, 0 to 1.
+    pub minimum: f64,
 }
 
 /// A hash ring and the keys on it.
@@ -192,7 +206,51 @@ pub struct EndpointsSpec {
     /// Name of the cluster.
     pub cluster: String,
     /// In the order sent.
-    pub endpoints: Vec<EndpointSpec>,
+    pub endpoints: Vec<PlacedEndpoint>,
+}
+
+/// An endpoint, and what may change of it while its connections and its history stay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlacedEndpoint {
+    /// The endpoint.
+    pub spec: EndpointSpec,
+    /// Where it is.
+    pub locality: Locality,
+    /// It is about to go, and is used only if no other is left.
+    pub draining: bool,
+}
+
+impl From<EndpointSpec> for PlacedEndpoint {
+    /// Nowhere in particular, and here to stay.
+    fn from(spec: EndpointSpec) -> Self {
+        Self { spec, locality: Locality::default(), draining: false }
+    }
+}
+
+/// A place, from large to small; empty where it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Locality {
+    /// `eu-west`.
+    pub region: String,
+    /// `eu-west-1a`.
+    pub zone: String,
+    /// A rack, a row.
+    pub sub_zone: String,
+}
+
+impl Locality {
+    /// How near another place is: 0 the same, 1 the same zone, 2 the same region, 3 elsewhere or not known.
+    #[must_use]
+    pub fn distance(&self, other: &Self) -> usize {
+        if self.region.is_empty() || self.region != other.region {
+            3
+        } else if self.zone.is_empty() || self.zone != other.zone {
+            2
+        } else {
+            usize::from(self.sub_zone != other.sub_zone)
+        }
+    }
 }
 
 /// One endpoint.

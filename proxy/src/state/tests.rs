@@ -43,6 +43,8 @@ fn cluster() -> Change {
         origin: Origin::default(),
         connect_timeout: Duration::from_secs(1),
         balancer: Balancer::RoundRobin,
+        prefer_local: false,
+        slow_start: None,
         limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 5,
@@ -60,7 +62,10 @@ fn endpoints(ports: &[u16]) -> Change {
         identity: None,
         weight: 1,
     });
-    Change::Endpoints(EndpointsSpec { cluster: NAME.into(), endpoints: endpoints.collect() })
+    Change::Endpoints(EndpointsSpec {
+        cluster: NAME.into(),
+        endpoints: endpoints.map(Into::into).collect(),
+    })
 }
 
 fn state() -> State {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, TextEncoder};
+use tokio::sync::Notify;
 
 pub use edge::{Edge, Observation};
 pub use names::{ALL, Description, Kind};
@@ -38,6 +39,8 @@ pub struct Metrics(Arc<Shared>);
 struct Shared {
     edges: table::Table,
     gauges: Gauges,
+    /// Somebody wants the word that the proxy drains to be out at once.
+    drains: Notify,
     /// Bound: one per call of [`Metrics::watch`], all made at start.
     readings: Mutex<Vec<Reading>>,
     /// Bound: one per call of [`Metrics::watch_series`], all made at start.
@@ -103,6 +106,7 @@ impl Metrics {
         Self(Arc::new(Shared {
             edges: table::Table::default(),
             gauges: Gauges::default(),
+            drains: Notify::new(),
             readings: Mutex::default(),
             series: Mutex::default(),
             started,
@@ -138,9 +142,15 @@ impl Metrics {
         self.0.gauges.xds_connected.store(connected, Relaxed);
     }
 
+    /// Returns when [`Self::draining`] was called since the last time. One waits at a time: the reporter.
+    pub(crate) async fn drains(&self) {
+        self.0.drains.notified().await;
+    }
+
     /// Is the proxy draining?
     pub fn draining(&self, draining: bool) {
         self.0.gauges.draining.store(draining, Relaxed);
+        self.0.drains.notify_one();
     }
 
     /// As last set.

@@ -115,6 +115,8 @@ impl Reporter {
         loop {
             let last = tokio::select! {
                 _ = tick.tick() => false,
+                // Callers are to know it before the next tick.
+                () = self.telemetry.metrics.drains() => false,
                 () = stopped(stop) => true,
                 ack = stream.acks.message() => return Err(unexpected(ack)),
             };

@@ -4,7 +4,7 @@
 //! nothing is ignored in silence. Taken and not looked at are only: names of virtual hosts, filters, filter
 //! chains, policies and sockets; `stat_prefix`, `alt_stat_name`, `observability_name`; a listener's addresses and
 //! `bind_to_port` (the flags say where this proxy listens) and how long it waits for first bytes; `ConfigSource.initial_fetch_timeout`; a locality
-//! group's `locality`, `metadata` and weight (there is only one group); metadata under keys that are not Weft's.
+//! group's `metadata` and weight (endpoints have their own); metadata under keys that are not Weft's.
 //! Pure: no I/O, no clock; must never panic, whatever the bytes.
 
 mod affinity;

@@ -24,6 +24,7 @@ pub(crate) struct Builder {
     calling: Vec<String>,
     files: Vec<(String, String)>,
     listed: Vec<String>,
+    localities: BTreeMap<String, String>,
     mesh_spec: String,
     pub(super) proxy_args: Vec<String>,
     pub(super) proxy_variables: Vec<(String, String)>,
@@ -103,6 +104,17 @@ impl Builder {
     pub(crate) fn absent_caller(mut self, name: &str) -> Self {
         self.absent.push(name.to_owned());
         self
+    }
+
+    /// Where a workload is, `eu/a`.
+    pub(crate) fn locality(mut self, workload: &str, locality: &str) -> Self {
+        self.localities.insert(workload.to_owned(), locality.to_owned());
+        self
+    }
+
+    /// Where a workload is; empty if nobody said.
+    pub(super) fn locality_of(&self, workload: &str) -> &str {
+        self.localities.get(workload).map_or("", String::as_str)
     }
 
     /// One more file of the configuration.
@@ -202,8 +214,16 @@ impl Builder {
             let host = super::FIRST_HOST + u8::try_from(hosts.len())?;
             let address = network.host(host);
             let namespace = self.namespace(&name);
-            let workload =
-                Workload { name: &name, namespace, app, version, account: app, address, protocol };
+            let workload = Workload {
+                name: &name,
+                namespace,
+                app,
+                version,
+                account: app,
+                address,
+                protocol,
+                locality: self.locality_of(&name),
+            };
             put(&format!("workload-{name}.yaml"), &workload.to_yaml())?;
             hosts.insert(name, host);
         }

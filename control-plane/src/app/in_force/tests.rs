@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::InForce;
 use crate::finding::{Code, Finding};
 use crate::model::Mesh;
+use crate::telemetry::Draining;
 use crate::testing::{mesh, trust_domain};
 
 fn asking_for(trust_domain: &str) -> Arc<Mesh> {
@@ -15,9 +16,13 @@ fn asking_for(trust_domain: &str) -> Arc<Mesh> {
     Arc::new(mesh)
 }
 
+fn nobody() -> watch::Receiver<Draining> {
+    watch::Sender::default().subscribe()
+}
+
 fn in_force(mesh: Arc<Mesh>, findings: Vec<Finding>) -> (Arc<Mesh>, Arc<Vec<Finding>>) {
     let (mesh, findings) = (watch::Sender::new(mesh), watch::Sender::new(Arc::new(findings)));
-    let in_force = InForce::new(mesh.subscribe(), findings.subscribe(), trust_domain());
+    let in_force = InForce::new(mesh.subscribe(), findings.subscribe(), nobody(), trust_domain());
     (in_force.mesh().borrow().clone(), in_force.findings().borrow().clone())
 }
 
@@ -49,9 +54,16 @@ fn the_finding_stands_beside_those_of_the_source() {
 
 #[tokio::test]
 async fn changes_are_followed_and_repetitions_wake_nobody() {
+    // Whoever drops it ends the mesh in force.
+    let draining = watch::Sender::<Draining>::default();
     let source = watch::Sender::new(asking_for("demo.local"));
     let findings = watch::Sender::new(Arc::default());
-    let in_force = InForce::new(source.subscribe(), findings.subscribe(), trust_domain());
+    let in_force = InForce::new(
+        source.subscribe(),
+        findings.subscribe(),
+        draining.subscribe(),
+        trust_domain(),
+    );
     let (mut seen, mut said) = (in_force.mesh(), in_force.findings());
     let running = tokio::spawn(in_force.run());
 
@@ -69,4 +81,29 @@ async fn changes_are_followed_and_repetitions_wake_nobody() {
 
     drop((source, findings));
     running.await.unwrap();
+}
+
+#[test]
+fn who_drains_says_so_in_the_mesh_until_it_is_back() {
+    let mesh = watch::Sender::new(mesh(&["product", "payment"]));
+    let (findings, draining) = (watch::Sender::default(), watch::Sender::new(Draining::default()));
+    let (read, found) = (mesh.subscribe(), findings.subscribe());
+    let mut in_force = InForce::new(read, found, draining.subscribe(), trust_domain());
+    let product = mesh.borrow().workloads.keys().next().unwrap().clone();
+    let marked = |in_force: &InForce| {
+        let mesh = in_force.mesh().borrow().clone();
+        mesh.workloads.values().filter(|workload| workload.draining).count()
+    };
+    assert_eq!(marked(&in_force), 0);
+    let stranger = crate::model::Key::new("shop", "gone");
+    draining.send_replace(Arc::new([product, stranger].into()));
+    in_force.update();
+    assert_eq!(marked(&in_force), 1);
+    assert!(
+        mesh.borrow().workloads.values().all(|workload| !workload.draining),
+        "what was read stays"
+    );
+    draining.send_replace(Draining::default());
+    in_force.update();
+    assert_eq!(marked(&in_force), 0);
 }

@@ -17,6 +17,8 @@ fn workload(key: &Key, labels: std::collections::BTreeMap<String, String>) -> Wo
         service_account: "default".to_owned(),
         labels,
         meshed: true,
+        locality: Default::default(),
+        draining: false,
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) struct LoadBalancer {
     pub(crate) policy: BalancerName,
     pub(crate) hash_on: Option<Vec<HashOn>>,
     pub(crate) ring_size: Option<RingSize>,
+    pub(crate) slow_start: Option<SlowStart>,
+    pub(crate) locality: Option<Locality>,
 }
 
 /// `loadBalancer.policy`.
@@ -48,6 +50,28 @@ pub(crate) struct Empty {}
 pub(crate) struct RingSize {
     pub(crate) minimum: Option<i64>,
     pub(crate) maximum: Option<i64>,
+}
+
+/// `loadBalancer.slowStart`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SlowStart {
+    pub(crate) window: String,
+    pub(crate) minimum_percent: Option<i64>,
+}
+
+/// `loadBalancer.locality`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Locality {
+    pub(crate) mode: LocalityMode,
+}
+
+/// `loadBalancer.locality.mode`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) enum LocalityMode {
+    PreferLocal,
+    Ignore,
 }
 
 /// `sessionAffinity`.

@@ -13,6 +13,8 @@ pub(crate) struct MeshWorkloadSpec {
     pub(crate) service_account: Option<String>,
     /// Absent means yes.
     pub(crate) meshed: Option<bool>,
+    /// `region/zone/subzone`; absent means what the topology labels say.
+    pub(crate) locality: Option<String>,
     #[serde(default)]
     pub(crate) ports: Vec<WorkloadPort>,
 }

@@ -5,12 +5,13 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::model::{Balancer, HashOn, RingHash, SessionAffinity};
+use crate::model::{Balancer, HashOn, RingHash, SessionAffinity, SlowStart};
 use crate::source::duration;
 use crate::source::names::{self, within};
 use crate::source::problem::Problems;
 use crate::source::schema::balancing::{
-    BalancerName, HashOn as WrittenHash, LoadBalancer, SessionAffinity as WrittenAffinity,
+    BalancerName, HashOn as WrittenHash, LoadBalancer, LocalityMode,
+    SessionAffinity as WrittenAffinity,
 };
 
 /// Bounds of Weft: a ring is built anew whenever an endpoint leaves or returns.
@@ -89,6 +90,25 @@ fn hash_on(part: &WrittenHash, field: &str, problems: &mut Problems) -> Option<H
             None
         }
     }
+}
+
+/// Reads `slowStart`.
+pub(super) fn slow_start(spec: &LoadBalancer, problems: &mut Problems) -> Option<SlowStart> {
+    let written = spec.slow_start.as_ref()?;
+    let field = "spec.loadBalancer.slowStart";
+    if matches!(spec.policy, BalancerName::Random | BalancerName::RingHash) {
+        problems.invalid(field, "is for the policies RoundRobin, LeastRequest and PeakEwma only");
+    }
+    let window = duration::positive(Some(&written.window), &format!("{field}.window"), problems)?;
+    let percent = written.minimum_percent.unwrap_or(10);
+    let field = format!("{field}.minimumPercent");
+    let minimum_percent = within(percent, (1, 100), &field, problems)?;
+    Some(SlowStart { window, minimum_percent })
+}
+
+/// Reads `locality`.
+pub(super) fn prefer_local(spec: &LoadBalancer) -> bool {
+    spec.locality.as_ref().is_some_and(|locality| locality.mode == LocalityMode::PreferLocal)
 }
 
 /// Name of the cookie where none is written.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{
-    Backoff, FailurePercentage, HeaderChange, Limits, OutlierDetection, RetryBudget, RetryOn,
+    Backoff, Balancer, FailurePercentage, HeaderChange, Limits, OutlierDetection, RetryBudget,
+    RetryOn,
 };
 use crate::source::testing::{beside_shop, object};
 

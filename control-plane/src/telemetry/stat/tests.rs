@@ -24,6 +24,8 @@ fn workload(name: &str, app: &str, meshed: bool) -> (Key, Workload) {
         service_account: app.to_owned(),
         labels: labels(app, "v1"),
         meshed,
+        locality: Default::default(),
+        draining: false,
     };
     (key, workload)
 }

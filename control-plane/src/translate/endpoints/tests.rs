@@ -1,6 +1,6 @@
 //! Endpoints and what is said of them.
 
-use super::super::fixture::{BUNDLE, shop};
+use super::super::fixture::{BUNDLE, shop, workload};
 use super::super::tests::decoded;
 use super::super::{ResourceType, translate};
 use super::*;
@@ -44,4 +44,23 @@ fn pitfall_3_without_endpoints_the_assignment_is_empty_not_missing() {
     let assignment = assignment_of("mail.shop:25");
     assert_eq!(assignment.cluster_name, "mail.shop:25");
     assert!(assignment.endpoints.is_empty());
+}
+
+#[test]
+fn localities_are_groups_and_who_drains_says_so() {
+    let mut mesh = shop();
+    let place =
+        |zone: &str| Locality { region: "eu".into(), zone: zone.into(), ..Default::default() };
+    workload(&mut mesh, "product-v1").locality = place("b");
+    workload(&mut mesh, "product-v2").locality = place("a");
+    workload(&mut mesh, "product-v2").draining = true;
+    let set = translate(&mesh, BUNDLE);
+    let assignment: ClusterLoadAssignment =
+        decoded(&set, ResourceType::Endpoint, "product.shop:8080");
+    let [near, far] = &assignment.endpoints[..] else { panic!() };
+    let zone = |group: &LocalityLbEndpoints| group.locality.as_ref().unwrap().zone.clone();
+    assert_eq!((zone(near), zone(far)), ("a".to_owned(), "b".to_owned()));
+    assert_eq!(near.lb_endpoints[0].health_status(), HealthStatus::Draining);
+    assert_eq!(far.lb_endpoints[0].health_status(), HealthStatus::Healthy);
+    assert!(assignment.endpoints.iter().all(|group| group.priority == 0));
 }

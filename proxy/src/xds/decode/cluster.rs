@@ -15,11 +15,12 @@ use weft_proto::envoy::http_options::{
     HttpProtocolOptions, http_protocol_options::UpstreamProtocolOptions,
 };
 use weft_proto::google::{Any, Struct, Value, value};
+use weft_proto::names::metadata as keys;
 use weft_proto::origin::Origin;
 
 use super::reject::{At, Reject, each, nothing_else};
 use super::tls;
-use super::value::{ads, duration, origin, required, unpack};
+use super::value::{ads, duration, metadata_text, origin, required, unpack};
 use crate::model::ClusterSpec;
 
 /// Envoy's own default.
@@ -43,7 +44,15 @@ pub(super) fn cluster(mut cluster: Cluster) -> Result<ClusterSpec, Reject> {
     if connect_timeout.is_zero() {
         return Err(Reject::new("connect_timeout", "0 is not allowed"));
     }
-    let balancer = policy::balancer(&mut cluster)?;
+    let (balancer, slow_start) = policy::balancer(&mut cluster)?;
+    let prefer_local = match metadata_text(metadata.as_ref(), keys::LOCALITY, "mode") {
+        "" => false,
+        keys::PREFER_LOCAL => true,
+        mode => {
+            let reason = format!("mode: {mode:?} is not supported by weft-proxy");
+            return Err(Reject::new(format!("metadata.{}", keys::LOCALITY), reason));
+        }
+    };
     let outlier = outlier::detection(cluster.outlier_detection.take()).at("outlier_detection")?;
     let (mut limits, budget) =
         limits::breakers(cluster.circuit_breakers.take()).at("circuit_breakers")?;
@@ -52,7 +61,17 @@ pub(super) fn cluster(mut cluster: Cluster) -> Result<ClusterSpec, Reject> {
         .at("typed_extension_protocol_options")?;
     each("transport_socket_matches", take(&mut cluster.transport_socket_matches), socket)?;
     nothing_else(&cluster)?;
-    Ok(ClusterSpec { name, origin, connect_timeout, balancer, limits, outlier, budget })
+    Ok(ClusterSpec {
+        name,
+        origin,
+        connect_timeout,
+        balancer,
+        prefer_local,
+        slow_start,
+        limits,
+        outlier,
+        budget,
+    })
 }
 
 fn eds(cluster: &str, config: Option<EdsClusterConfig>) -> Result<(), Reject> {

@@ -12,7 +12,7 @@ use weft_proto::names::metadata;
 
 use super::reject::{At, Reject, each, nothing_else};
 use super::value::{metadata_text, required};
-use crate::model::{EndpointSpec, EndpointsSpec};
+use crate::model::{EndpointSpec, EndpointsSpec, Locality, PlacedEndpoint};
 
 /// Decodes the endpoints of one cluster.
 pub(super) fn endpoints(
@@ -20,37 +20,44 @@ pub(super) fn endpoints(
     trust_domain: &TrustDomain,
 ) -> Result<EndpointsSpec, Reject> {
     let cluster = take(&mut assignment.cluster_name);
-    let mut groups = take(&mut assignment.endpoints);
+    let groups = take(&mut assignment.endpoints);
     nothing_else(&assignment)?;
-    let group = groups.pop().unwrap_or_default();
-    if !groups.is_empty() {
-        return Err(Reject::new("endpoints", "only one locality group is supported"));
-    }
-    Ok(EndpointsSpec { cluster, endpoints: self::group(group, trust_domain).at("endpoints[0]")? })
+    let groups = each("endpoints", groups, |one| group(one, trust_domain))?;
+    Ok(EndpointsSpec { cluster, endpoints: groups.into_iter().flatten().collect() })
 }
 
+/// The endpoints of one locality. Which of them come first this proxy decides by where it is itself; no other
+/// priority is taken.
 fn group(
     mut group: LocalityLbEndpoints,
     trust_domain: &TrustDomain,
-) -> Result<Vec<EndpointSpec>, Reject> {
+) -> Result<Vec<PlacedEndpoint>, Reject> {
     let list = take(&mut group.lb_endpoints);
-    // The only group has all of the weight whatever the figure; its locality and metadata decide nothing.
+    let locality = group.locality.take().unwrap_or_default();
+    let locality =
+        Locality { region: locality.region, zone: locality.zone, sub_zone: locality.sub_zone };
+    // Every endpoint has its own weight.
     group.load_balancing_weight = None;
-    group.locality = None;
     group.metadata = None;
     nothing_else(&group)?;
     let list = each("lb_endpoints", list, |one| endpoint(one, trust_domain))?;
-    Ok(list.into_iter().flatten().collect())
+    let placed = { list }.into_iter().flatten().map(|(spec, draining)| PlacedEndpoint {
+        spec,
+        locality: locality.clone(),
+        draining,
+    });
+    Ok(placed.collect())
 }
 
-/// `None`: the endpoint is there and must not be used.
+/// The endpoint, and whether it is draining. `None`: it is there and must not be used.
 fn endpoint(
     mut endpoint: LbEndpoint,
     trust_domain: &TrustDomain,
-) -> Result<Option<EndpointSpec>, Reject> {
-    let usable = match HealthStatus::try_from(take(&mut endpoint.health_status)) {
-        Ok(HealthStatus::Unknown | HealthStatus::Healthy) => true,
-        Ok(HealthStatus::Unhealthy | HealthStatus::Draining | HealthStatus::Timeout) => false,
+) -> Result<Option<(EndpointSpec, bool)>, Reject> {
+    let (usable, draining) = match HealthStatus::try_from(take(&mut endpoint.health_status)) {
+        Ok(HealthStatus::Unknown | HealthStatus::Healthy) => (true, false),
+        Ok(HealthStatus::Draining) => (true, true),
+        Ok(HealthStatus::Unhealthy | HealthStatus::Timeout) => (false, false),
         Ok(HealthStatus::Degraded) | Err(_) => {
             return Err(Reject::new("health_status", "not supported by weft-proxy"));
         }
@@ -69,7 +76,7 @@ fn endpoint(
     nothing_else(&endpoint)?;
     let identity = identity(metadata.as_ref(), trust_domain).at("metadata")?;
     let workload = metadata_text(metadata.as_ref(), metadata::ENDPOINT, "workload").to_owned();
-    Ok(usable.then_some(EndpointSpec { address, workload, identity, weight }))
+    Ok(usable.then_some((EndpointSpec { address, workload, identity, weight }, draining)))
 }
 
 fn address(mut endpoint: Endpoint) -> Result<SocketAddr, Reject> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Balancer, HashOn, RingHash, SessionAffinity, TrafficPolicy};
+use crate::model::{Balancer, HashOn, RingHash, SessionAffinity, SlowStart, TrafficPolicy};
 use crate::source::testing::{beside_shop, object};
 
 fn policy(fields: &str) -> (Option<TrafficPolicy>, Vec<String>) {
@@ -80,5 +80,30 @@ fn a_session_has_a_cookie() {
     ] {
         let finding = format!("WEFT0205 spec.sessionAffinity.cookie.{field}");
         assert_eq!(of(fields), (None, vec![finding]), "{fields}");
+    }
+}
+
+#[test]
+fn slow_start_and_locality() {
+    let (read, findings) =
+        policy("policy: PeakEwma, slowStart: {window: 30s}, locality: {mode: PreferLocal}");
+    assert!(findings.is_empty(), "{findings:?}");
+    let read = read.unwrap();
+    let window = Duration::from_secs(30);
+    assert_eq!(read.slow_start, Some(SlowStart { window, minimum_percent: 10 }));
+    assert!(read.prefer_local);
+    assert!(!policy("policy: PeakEwma, locality: {mode: Ignore}").0.unwrap().prefer_local);
+    for (fields, field) in [
+        ("policy: Random, slowStart: {window: 1s}", "slowStart"),
+        ("policy: PeakEwma, slowStart: {}", "slowStart"),
+        ("policy: PeakEwma, slowStart: {window: 0s}", "slowStart.window"),
+        (
+            "policy: PeakEwma, slowStart: {window: 1s, minimumPercent: 0}",
+            "slowStart.minimumPercent",
+        ),
+        ("policy: PeakEwma, locality: {mode: Near}", "locality.mode"),
+    ] {
+        let findings = policy(fields).1;
+        assert_eq!(findings, [format!("WEFT0205 spec.loadBalancer.{field}")], "{fields}");
     }
 }

@@ -8,6 +8,7 @@ use prost::Name;
 use weft_proto::config::PeakEwma;
 use weft_proto::envoy::cluster::cluster::LbPolicy;
 use weft_proto::envoy::cluster::{Cluster, LoadBalancingPolicy, load_balancing_policy::Policy};
+use weft_proto::envoy::lb::common::v3::SlowStartConfig;
 use weft_proto::envoy::lb::least_request::v3::LeastRequest;
 use weft_proto::envoy::lb::random::v3::Random;
 use weft_proto::envoy::lb::ring_hash::v3::{RingHash, ring_hash::HashFunction};
@@ -16,29 +17,32 @@ use weft_proto::envoy::route::route_action::{HashPolicy, hash_policy::PolicySpec
 use weft_proto::google::Any;
 
 use super::super::reject::{At, Reject, each, nothing_else};
-use super::super::value::{message, required, type_name};
-use crate::model::{self, Balancer, HashSource};
+use super::super::value::{duration, message, required, share, type_name};
+use crate::model::{self, Balancer, HashSource, SlowStart};
 
 const PEAK_EWMA: &str = "weft.config.v1.PeakEwma";
 const DECAY_MS: u32 = 10_000;
 const DEFAULT_RTT_MS: u32 = 30;
 
+/// The algorithm, and how a new endpoint comes in.
+type Choice = (Balancer, Option<SlowStart>);
+
 /// Takes the policy out of a cluster.
-pub(super) fn balancer(cluster: &mut Cluster) -> Result<Balancer, Reject> {
+pub(super) fn balancer(cluster: &mut Cluster) -> Result<Choice, Reject> {
     let listed = cluster.load_balancing_policy.take();
     match (listed, LbPolicy::try_from(take(&mut cluster.lb_policy))) {
         (Some(list), Ok(LbPolicy::RoundRobin | LbPolicy::LoadBalancingPolicyConfig)) => {
             first_known(list).at("load_balancing_policy")
         }
         (Some(_), _) => Err(Reject::new("lb_policy", "contradicts `load_balancing_policy`")),
-        (None, Ok(LbPolicy::RoundRobin)) => Ok(Balancer::RoundRobin),
-        (None, Ok(LbPolicy::LeastRequest)) => Ok(Balancer::LeastRequest),
-        (None, Ok(LbPolicy::Random)) => Ok(Balancer::Random),
+        (None, Ok(LbPolicy::RoundRobin)) => Ok((Balancer::RoundRobin, None)),
+        (None, Ok(LbPolicy::LeastRequest)) => Ok((Balancer::LeastRequest, None)),
+        (None, Ok(LbPolicy::Random)) => Ok((Balancer::Random, None)),
         (None, _) => Err(Reject::new("lb_policy", "not supported by weft-proxy")),
     }
 }
 
-fn first_known(mut list: LoadBalancingPolicy) -> Result<Balancer, Reject> {
+fn first_known(mut list: LoadBalancingPolicy) -> Result<Choice, Reject> {
     let policies = take(&mut list.policies);
     nothing_else(&list)?;
     let mut unknown = Vec::new();
@@ -46,7 +50,7 @@ fn first_known(mut list: LoadBalancingPolicy) -> Result<Balancer, Reject> {
         let at = format!("policies[{index}].typed_extension_config");
         let config = typed_config(&mut policy).at(format_args!("policies[{index}]"))?;
         match known(&config).at("typed_config").at(&at)? {
-            Some(balancer) => return Ok(balancer),
+            Some(choice) => return Ok(choice),
             None => unknown.push(type_name(&config).to_owned()),
         }
     }
@@ -60,28 +64,31 @@ fn typed_config(policy: &mut Policy) -> Result<Any, Reject> {
     nothing_else(&extension).and(config).at("typed_extension_config")
 }
 
-fn known(config: &Any) -> Result<Option<Balancer>, Reject> {
+fn known(config: &Any) -> Result<Option<Choice>, Reject> {
     let name = type_name(config);
     if name == PEAK_EWMA {
-        return Ok(Some(peak_ewma(message(&config.value)?)));
+        return peak_ewma(&message(&config.value)?).map(Some);
     }
     if name == RoundRobin::full_name() {
-        nothing_else(&message::<RoundRobin>(&config.value)?)?;
-        return Ok(Some(Balancer::RoundRobin));
+        let mut turns: RoundRobin = message(&config.value)?;
+        let slow = slow_start(turns.slow_start_config.take())?;
+        nothing_else(&turns)?;
+        return Ok(Some((Balancer::RoundRobin, slow)));
     }
     if name == Random::full_name() {
         nothing_else(&message::<Random>(&config.value)?)?;
-        return Ok(Some(Balancer::Random));
+        return Ok(Some((Balancer::Random, None)));
     }
     if name == RingHash::full_name() {
-        return ring_hash(message(&config.value)?).map(Some);
+        return ring_hash(message(&config.value)?).map(|ring| Some((ring, None)));
     }
     if name == LeastRequest::full_name() {
         let mut least: LeastRequest = message(&config.value)?;
         // The better of two is what it means here, and Envoy's default.
         least.choice_count.take_if(|count| count.value == 2);
+        let slow = slow_start(least.slow_start_config.take())?;
         nothing_else(&least)?;
-        return Ok(Some(Balancer::LeastRequest));
+        return Ok(Some((Balancer::LeastRequest, slow)));
     }
     Ok(None)
 }
@@ -144,13 +151,37 @@ fn hash_policy(mut policy: HashPolicy) -> Result<model::HashPolicy, Reject> {
     Ok(model::HashPolicy { source, terminal })
 }
 
-fn peak_ewma(config: PeakEwma) -> Balancer {
-    let PeakEwma { decay_ms, default_rtt_ms } = config;
+fn peak_ewma(config: &PeakEwma) -> Result<Choice, Reject> {
+    let &PeakEwma { decay_ms, default_rtt_ms, .. } = config;
     let milliseconds = |value: u32, default: u32| {
         Duration::from_millis(u64::from(if value == 0 { default } else { value }))
     };
-    Balancer::PeakEwma(model::PeakEwma {
+    let ewma = model::PeakEwma {
         decay: milliseconds(decay_ms, DECAY_MS),
         default_rtt: milliseconds(default_rtt_ms, DEFAULT_RTT_MS),
-    })
+    };
+    let percent = match config.slow_start_minimum_percent {
+        0 => 10,
+        percent @ 1..=100 => percent,
+        percent => {
+            let reason = format!("{percent} is more than 100");
+            return Err(Reject::new("slow_start_minimum_percent", reason));
+        }
+    };
+    let window = Duration::from_millis(config.slow_start_window_ms.into());
+    let slow = SlowStart { window, minimum: f64::from(percent) / 100.0 };
+    Ok((Balancer::PeakEwma(ewma), Some(slow).filter(|slow| !slow.window.is_zero())))
+}
+
+/// With aggression 1, Envoy's default: the share grows evenly.
+fn slow_start(config: Option<SlowStartConfig>) -> Result<Option<SlowStart>, Reject> {
+    let Some(mut config) = config else { return Ok(None) };
+    let window = duration("slow_start_window", &mut config.slow_start_window);
+    let minimum = share("min_weight_percent", &mut config.min_weight_percent, 0.1);
+    let slow = window.and_then(|window| {
+        let slow = SlowStart { window: window.unwrap_or_default(), minimum: minimum? };
+        nothing_else(&config).map(|()| slow)
+    });
+    let slow = slow.at("slow_start_config")?;
+    Ok(Some(slow).filter(|slow| !slow.window.is_zero()))
 }

@@ -1,24 +1,22 @@
 //! Clusters.
 
+mod balancing;
+
 use std::time::Duration;
 
 use weft_proto::envoy::cluster::Cluster;
 use weft_proto::envoy::cluster::cluster::ClusterDiscoveryType;
 use weft_proto::envoy::core::HealthCheck;
-use weft_proto::envoy::lb::common::v3::ConsistentHashingLbConfig;
 use weft_proto::envoy::lb::least_request::v3::LeastRequest;
 use weft_proto::envoy::lb::random::v3::Random;
-use weft_proto::envoy::lb::ring_hash::v3::{RingHash, ring_hash::HashFunction};
 use weft_proto::envoy::lb::round_robin::v3::RoundRobin;
-use weft_proto::envoy::route::route_action::HashPolicy;
-use weft_proto::envoy::route::route_action::hash_policy::{Header, PolicySpecifier};
 use weft_proto::envoy::types::Percent;
-use weft_proto::google::{Any, BoolValue, Struct, UInt64Value, Value, value};
+use weft_proto::google::{Any, BoolValue, Struct, Value, value};
 use weft_proto::names::metadata as keys;
 
 use super::{change, refusal};
 use crate::model::{
-    self, Balancer, BudgetSpec, ClusterSpec, FailurePercentage, HashSource, LimitsSpec, OutlierSpec,
+    self, Balancer, BudgetSpec, ClusterSpec, FailurePercentage, LimitsSpec, OutlierSpec,
 };
 use crate::xds::fixture::{
     any, cluster, downstream, fields, number, origin, peak_ewma, policy, seconds, socket, upstream,
@@ -53,6 +51,8 @@ fn a_whole_cluster() {
             decay: Duration::from_secs(5),
             default_rtt: DEFAULT_RTT,
         }),
+        prefer_local: false,
+        slow_start: None,
         limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 5,
@@ -109,68 +109,6 @@ fn the_first_policy_that_is_known_counts() {
         refusal(Kind::Cluster, "a", &with(vec![stranger])),
         "load_balancing_policy.policies: none of [acme.Magic] is supported"
     );
-}
-
-type Spoil = dyn Fn(&mut RingHash);
-
-fn hashing(ring: &mut RingHash) -> &mut ConsistentHashingLbConfig {
-    ring.consistent_hashing_lb_config.as_mut().unwrap()
-}
-
-#[test]
-fn a_ring_has_its_keys_and_sizes() {
-    let header =
-        PolicySpecifier::Header(Header { header_name: "X-User".into(), ..Default::default() });
-    let with = |spoil: &dyn Fn(&mut RingHash)| {
-        let mut ring = RingHash {
-            minimum_ring_size: Some(UInt64Value { value: 64 }),
-            consistent_hashing_lb_config: Some(ConsistentHashingLbConfig {
-                hash_policy: vec![HashPolicy {
-                    terminal: true,
-                    policy_specifier: Some(header.clone()),
-                }],
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        spoil(&mut ring);
-        let mut message = cluster("a");
-        let list = message.load_balancing_policy.as_mut().unwrap();
-        list.policies = vec![policy(any(&ring))];
-        message
-    };
-    let policies = vec![model::HashPolicy {
-        source: HashSource::Header(http::HeaderName::from_static("x-user")),
-        terminal: true,
-    }];
-    let expected = model::RingHash { minimum: 64, maximum: 1 << 20, policies };
-    assert_eq!(found(&with(&|_| {})).balancer, Balancer::RingHash(expected));
-    let cases: [(&str, &Spoil); 5] = [
-        ("hash_function: only XX_HASH is supported", &|ring| {
-            ring.hash_function = HashFunction::MurmurHash2 as i32;
-        }),
-        ("minimum_ring_size: 9000000 is more than 1048576", &|ring| {
-            ring.minimum_ring_size = Some(UInt64Value { value: 9_000_000 });
-        }),
-        ("minimum_ring_size: 64 is over the maximum", &|ring| {
-            ring.maximum_ring_size = Some(UInt64Value { value: 9 });
-        }),
-        (
-            "consistent_hashing_lb_config.hash_balance_factor: not supported by weft-proxy",
-            &|ring| {
-                hashing(ring).hash_balance_factor = number(150);
-            },
-        ),
-        (
-            "consistent_hashing_lb_config.hash_policy[0].policy_specifier: only `header`, `cookie` and \
-             `connection_properties.source_ip` are supported",
-            &|ring| hashing(ring).hash_policy[0].policy_specifier = None,
-        ),
-    ];
-    for (reason, spoil) in cases {
-        let at = "load_balancing_policy.policies[0].typed_extension_config.typed_config";
-        assert_eq!(refusal(Kind::Cluster, "a", &with(spoil)), format!("{at}.{reason}"));
-    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Endpoints.
 
-use weft_proto::envoy::core::HealthStatus;
-use weft_proto::envoy::endpoint::{LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier};
+use weft_proto::envoy::core::{HealthStatus, Locality};
+use weft_proto::envoy::endpoint::{LbEndpoint, lb_endpoint::HostIdentifier};
 use weft_proto::names::metadata as keys;
 
 use super::{change, refusal};
@@ -15,7 +15,7 @@ fn found(list: Vec<LbEndpoint>) -> Vec<EndpointSpec> {
     match change(Kind::Endpoints, "a", &endpoints("a", list)) {
         (Change::Endpoints(EndpointsSpec { cluster, endpoints }), references) => {
             assert_eq!((cluster.as_str(), references), ("a", vec![]));
-            endpoints
+            endpoints.into_iter().map(|placed| placed.spec).collect()
         }
         other => panic!("{other:?}"),
     }
@@ -72,7 +72,30 @@ fn endpoints_that_must_not_be_used_are_left_out() {
         found(vec![one]).len()
     };
     assert_eq!((with(HealthStatus::Unknown), with(HealthStatus::Healthy)), (1, 1));
-    assert_eq!((with(HealthStatus::Draining), with(HealthStatus::Unhealthy)), (0, 0));
+    assert_eq!((with(HealthStatus::Timeout), with(HealthStatus::Unhealthy)), (0, 0));
+}
+
+#[test]
+fn endpoints_have_their_place_and_may_be_draining() {
+    let mut leaving = endpoint("10.0.0.2", PRODUCT);
+    leaving.health_status = HealthStatus::Draining as i32;
+    let mut message = endpoints("a", vec![endpoint("10.0.0.1", PRODUCT), leaving]);
+    let mut far = message.endpoints[0].clone();
+    far.lb_endpoints.truncate(1);
+    let there = Locality { region: "eu".into(), zone: "a".into(), sub_zone: "1".into() };
+    far.locality = Some(there.clone());
+    message.endpoints.push(far);
+    let Change::Endpoints(found) = change(Kind::Endpoints, "a", &message).0 else { panic!() };
+    let draining: Vec<_> = found.endpoints.iter().map(|placed| placed.draining).collect();
+    assert_eq!(draining, [false, true, false]);
+    assert_eq!(found.endpoints[0].locality, crate::model::Locality::default());
+    let Locality { region, zone, sub_zone } = there;
+    assert_eq!(found.endpoints[2].locality, crate::model::Locality { region, zone, sub_zone });
+    message.endpoints[1].priority = 1;
+    assert_eq!(
+        refusal(Kind::Endpoints, "a", &message),
+        "endpoints[1].priority: not supported by weft-proxy"
+    );
 }
 
 #[test]
@@ -122,12 +145,6 @@ fn what_is_not_honoured_is_named() {
     for (expected, found) in cases {
         assert_eq!(found, format!("{start}{expected}"));
     }
-    let mut two = endpoints("a", vec![]);
-    two.endpoints.push(LocalityLbEndpoints::default());
-    assert_eq!(
-        refusal(Kind::Endpoints, "a", &two),
-        "endpoints: only one locality group is supported"
-    );
     let mut failover = endpoints("a", vec![]);
     failover.endpoints[0].priority = 1;
     assert_eq!(
