@@ -13,7 +13,7 @@ pub struct RetryPolicy {
     pub on: Vec<RetryOn>,
     /// Limit on one attempt, to the response head.
     pub per_try_timeout: Option<Duration>,
-    /// Pauses. `None`: 25 ms to 250 ms, and none before the first retry if another endpoint can take it.
+    /// Pauses. `None`: up to 25 ms, 50 ms and so on to 250 ms, and none before the first retry if another endpoint can take it.
     pub backoff: Option<Backoff>,
     /// A `Retry-After` up to this is waited for, a longer one ends the retries. `None`: it is not looked at.
     pub longest_retry_after: Option<Duration>,

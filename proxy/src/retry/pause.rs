@@ -11,8 +11,8 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 /// Bound on what a gRPC server may ask for.
 const LONGEST_PUSHBACK: Duration = Duration::from_secs(5);
 /// Where a policy says nothing of it.
-const DEFAULT: Backoff =
-    Backoff { base: Duration::from_millis(25), maximum: Duration::from_millis(250) };
+const BASE: Duration = Duration::from_millis(25);
+const MAXIMUM: Duration = Duration::from_millis(250);
 
 /// What a server says about retries of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,21 +47,24 @@ pub(super) fn hint(headers: &HeaderMap, grpc: bool, longest: Option<Duration>) -
     }
 }
 
-/// Before retry number `retries` (from 0): between `base` and twice that, four times that and so on up to `maximum`,
-/// by `chance` (0 to 1). Without a policy's own word the first is not waited for if `elsewhere` another endpoint can
-/// take it.
+/// Before retry number `retries` (from 0), by `chance` (0 to 1). As a policy asks: between its `base` and twice that,
+/// four times that and so on up to its `maximum`. Else between nothing and 25 ms, 50 ms and so on up to 250 ms, and
+/// nothing before the first if `elsewhere` another endpoint can take it.
 pub(super) fn backoff(
     asked: Option<Backoff>,
     retries: u32,
     elsewhere: bool,
     chance: f64,
 ) -> Duration {
-    if asked.is_none() && retries == 0 && elsewhere {
-        return Duration::ZERO;
+    let doubled = 1 << retries.min(8);
+    match asked {
+        Some(Backoff { base, maximum }) => {
+            let ceiling = base.saturating_mul(2 * doubled).min(maximum).max(base);
+            base + (ceiling - base).mul_f64(chance)
+        }
+        None if retries == 0 && elsewhere => Duration::ZERO,
+        None => BASE.saturating_mul(doubled).min(MAXIMUM).mul_f64(chance),
     }
-    let Backoff { base, maximum } = asked.unwrap_or(DEFAULT);
-    let ceiling = base.saturating_mul(2 << retries.min(8)).min(maximum).max(base);
-    base + (ceiling - base).mul_f64(chance)
 }
 
 #[cfg(test)]

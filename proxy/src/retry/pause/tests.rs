@@ -37,8 +37,9 @@ fn what_a_server_asks_for() {
 #[test]
 fn another_endpoint_is_asked_at_once_unless_a_policy_has_pauses() {
     assert_eq!(backoff(None, 0, true, 0.5), Duration::ZERO);
-    assert_eq!(backoff(None, 0, false, 0.0), DEFAULT.base);
-    assert_eq!(backoff(None, 1, true, 0.0), DEFAULT.base);
+    assert_eq!(backoff(None, 0, false, 1.0), BASE);
+    assert_eq!(backoff(None, 1, true, 1.0), BASE * 2);
+    assert_eq!(backoff(None, 9, true, 1.0), MAXIMUM);
     let asked = Backoff { base: SECOND, maximum: SECOND * 3 };
     assert_eq!(backoff(Some(asked), 0, true, 0.0), SECOND);
     assert_eq!(backoff(Some(asked), 0, true, 1.0), SECOND * 2);
