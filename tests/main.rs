@@ -15,6 +15,7 @@ mod drain;
 mod endpoints;
 mod fallback;
 mod grpc;
+mod health_checks;
 mod hostile;
 mod house;
 mod http2;

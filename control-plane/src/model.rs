@@ -17,7 +17,7 @@ mod workload;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use balancing::{Balancer, HashOn, RingHash, SessionAffinity, SlowStart};
+pub use balancing::{Balancer, HashOn, HealthCheck, Probe, RingHash, SessionAffinity, SlowStart};
 pub use endpoints::EndpointIndex;
 pub use policy::{
     Backoff, FailurePercentage, Fallback, InboundPolicy, Limits, MtlsMode, OutlierDetection,

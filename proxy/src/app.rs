@@ -89,6 +89,7 @@ impl App {
         let state = State::with_targets(upstreams, config.workers, metrics);
         let state = Arc::new(state.at(bootstrap.locality.clone()));
         view::watch(&state, &telemetry.metrics);
+        view::health::watch(&state, &telemetry.metrics);
         view::watch_upstreams(&state, &telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;
         let health = config.health.map(listener::bind).transpose()?;

@@ -7,6 +7,7 @@
 
 mod balancer;
 mod budget;
+mod checked;
 mod endpoint;
 mod ewma;
 mod hash;
@@ -27,6 +28,7 @@ use crate::model::{Balancer, ClusterSpec, HashPolicy, Locality, PlacedEndpoint};
 use crate::random::Random;
 
 pub use budget::Budget;
+pub use checked::{Checked, Health};
 pub use endpoint::{Endpoint, InFlight, Trial};
 pub use ewma::Sample;
 pub use hash::{cookie, hash};
@@ -64,6 +66,8 @@ pub struct Shared {
     cursor: AtomicUsize,
     /// By position in [`Reason::ALL`].
     ejections: [AtomicU64; Reason::ALL.len()],
+    /// Health checks that failed and that passed.
+    checks: [AtomicU64; 2],
     /// Lock: held for one ejection, which is rare, so that the share that may be out is kept to the number.
     ejecting: Mutex<()>,
 }
@@ -74,8 +78,20 @@ impl Shared {
             budget: Budget::new(),
             cursor: AtomicUsize::new(0),
             ejections: Default::default(),
+            checks: Default::default(),
             ejecting: Mutex::default(),
         }
+    }
+
+    /// A health check has ended.
+    pub(crate) fn checked(&self, passed: bool) {
+        self.checks[usize::from(passed)].fetch_add(1, Relaxed);
+    }
+
+    /// Health checks that failed, and that passed.
+    #[must_use]
+    pub fn checks(&self) -> [u64; 2] {
+        self.checks.each_ref().map(|count| count.load(Relaxed))
     }
 
     /// How often an endpoint was ejected, by reason.

@@ -41,6 +41,7 @@ pub mod deadline;
 pub mod drain;
 pub mod error;
 pub mod headers;
+mod health;
 pub mod identity;
 pub mod inbound;
 pub mod io;

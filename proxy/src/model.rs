@@ -12,7 +12,8 @@ mod route;
 
 pub use cluster::{
     Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, FailurePercentage, HashPolicy,
-    HashSource, LimitsSpec, Locality, OutlierSpec, PeakEwma, PlacedEndpoint, RingHash, SlowStart,
+    HashSource, HealthCheck, LimitsSpec, Locality, OutlierSpec, PeakEwma, PlacedEndpoint, Probe,
+    RingHash, SlowStart,
 };
 pub use listener::{
     AppProtocol, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener, PortLimits,

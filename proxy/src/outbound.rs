@@ -214,14 +214,10 @@ impl Outbound {
             return Err(too_late(matched.rule, limit));
         }
         let deadline = limit.map(|limit| Instant::now() + limit);
-        let affinity = config.listener.affinity.as_ref();
-        let session = affinity.and_then(|settings| Session::of(settings, &request));
+        let session = Session::of(config.listener.affinity.as_ref(), &request);
         prepare(&mut request, matched.rule, split)?;
         // Order: after the rule's changes, as in Envoy.
-        let hash = match cluster.hash_policies() {
-            [] => None,
-            policies => cluster::hash(policies, Some(request.headers()), client),
-        };
+        let hash = cluster::hash(cluster.hash_policies(), Some(request.headers()), client);
         let hop = Hop {
             cluster,
             retry: &matched.rule.retry,
@@ -244,10 +240,7 @@ impl Outbound {
         }
         let mut answer = sent.result.map_err(|error| error.caused_by(&cluster.spec.origin))?;
         finish(&mut answer.response, matched.rule, split);
-        if let Some(session) = session {
-            let endpoint = answer.in_flight.endpoint().spec.address;
-            session.keep(endpoint, answer.response.headers_mut());
-        }
+        affinity::keep(session, &mut answer);
         Ok(Reply::Proxied(answer, deadline))
     }
 }

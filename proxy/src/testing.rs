@@ -272,13 +272,8 @@ fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
     })
 }
 
-/// One rule that sends everything to one cluster with these endpoints.
-pub(crate) fn changes(
-    setup: &Setup,
-    protocol: AppProtocol,
-    endpoints: &[(SocketAddr, Option<&str>)],
-) -> Vec<Change> {
-    let rule = Rule {
+fn rule(setup: &Setup) -> Rule {
+    Rule {
         origin: Origin { kind: "Service".into(), name: "app".into(), ..Origin::default() },
         matcher: Matcher::default(),
         request_headers: HeaderOps::default(),
@@ -294,7 +289,15 @@ pub(crate) fn changes(
         timeout: setup.timeout,
         grpc_timeout: true,
         retry: setup.retry.clone(),
-    };
+    }
+}
+
+/// One rule that sends everything to one cluster with these endpoints.
+pub(crate) fn changes(
+    setup: &Setup,
+    protocol: AppProtocol,
+    endpoints: &[(SocketAddr, Option<&str>)],
+) -> Vec<Change> {
     let name = || SERVICE.to_owned();
     let endpoints = endpoints.iter().map(|(address, identity)| EndpointSpec {
         address: *address,
@@ -314,6 +317,7 @@ pub(crate) fn changes(
             balancer: Balancer::RoundRobin,
             prefer_local: false,
             slow_start: None,
+            health_check: None,
             limits: LimitsSpec::default(),
             outlier: OutlierSpec {
                 consecutive_failures: 5,
@@ -324,7 +328,7 @@ pub(crate) fn changes(
         }),
         Change::Routes(RouteTable {
             name: name(),
-            hosts: vec![VirtualHost { hosts: vec![HostPattern::Any], rules: vec![rule] }],
+            hosts: vec![VirtualHost { hosts: vec![HostPattern::Any], rules: vec![rule(setup)] }],
             fallback: None,
             clusters: vec![name()],
         }),

@@ -72,6 +72,13 @@ pub struct Failure {
     pub request: Option<Box<Request<Body>>>,
 }
 
+impl Opened {
+    /// The stream, and what counts the connection as open for as long as it lives.
+    pub(crate) fn into_parts(self) -> (Io, impl Drop) {
+        (self.io, self._open)
+    }
+}
+
 impl Upstream {
     /// Sends one request on a pooled or new connection and returns the response head. The body gives the
     /// connection back once it has ended. `cluster` is whose limit of connections holds, if any does.

@@ -65,3 +65,36 @@ pub struct SessionAffinity {
     /// Its life; without one it ends with the client.
     pub ttl: Option<Duration>,
 }
+
+/// An active health check of every endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked.
+    pub probe: Probe,
+    /// How often.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Successes in a row that make an unhealthy endpoint healthy.
+    pub healthy_threshold: u32,
+    /// Failures in a row that make an endpoint unhealthy.
+    pub unhealthy_threshold: u32,
+}
+
+/// What a health check asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// GET.
+    Http {
+        /// Path and query.
+        path: String,
+        /// `Host`; without one the Service port's name.
+        host: Option<String>,
+        /// Statuses that are well.
+        expected: Vec<u16>,
+    },
+    /// `grpc.health.v1.Health/Check` of a service; empty: the server as a whole.
+    Grpc(String),
+    /// A connection.
+    Tcp,
+}

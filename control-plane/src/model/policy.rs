@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Balancer, HeaderChange, Key, Origin, SessionAffinity, SlowStart};
+use super::{Balancer, HeaderChange, HealthCheck, Key, Origin, SessionAffinity, SlowStart};
 
 /// In force for one Service or one of its ports. Unset means the proxy's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,8 @@ pub struct TrafficPolicy {
     pub slow_start: Option<SlowStart>,
     /// Endpoints near the caller are used before those far from it.
     pub prefer_local: bool,
+    /// Active health checks.
+    pub health_check: Option<HealthCheck>,
     /// Sessions; without it every request is chosen for anew.
     pub affinity: Option<SessionAffinity>,
     /// Limit on opening a connection.

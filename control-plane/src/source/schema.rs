@@ -5,6 +5,7 @@
 
 pub(crate) mod balancing;
 pub(crate) mod grpc_route;
+pub(crate) mod health_check;
 pub(crate) mod http_route;
 pub(crate) mod mesh;
 pub(crate) mod policy;

@@ -3,6 +3,7 @@
 
 mod balancing;
 mod fallback;
+mod health_check;
 mod resilience;
 mod retries;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub(crate) fn read(spec: TrafficPolicySpec, id: Identity, problems: &mut Problem
         slow_start: balancer.and_then(|spec| balancing::slow_start(spec, problems)),
         prefer_local: balancer.is_some_and(balancing::prefer_local),
         balancer: balancer.map(|spec| balancing::balancer(spec, problems)).unwrap_or_default(),
+        health_check: spec.health_check.and_then(|written| health_check::read(&written, problems)),
         affinity: spec.session_affinity.map(|written| balancing::affinity(written, problems)),
         connect_timeout: duration::positive(timeout, "spec.connectTimeout", problems),
         limits: spec.limits.map(|spec| resilience::limits(&spec, problems)).unwrap_or_default(),

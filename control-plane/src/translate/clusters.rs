@@ -1,6 +1,7 @@
 //! Clusters: one for each port of a Service, named like it, with what its `TrafficPolicy` asks for.
 
 mod balancing;
+mod health;
 mod resilience;
 
 use std::collections::{BTreeSet, HashMap};
@@ -47,6 +48,7 @@ pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
         )),
         metadata: Some(about(port, &policy)),
         load_balancing_policy: Some(balancing::policies(&policy)),
+        health_checks: policy.health_check.iter().map(health::check).collect(),
         outlier_detection: Some(resilience::outliers(
             &policy.outlier_detection.unwrap_or_default(),
         )),

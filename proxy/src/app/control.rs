@@ -6,16 +6,18 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 use super::{App, HOLD, Stopping, admin, subscriptions};
 use crate::control_channel::ControlPlane;
+use crate::health;
 use crate::identity::{Credentials, Identity};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::report::Reporter;
+use crate::upstream::Upstream;
 use crate::workers::{self, Shared};
 use crate::xds::{self, SyncState};
 
@@ -108,8 +110,13 @@ impl App {
         };
         let (state, telemetry) =
             (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
+        let changed = Arc::new(Notify::new());
+        // The health checks have no pool; they are as good as of the first worker.
+        let upstream = Upstream { worker: 0, tls: Arc::clone(&self.shared.tls) };
+        tokio::spawn(health::run(Arc::clone(&state), upstream, Arc::clone(&changed)));
         let apply = move |update: xds::Update| {
             state.apply(update.changes);
+            changed.notify_one();
             let collector = state.inbound().and_then(|listener| listener.tracing.endpoint.clone());
             telemetry.tracing.set_collector(collector.as_deref());
         };

@@ -1,6 +1,7 @@
 //! What the sidecar has in force, as JSON for `weft proxy-config`: one flat object a row. Asked by `admin`; reads
 //! the same snapshots that requests read.
 
+pub(super) mod health;
 mod resilience;
 
 use std::sync::Arc;
@@ -84,6 +85,7 @@ fn endpoint_row(
         "weight": endpoint.spec.weight,
         "priority": cluster.priority(number),
         "draining": cluster.is_draining(number),
+        "checked": cluster.spec.health_check.as_ref().map(|_| endpoint.checked.health().as_str()),
         "health": circuit.health,
         "circuit": circuit.state,
         "ejected_for_s": circuit.seconds_left,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
+use super::checked::{Checked, Health};
 use super::ewma::Latency;
 use super::limits::Admission;
 use super::outlier::Outlier;
@@ -26,6 +27,8 @@ pub struct Endpoint {
     pub latency: Latency,
     /// Ejection.
     pub outlier: Outlier,
+    /// Active health checks.
+    pub checked: Checked,
     /// Connections, one pool for each worker.
     pub pools: Vec<Pool>,
     /// Connections open, over all workers.
@@ -44,6 +47,7 @@ impl Endpoint {
             born: Instant::now(),
             latency: Latency::new(),
             outlier: Outlier::new(),
+            checked: Checked::default(),
             pools: (0..workers).map(|_| Pool::default()).collect(),
             connections: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
@@ -53,7 +57,7 @@ impl Endpoint {
     /// May it be chosen where there are others?
     #[must_use]
     pub fn is_usable(&self, now: Instant) -> bool {
-        !self.outlier.is_ejected(now)
+        !self.outlier.is_ejected(now) && self.checked.health() != Health::Unhealthy
     }
 
     /// The share of its weight that it has while it is new: from the minimum to the whole within the window.

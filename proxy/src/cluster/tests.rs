@@ -39,6 +39,7 @@ fn limited_to(balancer: Balancer, weights: &[u32], max_ejected_percent: u32) -> 
         balancer,
         prefer_local: false,
         slow_start: None,
+        health_check: None,
         limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 1,

@@ -1,9 +1,12 @@
 //! Clusters and their endpoints.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
+use http::uri::PathAndQuery;
 use serde::Deserialize;
 use weft_certs::SpiffeId;
 use weft_proto::origin::Origin;
@@ -23,6 +26,8 @@ pub struct ClusterSpec {
     pub prefer_local: bool,
     /// How a new endpoint gets its share. Not with a hash ring or a random choice.
     pub slow_start: Option<SlowStart>,
+    /// How its endpoints are asked whether they are well.
+    pub health_check: Option<Arc<HealthCheck>>,
     /// What may be under way at once.
     pub limits: LimitsSpec,
     /// When an endpoint is left out.
@@ -53,6 +58,42 @@ pub struct SlowStart {
     pub window: Duration,
     /// Where it begins, 0 to 1.
     pub minimum: f64,
+}
+
+/// An active health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked.
+    pub probe: Probe,
+    /// How often, jittered.
+    pub interval: Duration,
+    /// How long an answer may take, connecting included.
+    pub timeout: Duration,
+    /// Successes in a row that make an unhealthy endpoint healthy; at least 1.
+    pub healthy_threshold: u32,
+    /// Failures in a row that make an endpoint unhealthy; at least 1.
+    pub unhealthy_threshold: u32,
+}
+
+/// What a health check asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// GET, over HTTP/1.1.
+    Http {
+        /// Path and query.
+        path: PathAndQuery,
+        /// `Host`; empty: the cluster's name.
+        host: String,
+        /// Statuses that are well.
+        expected: Vec<RangeInclusive<u16>>,
+    },
+    /// `grpc.health.v1.Health/Check`.
+    Grpc {
+        /// Of which service; empty: the server as a whole.
+        service: String,
+    },
+    /// A connection.
+    Tcp,
 }
 
 /// A hash ring and the keys on it.

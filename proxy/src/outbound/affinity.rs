@@ -15,6 +15,7 @@ use prost::Message as _;
 
 use crate::cluster;
 use crate::model::SessionAffinity;
+use crate::record::Answer;
 
 /// What the cookie holds, in Base64.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -36,8 +37,12 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// `None` if the cookie does not concern the request's path.
-    pub(super) fn of<B>(settings: &'a SessionAffinity, request: &Request<B>) -> Option<Self> {
+    /// `None` if there are no sessions, or the cookie does not concern the request's path.
+    pub(super) fn of<B>(
+        settings: Option<&'a SessionAffinity>,
+        request: &Request<B>,
+    ) -> Option<Self> {
+        let settings = settings?;
         let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         if !concerns(&settings.path, path) {
             return None;
@@ -48,7 +53,7 @@ impl<'a> Session<'a> {
     }
 
     /// Tells the client to come back to this endpoint, unless it knows.
-    pub(super) fn keep(&self, endpoint: SocketAddr, response: &mut HeaderMap) {
+    fn keep(&self, endpoint: SocketAddr, response: &mut HeaderMap) {
         if self.wanted != Some(endpoint) {
             let cookie = write(self.settings, endpoint, SystemTime::now());
             // It consists of what the control plane checked and of what is written here.
@@ -56,6 +61,14 @@ impl<'a> Session<'a> {
                 response.append(SET_COOKIE, cookie);
             }
         }
+    }
+}
+
+/// Tells the client where its session goes on.
+pub(super) fn keep(session: Option<Session<'_>>, answer: &mut Answer) {
+    if let Some(session) = session {
+        let endpoint = answer.in_flight.endpoint().spec.address;
+        session.keep(endpoint, answer.response.headers_mut());
     }
 }
 

@@ -45,6 +45,7 @@ fn cluster() -> Change {
         balancer: Balancer::RoundRobin,
         prefer_local: false,
         slow_start: None,
+        health_check: None,
         limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 5,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::balancing::{LoadBalancer, SessionAffinity};
+use super::health_check::HealthCheck;
 use super::http_route::Header;
 use super::{NumberOrText, null_as_default};
 
@@ -16,6 +17,7 @@ pub(crate) struct TrafficPolicySpec {
     pub(crate) target_refs: Vec<TargetRef>,
     pub(crate) load_balancer: Option<LoadBalancer>,
     pub(crate) session_affinity: Option<SessionAffinity>,
+    pub(crate) health_check: Option<HealthCheck>,
     pub(crate) connect_timeout: Option<String>,
     pub(crate) limits: Option<Limits>,
     pub(crate) outlier_detection: Option<OutlierDetection>,

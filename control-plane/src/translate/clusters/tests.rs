@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 use weft_proto::envoy::cluster::load_balancing_policy;
+use weft_proto::envoy::core::health_check::HealthChecker;
 use weft_proto::envoy::core::transport_socket::ConfigType;
 use weft_proto::envoy::lb::ring_hash::v3::RingHash;
 use weft_proto::envoy::matcher::string_matcher::MatchPattern;
@@ -245,4 +246,37 @@ fn without_endpoints_nobody_may_answer() {
     let (names, alpn) = mesh_tls(&cluster_of(&shop(), "mail.shop:25"));
     assert_eq!(names.len(), 1);
     assert_eq!(alpn, ["weft-h2", "weft-http/1.1", "weft-tcp"]);
+}
+
+#[test]
+fn a_health_check_is_envoys() {
+    let check = |probe| {
+        let check = model::HealthCheck {
+            probe,
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(10),
+            healthy_threshold: 2,
+            unhealthy_threshold: 3,
+        };
+        let policy = TrafficPolicy { health_check: Some(check), ..Default::default() };
+        let mut checks = under(policy).health_checks;
+        assert_eq!(checks.len(), 1);
+        checks.remove(0)
+    };
+    let http = check(model::Probe::Http { path: "/h".into(), host: None, expected: vec![204] });
+    let thirty = Some(duration(Duration::from_secs(30)));
+    assert_eq!((&http.interval, &http.no_traffic_interval), (&thirty, &thirty));
+    assert_eq!(
+        (http.healthy_threshold, http.unhealthy_threshold),
+        (Some(uint32(2)), Some(uint32(3)))
+    );
+    assert_eq!(http.tls_options.unwrap().alpn_protocols, ["weft-http/1.1"]);
+    let Some(HealthChecker::HttpHealthCheck(http)) = http.health_checker else { panic!() };
+    assert_eq!((http.path.as_str(), http.host.as_str()), ("/h", ""));
+    assert_eq!((http.expected_statuses[0].start, http.expected_statuses[0].end), (204, 205));
+    let grpc = check(model::Probe::Grpc("a.B".into()));
+    assert_eq!(grpc.tls_options.unwrap().alpn_protocols, ["weft-h2"]);
+    let tcp = check(model::Probe::Tcp);
+    assert_eq!(tcp.tls_options.unwrap().alpn_protocols, ["weft-tcp"]);
+    assert!(under(TrafficPolicy::default()).health_checks.is_empty());
 }

@@ -76,7 +76,7 @@ fn only_paths_below_the_cookies_are_concerned() {
     }
     let elsewhere = settings(None, "/a");
     let request = Request::get("/b").body(()).unwrap();
-    assert!(Session::of(&elsewhere, &request).is_none());
+    assert!(Session::of(Some(&elsewhere), &request).is_none());
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_client_that_knows_is_not_told_again() {
         .header("cookie", "a=b; weft-affinity=\"Cg8xMjcuNzcuMC4yOjkxMDA=\"")
         .body(())
         .unwrap();
-    let session = Session::of(&settings, &request).unwrap();
+    let session = Session::of(Some(&settings), &request).unwrap();
     let mut headers = HeaderMap::new();
     session.keep(([127, 77, 0, 2], 9100).into(), &mut headers);
     assert!(headers.is_empty());

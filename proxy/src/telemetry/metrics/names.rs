@@ -65,6 +65,10 @@ metrics! {
         "1 while the proxy serves from its last good configuration because the control plane was away at start.";
     DRAINING = "weft_draining", Gauge, [],
         "1 from the moment that draining begins.";
+    HEALTH_CHECKS = "weft_health_checks_total", Counter, ["backend", "result"],
+        "Active health checks of endpoints that have ended; result is passed or failed. Only of Service ports that have them.";
+    HEALTH_ENDPOINTS = "weft_health_endpoints", Gauge, ["backend", "health"],
+        "Endpoints by what active health checks say; health is unknown, healthy or unhealthy.";
     IDENTITY_NOT_AFTER = "weft_identity_not_after_seconds", Gauge, [],
         "End of the certificate's validity, seconds since the Unix epoch; 0 without a certificate.";
     CIRCUIT = "weft_outlier_circuit", Gauge, ["backend", "workload", "endpoint"],

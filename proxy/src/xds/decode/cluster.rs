@@ -1,10 +1,12 @@
 //! Cluster → [`ClusterSpec`].
 
+mod health;
 mod limits;
 mod outlier;
 mod policy;
 
 use std::mem::take;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weft_proto::envoy::cluster::Cluster;
@@ -53,6 +55,7 @@ pub(super) fn cluster(mut cluster: Cluster) -> Result<ClusterSpec, Reject> {
             return Err(Reject::new(format!("metadata.{}", keys::LOCALITY), reason));
         }
     };
+    let health_check = health::check(take(&mut cluster.health_checks))?.map(Arc::new);
     let outlier = outlier::detection(cluster.outlier_detection.take()).at("outlier_detection")?;
     let (mut limits, budget) =
         limits::breakers(cluster.circuit_breakers.take()).at("circuit_breakers")?;
@@ -68,6 +71,7 @@ pub(super) fn cluster(mut cluster: Cluster) -> Result<ClusterSpec, Reject> {
         balancer,
         prefer_local,
         slow_start,
+        health_check,
         limits,
         outlier,
         budget,

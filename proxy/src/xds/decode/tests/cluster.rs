@@ -1,6 +1,7 @@
 //! Clusters.
 
 mod balancing;
+mod health;
 
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ fn a_whole_cluster() {
         }),
         prefer_local: false,
         slow_start: None,
+        health_check: None,
         limits: LimitsSpec::default(),
         outlier: OutlierSpec {
             consecutive_failures: 5,
@@ -213,7 +215,7 @@ fn what_is_not_honoured_is_named() {
         ("connect_timeout: 0 is not allowed", refused(|m| m.connect_timeout = seconds(0))),
         ("connect_timeout: -1s 0ns is out of range", refused(|m| m.connect_timeout = seconds(-1))),
         (
-            "health_checks: not supported by weft-proxy",
+            "health_checks[0].interval: missing or too short",
             refused(|m| m.health_checks.push(HealthCheck::default())),
         ),
         (
