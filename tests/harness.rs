@@ -14,6 +14,7 @@ mod control_channel;
 mod control_plane;
 mod deadline;
 mod demo;
+pub(crate) mod frames;
 mod grpc;
 mod load;
 pub(crate) mod manifests;

@@ -6,6 +6,7 @@
 mod harness;
 
 mod amplification;
+mod attacks;
 mod balancing;
 mod cli;
 mod config_errors;
@@ -21,6 +22,7 @@ mod house;
 mod http2;
 mod identity;
 mod invalid_backends;
+mod keep_alive;
 mod limits;
 mod mtls;
 mod nack;
@@ -36,3 +38,4 @@ mod routing;
 mod tcp;
 mod telemetry;
 mod timeouts;
+mod upgrades;

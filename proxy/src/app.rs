@@ -109,6 +109,7 @@ impl App {
             tls,
             telemetry,
             exhausted: Arc::default(),
+            limits: config.http,
             inbound: inbound_source,
             outbound: outbound_source,
             stop: Stop { accepting: not_accepting, running: not_running },

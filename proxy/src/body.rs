@@ -1,6 +1,8 @@
 //! The one body type of the request path. `outbound` and `inbound` build it; hyper drives it. Bytes pass
 //! through as they come: nothing here copies or collects.
 
+pub(crate) mod progress;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -65,7 +67,10 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             body @ Self::Full(_) => match std::mem::replace(body, Self::Empty) {
-                Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Self::Full(bytes) => {
+                    progress::note(progress::Last::Gave);
+                    Poll::Ready(Some(Ok(Frame::data(bytes))))
+                }
                 _ => Poll::Ready(None),
             },
             Self::Incoming(body) => Pin::new(body).poll_frame(cx).map(|frame| frame.map(received)),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::listener::HttpLimits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Everything that is settled before the sidecar starts.
@@ -33,6 +34,8 @@ pub struct Config {
     pub access_log: AccessLogMode,
     /// How long a drain waits for what is under way.
     pub drain_grace: Duration,
+    /// Limits of HTTP connections that are accepted.
+    pub http: HttpLimits,
     /// `OTEL_*`, by name.
     pub otel: BTreeMap<String, String>,
 }
@@ -53,7 +56,7 @@ pub enum AccessLogMode {
 #[derive(Debug)]
 pub enum Command {
     /// Run the sidecar.
-    Run(Config),
+    Run(Box<Config>),
     /// Ask a running sidecar to take no more calls.
     Drain {
         /// Its state directory.
@@ -115,6 +118,36 @@ struct RunArgs {
     /// How long a drain waits for what is under way: 5s, 500ms.
     #[arg(long, env = "WEFT_DRAIN_GRACE", default_value = "5s", value_parser = duration)]
     drain_grace: Duration,
+    /// How long the head of an HTTP/1 request may take from its first byte.
+    #[arg(long, env = "WEFT_HTTP_HEAD_TIMEOUT", default_value = "10s", value_parser = duration)]
+    http_head_timeout: Duration,
+    /// Streams of one HTTP/2 connection side by side.
+    #[arg(long, env = "WEFT_HTTP2_STREAMS", default_value_t = 100, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    http2_streams: u32,
+    /// KiB of request headers held at once for one HTTP/2 connection; more is REFUSED_STREAM.
+    #[arg(long, env = "WEFT_HTTP2_HEADER_BUDGET", default_value_t = 1024, value_name = "KIB",
+          value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
+    http2_header_budget: u32,
+    /// Resets that a client may cause by breaking HTTP/2 before its connection ends.
+    #[arg(long, env = "WEFT_HTTP2_LOCAL_RESETS", default_value_t = 100, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    http2_local_resets: u16,
+    /// How long the data of an HTTP/2 response may wait for the client's window.
+    #[arg(long, env = "WEFT_HTTP2_STALL_TIMEOUT", default_value = "30s", value_parser = duration)]
+    http2_stall_timeout: Duration,
+}
+
+impl RunArgs {
+    fn limits(&self) -> HttpLimits {
+        HttpLimits {
+            head_timeout: self.http_head_timeout,
+            streams: self.http2_streams,
+            held_headers: self.http2_header_budget as usize * 1024,
+            local_resets: usize::from(self.http2_local_resets),
+            stall: self.http2_stall_timeout,
+        }
+    }
 }
 
 /// `--inbound`.
@@ -180,8 +213,9 @@ pub fn parse(
         let kind = clap::error::ErrorKind::MissingRequiredArgument;
         return Err(clap::Error::raw(kind, "--bootstrap and --state-dir are needed\n"));
     };
+    let http = run.limits();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Command::Run(Config {
+    Ok(Command::Run(Box::new(Config {
         bootstrap: run.bootstrap,
         state_dir: run.state_dir,
         inbound: run.inbound,
@@ -192,8 +226,9 @@ pub fn parse(
         workers: run.workers.map_or(processors.min(2), usize::from),
         access_log: run.access_log,
         drain_grace: run.drain_grace,
+        http,
         otel: environment.into_iter().filter(|(name, _)| name.starts_with("OTEL_")).collect(),
-    }))
+    })))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -23,13 +23,14 @@ use crate::body::Body;
 use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
-use crate::listener::{Carried, serve};
+use crate::listener::{Carried, HttpLimits, serve};
 use crate::record::{Answer, Peer, Record, grpc_status};
 use crate::relay::{Relayed, relay};
 use crate::retry::Exhausted;
 use crate::state::State;
 use crate::telemetry::metrics::{Direction, EdgeKey, is_server_fault};
 use crate::telemetry::{ConnectionEnd, Telemetry};
+use crate::upgrade::{self, Wish};
 use crate::upstream::{Protocol, Sent, Upstream};
 use crate::{canonical, deadline, drain, response};
 
@@ -55,6 +56,8 @@ pub struct Inbound {
     pub telemetry: Arc<Telemetry>,
     /// Calls of the application that were tried often enough.
     pub exhausted: Arc<Exhausted>,
+    /// Of its callers' connections.
+    pub limits: HttpLimits,
 }
 
 impl Inbound {
@@ -71,7 +74,7 @@ impl Inbound {
         };
         match admitted {
             Ok(caller) if caller.carried == Carried::Opaque => self.proxy_tcp(caller, &watch).await,
-            Ok(caller) => self.serve_http(caller, &watch).await,
+            Ok(caller) => self.serve_http(caller, watch).await,
             Err(error) => {
                 tracing::info!(%client, port = self.port, %error, "inbound connection refused");
                 self.count_refusal(error.token());
@@ -90,15 +93,16 @@ impl Inbound {
         edge.connection_closed(0, 0, Some(token));
     }
 
-    async fn serve_http(self: Arc<Self>, caller: Caller, watch: &drain::Watch) {
+    async fn serve_http(self: Arc<Self>, caller: Caller, watch: drain::Watch) {
         let Caller { io, who, until, carried } = caller;
         let Carried::Http(version) = carried else { return };
-        let who = Arc::new(who);
+        let scope = Arc::new((who, Arc::new(watch)));
         let service = service_fn(|request| {
-            let (this, who) = (Arc::clone(&self), Arc::clone(&who));
-            async move { this.handle_request(request, &who).await }
+            let (this, scope) = (Arc::clone(&self), Arc::clone(&scope));
+            async move { this.handle_request(request, &scope.0, &scope.1).await }
         });
-        if let Err(error) = serve(io, version, service, watch, until).await {
+        let (who, watch) = (&scope.0, &scope.1);
+        if let Err(error) = serve(io, version, service, &self.limits, watch, until).await {
             tracing::debug!(client = %who.address, port = self.port, %error, "inbound connection");
         }
     }
@@ -108,6 +112,7 @@ impl Inbound {
         &self,
         mut request: Request<Incoming>,
         who: &door::Who,
+        watch: &Arc<drain::Watch>,
     ) -> Result<Response<Body>, Infallible> {
         let grpc = response::is_grpc(request.headers());
         let mut record =
@@ -116,10 +121,11 @@ impl Inbound {
         let sampling = self.state.inbound().map_or(0.0, |listener| listener.tracing.sampling);
         record.trace(request.headers_mut(), sampling);
         Ok(match self.forward(request, who, grpc, &mut record).await {
-            Ok(mut answer) => {
+            Ok((mut answer, None)) => {
                 self.mark_exhausted(&mut answer.response, who, &record);
                 record.carry(answer, None)
             }
+            Ok((answer, Some(wish))) => upgrade::switch(wish, answer, record, watch),
             Err(error) => {
                 let mut response = response::failed(&error, grpc, who.version);
                 if let (Some(mark), Some(_)) = (mark(&error), &who.identity) {
@@ -148,7 +154,7 @@ impl Inbound {
         who: &door::Who,
         grpc: bool,
         record: &mut Record,
-    ) -> Result<Answer, Error> {
+    ) -> Result<(Answer, Option<Wish>), Error> {
         canonical::canonicalise(&mut request, &self.workload)?;
         if grpc && deadline::asked(request.headers()) == Some(Duration::ZERO) {
             let message = "the call's time was over when it came";
@@ -157,9 +163,11 @@ impl Inbound {
         if let Some(limits) = self.state.rate_limits(self.port) {
             limits.admit(who.identity.as_ref(), request.headers(), Instant::now())?;
         }
+        let wish = upgrade::take(&mut request)?;
         let version = who.version;
         let map = request.headers_mut();
         headers::remove_hop_by_hop(map);
+        upgrade::ask(wish.as_ref(), map);
         headers::remove_trusted(map);
         if let Some(certificate) = &who.forwarded {
             map.insert(FORWARDED_CLIENT_CERT, certificate.clone());
@@ -170,9 +178,10 @@ impl Inbound {
         let sent = self.upstream.send(None, &self.app, version, CONNECT_TIMEOUT, request).await;
         let Sent { mut response, written } =
             sent.map_err(|failure| self.unreachable(&failure.error))?;
+        let wish = upgrade::granted(wish, &response)?;
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());
-        Ok(Answer { response, written, in_flight })
+        Ok((Answer { response, written, in_flight }, wish))
     }
 
     fn unreachable(&self, error: &Error) -> Error {
@@ -221,7 +230,9 @@ fn mark(error: &Error) -> Option<Mark> {
         (Token::ConnectionTerminated | Token::RequestRefused, Replay::Safe) => {
             Some(Mark::Unprocessed)
         }
-        (Token::ConnectionTerminated | Token::RequestRefused, _) => Some(Mark::Broken),
+        (Token::ConnectionTerminated | Token::KeepAliveRace | Token::RequestRefused, _) => {
+            Some(Mark::Broken)
+        }
         _ => None,
     }
 }

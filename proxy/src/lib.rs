@@ -63,6 +63,7 @@ pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod upgrade;
 pub mod upstream;
 pub mod workers;
 pub mod xds;
@@ -88,7 +89,7 @@ pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
     let done = match command {
         config::Command::Run(config) => {
             raise_file_limit();
-            app::App::build(config).and_then(app::App::run)
+            app::App::build(*config).and_then(app::App::run)
         }
         config::Command::Drain { state_dir } => app::drain(&state_dir),
     };

@@ -1,10 +1,14 @@
 //! Accepts connections and gives each a task. Every listener of the data path runs here, on every worker; what
 //! a connection means is decided by the handler that `app` passes in.
 
+mod budget;
 mod detect;
 mod heads;
 mod http;
+mod limits;
 mod linger;
+mod paced;
+mod streams;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +20,7 @@ use crate::drain;
 
 pub use detect::{Carried, First, carried, detect, patience};
 pub(crate) use http::serve;
+pub use limits::HttpLimits;
 
 /// Bound: open connections of one side (inbound or outbound). One more is closed at once.
 const MAX_CONNECTIONS: usize = 10_000;

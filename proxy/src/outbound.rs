@@ -29,15 +29,16 @@ use crate::body::Body;
 use crate::cluster::{self, Cluster};
 use crate::error::{Error, Token};
 use crate::io::Io;
-use crate::listener::{Carried, carried, serve};
-use crate::model::{Action, Fallback, RetryPolicy, Rule, Split};
+use crate::listener::{Carried, HttpLimits, carried, serve};
+use crate::model::{Action, Fallback, RetryPolicy, RouteTable, Rule, Split};
 use crate::random::Random;
 use crate::record::{Answer, Record};
 use crate::retry::{Exhausted, Sent};
-use crate::router::RequestView;
+use crate::router::{Matched, RequestView};
 use crate::state::{Target, TargetConfig};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Direction;
+use crate::upgrade::{self, Wish};
 use crate::upstream::{ResponseBody, Upstream, Version};
 use crate::{canonical, deadline, drain, headers, response, retry, router};
 
@@ -60,6 +61,8 @@ pub struct Outbound {
     pub random: Arc<Random>,
     /// Requests that were tried often enough.
     pub exhausted: Arc<Exhausted>,
+    /// Of the application's connections.
+    pub limits: HttpLimits,
 }
 
 /// What a request has become once routed: where it goes and under which rules.
@@ -85,6 +88,8 @@ pub struct Hop<'c> {
 enum Reply {
     /// From the other side.
     Proxied(Answer, Option<Instant>),
+    /// From the other side, which goes on with another protocol.
+    Switched(Answer, Wish),
     /// Made here, because the route says so.
     Local(Response<Body>),
     /// Made here, because nothing can serve and the policy has an answer for that.
@@ -108,7 +113,7 @@ impl Outbound {
             () = watch.draining() => return,
         };
         match carried {
-            Ok(Carried::Http(version)) => self.serve_http(stream, client, version, &watch).await,
+            Ok(Carried::Http(version)) => self.serve_http(stream, client, version, watch).await,
             Ok(Carried::Opaque) => self.proxy_tcp(stream, client, &watch).await,
             Err(error) => tracing::debug!(%client, %error, "outbound connection"),
         }
@@ -119,13 +124,15 @@ impl Outbound {
         stream: TcpStream,
         client: SocketAddr,
         version: Version,
-        watch: &drain::Watch,
+        watch: drain::Watch,
     ) {
+        let io = Io::Plain(stream);
+        let scope = Arc::new((Arc::clone(&self), Arc::new(watch)));
         let service = service_fn(|request| {
-            let this = Arc::clone(&self);
-            async move { this.handle_request(request, client, version).await }
+            let scope = Arc::clone(&scope);
+            async move { scope.0.handle_request(request, client, version, &scope.1).await }
         });
-        if let Err(error) = serve(Io::Plain(stream), version, service, watch, None).await {
+        if let Err(error) = serve(io, version, service, &self.limits, &scope.1, None).await {
             tracing::debug!(%client, %error, service = %self.service, "outbound connection");
         }
     }
@@ -139,6 +146,7 @@ impl Outbound {
         mut request: Request<Incoming>,
         client: SocketAddr,
         version: Version,
+        watch: &Arc<drain::Watch>,
     ) -> Result<Response<Body>, Infallible> {
         let grpc = response::is_grpc(request.headers());
         // The one snapshot of this request.
@@ -159,6 +167,7 @@ impl Outbound {
         record.trace(request.headers_mut(), config.listener.tracing.sampling);
         Ok(match self.route_and_send(config, request, (client, version, grpc), &mut record).await {
             Ok(Reply::Proxied(answer, deadline)) => record.carry(answer, deadline),
+            Ok(Reply::Switched(answer, wish)) => upgrade::switch(wish, answer, record, watch),
             Ok(Reply::Local(response)) => {
                 record.answer(&response, None);
                 response
@@ -184,14 +193,8 @@ impl Outbound {
         record: &mut Record,
     ) -> Result<Reply, Error> {
         canonical::canonicalise(&mut request, &self.service)?;
-        let table = config.routes.as_deref().ok_or_else(|| {
-            Error::new(Token::RouteNotFound, "this port is declared as opaque TCP")
-        })?;
-        let matched = router::route(table, &view(&request, &canonical::host(&request)))
-            .ok_or_else(|| {
-                Error::new(Token::RouteNotFound, "no rule of the routes on this port matches")
-                    .caused_by(&config.listener.origin)
-            })?;
+        let wish = upgrade::take(&mut request)?;
+        let (table, matched) = find(config, &request)?;
         let handles = config.rule(matched.at);
         record.matched(handles);
         let (index, split) = match &matched.rule.action {
@@ -227,6 +230,7 @@ impl Outbound {
             hash,
             grpc,
         };
+        upgrade::ask(wish.as_ref(), request.headers_mut());
         // Pinned: the future is held once, however it is awaited.
         let sent = pin!(retry::send(self, &hop, request, record));
         let sent = match deadline {
@@ -241,8 +245,35 @@ impl Outbound {
         let mut answer = sent.result.map_err(|error| error.caused_by(&cluster.spec.origin))?;
         finish(&mut answer.response, matched.rule, split);
         affinity::keep(session, &mut answer);
-        Ok(Reply::Proxied(answer, deadline))
+        let granted = upgrade::granted(wish, &answer.response)?;
+        Ok(Reply::of(answer, granted, deadline))
     }
+}
+
+impl Reply {
+    fn of(answer: Answer, granted: Option<Wish>, deadline: Option<Instant>) -> Self {
+        match granted {
+            Some(wish) => Self::Switched(answer, wish),
+            None => Self::Proxied(answer, deadline),
+        }
+    }
+}
+
+/// The rule that a request meets, and its table.
+fn find<'c>(
+    config: &'c TargetConfig,
+    request: &Request<Incoming>,
+) -> Result<(&'c RouteTable, Matched<'c>), Error> {
+    let table = config
+        .routes
+        .as_deref()
+        .ok_or_else(|| Error::new(Token::RouteNotFound, "this port is declared as opaque TCP"))?;
+    let matched = router::route(table, &view(request, &canonical::host(request)));
+    let matched = matched.ok_or_else(|| {
+        Error::new(Token::RouteNotFound, "no rule of the routes on this port matches")
+            .caused_by(&config.listener.origin)
+    })?;
+    Ok((table, matched))
 }
 
 fn view<'a>(request: &'a Request<Incoming>, host: &'a str) -> RequestView<'a> {

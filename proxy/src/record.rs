@@ -15,6 +15,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use weft_certs::SpiffeId;
 
+use crate::body::progress::{self, Last};
 use crate::body::{Body, BodyError};
 use crate::canonical;
 use crate::cluster::InFlight;
@@ -171,6 +172,16 @@ impl Record {
         self.close();
     }
 
+    /// The connection went on as another protocol, and has ended; `carried` is what it brought the client.
+    pub fn switched(mut self, carried: Result<u64, Token>) {
+        self.status = http::StatusCode::SWITCHING_PROTOCOLS.as_u16();
+        match carried {
+            Ok(bytes) => self.response_bytes = bytes,
+            Err(token) => self.error = Some(token),
+        }
+        self.close();
+    }
+
     /// The response head is there; the record goes on with the body.
     #[must_use]
     pub fn carry(mut self, answer: Answer, deadline: Option<Instant>) -> Response<Body> {
@@ -183,8 +194,15 @@ impl Record {
         }
         let grpc = deadline.is_some() && response::is_grpc(&parts.headers);
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        let in_flight = answer.in_flight;
-        let tracked = Tracked { body, _in_flight: in_flight, record: Some(self), deadline, grpc };
+        let tracked = Tracked {
+            body,
+            _in_flight: answer.in_flight,
+            record: Some(self),
+            deadline,
+            grpc,
+            given: 0,
+            tail: None,
+        };
         Response::from_parts(parts, Body::Tracked(Box::new(tracked)))
     }
 
@@ -265,6 +283,9 @@ pub struct Tracked {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Is the end by a deadline said as gRPC says it?
     grpc: bool,
+    given: u64,
+    /// Held back from a chunk that may not find room: see [`Self::cut`].
+    tail: Option<Bytes>,
 }
 
 impl Tracked {
@@ -273,17 +294,21 @@ impl Tracked {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(tail) = self.tail.take() {
+            return self.give(Frame::data(tail));
+        }
         let frame = match self.body.poll_frame(cx) {
-            Poll::Pending => return self.poll_deadline(cx),
+            Poll::Pending => {
+                progress::note(Last::Empty);
+                return self.poll_deadline(cx);
+            }
             Poll::Ready(frame) => frame,
         };
         match frame {
             Some(Ok(mut frame)) => {
                 self.note(&mut frame);
-                if self.body.is_end_stream() {
-                    self.end(None);
-                }
-                Poll::Ready(Some(Ok(frame)))
+                let frame = self.cut(frame);
+                self.give(frame)
             }
             Some(Err(error)) => {
                 self.end(Some(Token::ResponseIncomplete));
@@ -296,14 +321,41 @@ impl Tracked {
         }
     }
 
+    fn give(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        progress::note(Last::Gave);
+        if self.is_end_stream() {
+            self.end(None);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// Holds back the last byte of what may be the last chunk, if the stream's window may be too small for it: so
+    /// there is still somebody to see that the rest finds no room. Costs responses beyond the first window only.
+    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let mut data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return frame,
+        };
+        self.given += data.len() as u64;
+        let may_be_last = self.body.is_end_stream() || self.body.size_hint().exact().is_none();
+        if self.given > u64::from(progress::window()) && may_be_last && data.len() > 1 {
+            self.tail = Some(data.split_off(data.len() - 1));
+        }
+        Frame::data(data)
+    }
+
     /// As [`HttpBody::is_end_stream`].
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.tail.is_none() && self.body.is_end_stream()
     }
 
     /// As [`HttpBody::size_hint`].
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        if let (Some(tail), Some(rest)) = (&self.tail, hint.exact()) {
+            hint = SizeHint::with_exact(rest + tail.len() as u64);
+        }
+        hint
     }
 
     fn poll_deadline(
@@ -346,7 +398,7 @@ impl Tracked {
 impl Drop for Tracked {
     /// hyper drops a body that says it has ended without asking for the end.
     fn drop(&mut self) {
-        if self.record.is_some() && self.body.is_end_stream() {
+        if self.record.is_some() && self.is_end_stream() {
             self.end(None);
         }
     }

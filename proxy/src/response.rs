@@ -68,7 +68,7 @@ fn grpc_failed(error: &Error) -> Response<Body> {
 pub(crate) fn grpc_status(token: Token) -> u16 {
     match token {
         Token::RouteNotFound => 12,
-        Token::RequestDenied => 7,
+        Token::RequestDenied | Token::UpgradeRefused => 7,
         Token::RateLimited => 8,
         Token::ResponseTimeout => 4,
         Token::RequestError | Token::InternalError | Token::ResponseError => 13,
@@ -85,6 +85,7 @@ pub(crate) fn grpc_status(token: Token) -> u16 {
         | Token::TlsCertificateError
         | Token::TlsProtocolError
         | Token::ConnectionTerminated
+        | Token::KeepAliveRace
         | Token::RequestRefused
         | Token::ResponseIncomplete
         | Token::ApplicationUnreachable => 14,

@@ -19,6 +19,7 @@ use weft_proto::origin::Origin;
 
 use crate::cluster::Endpoint;
 use crate::inbound::Inbound;
+use crate::listener::HttpLimits;
 use crate::model::{
     Action, AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, HeaderOps,
     HostPattern, InboundListener, InboundPort, LimitsSpec, Matcher, MtlsMode, OutboundListener,
@@ -236,6 +237,7 @@ fn behind(port: u16, app: SocketAddr, state: Arc<State>, tls: Arc<TlsStore>) -> 
         upstream: Upstream { worker: 0, tls },
         telemetry: telemetry(),
         exhausted: Arc::default(),
+        limits: HttpLimits::default(),
     })
 }
 
@@ -268,6 +270,7 @@ fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
         upstream: Upstream { worker: 0, tls },
         telemetry: telemetry(),
         exhausted: Arc::default(),
+        limits: HttpLimits::default(),
         random: Arc::new(Random::seeded(1)),
     })
 }

@@ -9,6 +9,7 @@ mod body;
 mod connect;
 mod http1;
 mod http2;
+mod keep_alive;
 mod pool;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::tls::TlsStore;
 pub use body::ResponseBody;
 pub use connect::Protocol;
 pub use http1::Receiving;
+pub use http1::Switched;
 pub use pool::{Pool, Stream};
 
 /// One worker's way to every endpoint.

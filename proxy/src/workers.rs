@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::cluster::Endpoint;
 use crate::inbound::Inbound;
+use crate::listener::HttpLimits;
 use crate::outbound::Outbound;
 use crate::random::Random;
 use crate::retry::Exhausted;
@@ -58,6 +59,8 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     /// Requests that were tried often enough.
     pub exhausted: Arc<Exhausted>,
+    /// Limits of connections that are accepted.
+    pub limits: HttpLimits,
     /// Drain of connections from callers.
     pub inbound: drain::Source,
     /// Drain of connections from the application.
@@ -147,6 +150,7 @@ impl Worker {
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.shared.telemetry),
             exhausted: Arc::clone(&self.shared.exhausted),
+            limits: self.shared.limits,
         })
     }
 
@@ -158,6 +162,7 @@ impl Worker {
             telemetry: Arc::clone(&self.shared.telemetry),
             exhausted: Arc::clone(&self.shared.exhausted),
             random: Arc::clone(&self.random),
+            limits: self.shared.limits,
         })
     }
 }

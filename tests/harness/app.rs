@@ -43,6 +43,8 @@ pub(crate) enum Act {
     Delay(Duration),
     /// No answer, ever.
     Hang,
+    /// The beginning of an answer, and no end, ever.
+    Stay,
     /// The connection ends without an answer; on HTTP/2 the stream.
     Close,
     /// A response whose body breaks off half-way.
@@ -235,6 +237,7 @@ impl State {
             Act::Hang => std::future::pending().await,
             Act::Close => bail!("closed on purpose"),
             Act::BreakOff => return Ok(broken_off()),
+            Act::Stay => return Ok(staying()),
         }
         let body = request.into_body().collect().await?.to_bytes();
         let grpc = seen.headers.get(http::header::CONTENT_TYPE);
@@ -318,6 +321,17 @@ fn broken_off() -> Response<Body> {
     let length = http::HeaderValue::from_static("20");
     response.headers_mut().insert(http::header::CONTENT_LENGTH, length);
     response
+}
+
+fn staying() -> Response<Body> {
+    let first = tokio_stream::once(Ok(Frame::data(Bytes::from_static(b"half of it"))));
+    let never = futures_pending();
+    Response::new(StreamBody::new(tokio_stream::StreamExt::chain(first, never)).boxed())
+}
+
+/// A stream that stays silent.
+fn futures_pending() -> impl tokio_stream::Stream<Item = Result<Frame<Bytes>, std::io::Error>> {
+    tokio_stream::pending()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 use super::{App, HOLD, Stopping, admin, subscriptions};
+use crate::cluster::Endpoint;
 use crate::control_channel::ControlPlane;
 use crate::health;
 use crate::identity::{Credentials, Identity};
@@ -18,11 +19,13 @@ use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::report::Reporter;
 use crate::upstream::Upstream;
-use crate::workers::{self, Shared};
+use crate::workers::{self, Behind, Shared};
 use crate::xds::{self, SyncState};
 
 /// How often idle connections are looked at.
-const SWEEP: Duration = Duration::from_secs(5);
+const SWEEP_APP: Duration = Duration::from_secs(1);
+/// Rounds of it between two sweeps of everything.
+const SWEEP: u64 = 5;
 /// Bound of the last export of spans.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -44,7 +47,11 @@ impl App {
             self.stopping.take().context("a sidecar runs once")?;
         let inbound = Arc::new(inbound);
         admin::start(&mut self, &inbound)?;
-        tokio::spawn(sweep(Arc::clone(&self.shared.state)));
+        let apps = self.doors.iter().filter_map(|door| match &door.behind {
+            Behind::Application { app, .. } => Some(Arc::clone(app)),
+            Behind::Service(_) => None,
+        });
+        tokio::spawn(sweep(Arc::clone(&self.shared.state), apps.collect()));
         tokio::select! {
             () = self.ready() => tracing::info!(workload = %self.shared.workload, "ready"),
             () = tokio::time::sleep(HOLD) => tracing::warn!(
@@ -200,11 +207,16 @@ async fn follow_sync(mut sync: watch::Receiver<SyncState>, telemetry: Arc<Teleme
     }
 }
 
-/// Closes connections that have been idle too long, of every cluster and every worker.
-async fn sweep(state: Arc<State>) {
-    let mut tick = tokio::time::interval(SWEEP);
-    loop {
+/// Closes connections that have been idle too long, of every cluster and every worker. The application's more often:
+/// it closes connections too, and when it does is learnt here.
+async fn sweep(state: Arc<State>, apps: Vec<Arc<Endpoint>>) {
+    let mut tick = tokio::time::interval(SWEEP_APP);
+    for round in 0_u64.. {
         tick.tick().await;
+        apps.iter().flat_map(|app| &app.pools).for_each(|pool| pool.sweep());
+        if !round.is_multiple_of(SWEEP) {
+            continue;
+        }
         for cluster in state.clusters().values() {
             cluster.endpoints.iter().flat_map(|endpoint| &endpoint.pools).for_each(|p| p.sweep());
         }

@@ -61,6 +61,8 @@ tokens! {
     RequestDenied = "http_request_denied", 403, Downstream;
     /// More requests than a rate limit of the receiving workload allows.
     RateLimited = "rate_limited", 429, Downstream;
+    /// The request asks for another protocol than WebSocket on its connection.
+    UpgradeRefused = "upgrade_refused", 403, Downstream;
     /// The client went away before the response was complete.
     DownstreamClosed = "downstream_closed", 499, Downstream;
     /// The matching rule has no usable backend: a reference is broken or the weights are all zero.
@@ -89,6 +91,8 @@ tokens! {
     TlsProtocolError = "tls_protocol_error", 503, Upstream;
     /// The connection ended before a response arrived.
     ConnectionTerminated = "connection_terminated", 503, Upstream;
+    /// An idle connection was closed by the endpoint while a request that must not go out twice was on its way.
+    KeepAliveRace = "keep_alive_race", 503, Upstream;
     /// The endpoint refused the request unread, in its protocol's own words (REFUSED_STREAM, GOAWAY).
     RequestRefused = "request_refused", 503, Upstream;
     /// No response within the time allowed by the route or policy.

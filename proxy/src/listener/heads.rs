@@ -3,7 +3,7 @@
 //! ends. Used by `listener::http`; it changes and holds back nothing.
 //!
 //! A finding reaches the request that it is about as [`Malformed`], which `canonical` turns into a 400. A head
-//! must be whole within [`HEAD_TIMEOUT`] from its first byte; between requests a connection may stay idle.
+//! must be whole within its timeout from its first byte (slow senders would hold a connection for ever); between requests a connection may stay idle.
 
 mod scan;
 
@@ -24,15 +24,13 @@ use self::scan::{FINDINGS, Scan};
 use super::linger::Lingering;
 use crate::canonical::Malformed;
 
-/// From the first byte of a head to its last (slow senders of heads hold a connection otherwise).
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The stream as hyper gets it.
 #[derive(Debug)]
 pub(super) struct Watched {
     io: Lingering,
     scan: Scan,
     found: Arc<Found>,
+    timeout: Duration,
     /// Set while a head is incomplete and nothing more of it is there.
     deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -55,9 +53,10 @@ pub(super) struct Judged<S> {
 }
 
 /// Watches `io` on behalf of `service`.
-pub(super) fn watch<S>(io: Lingering, service: S) -> (Watched, Judged<S>) {
+pub(super) fn watch<S>(io: Lingering, timeout: Duration, service: S) -> (Watched, Judged<S>) {
     let found = Arc::new(Found { request: AtomicU64::new(u64::MAX), what: AtomicUsize::new(0) });
-    let watched = Watched { io, scan: Scan::default(), found: Arc::clone(&found), deadline: None };
+    let watched =
+        Watched { io, scan: Scan::default(), found: Arc::clone(&found), timeout, deadline: None };
     (watched, Judged { service, found, requests: AtomicU64::new(0) })
 }
 
@@ -86,8 +85,8 @@ impl Watched {
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let deadline =
-            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(HEAD_TIMEOUT)));
+        let timeout = self.timeout;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         deadline
             .as_mut()
             .poll(cx)

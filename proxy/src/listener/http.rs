@@ -8,11 +8,15 @@ use ::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::Instant;
 
+use super::budget::Budgeted;
 use super::heads;
+use super::limits::HttpLimits;
 use super::linger::Lingering;
+use super::paced::Paced;
+use super::streams::Streams;
 use crate::body::Body;
 use crate::drain;
 use crate::io::Io;
@@ -22,7 +26,6 @@ use crate::upstream::Version;
 const BUFFER: usize = 64 * 1024;
 /// Receive window of a stream; a connection's is four times that.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const MAX_STREAMS: u32 = 200;
 const HEADER_LIST: u32 = 64 * 1024;
 
 /// `until`: when the connection must end although nobody asks for it (the peer's certificate expires). Ends
@@ -34,6 +37,7 @@ pub(crate) async fn serve<S>(
     io: Io,
     version: Version,
     service: S,
+    limits: &HttpLimits,
     watch: &drain::Watch,
     until: Option<Instant>,
 ) -> hyper::Result<()>
@@ -60,28 +64,38 @@ where
     }
     match version {
         Version::Http1 => {
-            let (io, service) = heads::watch(io, service);
+            let (io, service) = heads::watch(io, limits.head_timeout, service);
             drive!(
                 http1::Builder::new()
                     .timer(TokioTimer::new())
                     // hyper's would end idle connections too; `heads` has one of its own.
                     .header_read_timeout(None)
                     .max_buf_size(BUFFER)
+                    .max_header_size(BUFFER)
                     .serve_connection(TokioIo::new(io), service)
+                    .with_upgrades()
             )
         }
-        Version::Http2 => drive!(
-            http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(4 * STREAM_WINDOW)
-                .max_concurrent_streams(MAX_STREAMS)
-                .max_header_list_size(HEADER_LIST)
-                .max_send_buf_size(BUFFER)
-                .keep_alive_interval(Duration::from_secs(10))
-                .keep_alive_timeout(Duration::from_secs(5))
-                .serve_connection(TokioIo::new(io), service)
-        ),
+        Version::Http2 => {
+            let (io, windows) = Paced::new(io);
+            let streams = Streams { windows, stall: limits.stall };
+            drive!(
+                http2::Builder::new(streams)
+                    .timer(TokioTimer::new())
+                    .initial_stream_window_size(STREAM_WINDOW)
+                    .initial_connection_window_size(4 * STREAM_WINDOW)
+                    .max_concurrent_streams(limits.streams)
+                    .max_local_error_reset_streams(limits.local_resets)
+                    .max_header_list_size(HEADER_LIST)
+                    .max_send_buf_size(BUFFER)
+                    .keep_alive_interval(Duration::from_secs(10))
+                    .keep_alive_timeout(Duration::from_secs(5))
+                    .serve_connection(
+                        TokioIo::new(io),
+                        Budgeted::new(service, limits.held_headers)
+                    )
+            )
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use tokio::time::Sleep;
 
 use crate::io::Io;
 
+/// Bound of what is thrown away: who sends more is not saying farewell.
+const FAREWELL: usize = 256 * 1024;
 /// Bound of the wait for the other side's end.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -21,11 +23,12 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(super) struct Lingering {
     io: Io,
     deadline: Option<Pin<Box<Sleep>>>,
+    thrown_away: usize,
 }
 
 impl Lingering {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, deadline: None }
+        Self { io, deadline: None, thrown_away: 0 }
     }
 }
 
@@ -73,7 +76,9 @@ impl AsyncWrite for Lingering {
         while deadline.as_mut().poll(cx).is_pending() {
             let mut buf = ReadBuf::new(&mut scratch);
             match ready!(Pin::new(&mut this.io).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => {}
+                Ok(()) if !buf.filled().is_empty() && this.thrown_away < FAREWELL => {
+                    this.thrown_away += buf.filled().len();
+                }
                 // The end, or a failure: nobody speaks any more.
                 Ok(()) | Err(_) => break,
             }

@@ -96,7 +96,7 @@ fn asks_for_status(policy: &RetryPolicy, status: StatusCode) -> bool {
 /// A connection that broke on an idempotent request is retried without being asked: a keep-alive connection
 /// may end at any time, and the client of a mesh must not see it (RFC 9112 §9.3.1 lets a client do the same).
 fn asks_for_failure(policy: &RetryPolicy, token: Token) -> bool {
-    token == Token::ConnectionTerminated
+    matches!(token, Token::ConnectionTerminated | Token::KeepAliveRace)
         || policy.on.iter().any(|condition| match condition {
             RetryOn::Reset | RetryOn::GatewayError | RetryOn::ServerError => true,
             RetryOn::Status(_) | RetryOn::Grpc(_) => false,

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::http1::Receiving;
+use super::http1::{Receiving, Switched};
 use super::pool::Stream;
 use crate::body::BodyError;
 
 /// A body that is received. Its end gives the connection back; dropped before, it breaks the exchange off.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum ResponseBody {
     /// Nothing.
+    #[default]
     Empty,
     /// On a connection of its own.
     Http1(Box<Receiving>),
@@ -26,6 +27,14 @@ impl ResponseBody {
     /// A stream's body, or nothing if the head was all.
     pub(super) fn http2(body: Incoming, stream: Stream) -> Self {
         if body.is_end_stream() { Self::Empty } else { Self::Http2(body, stream) }
+    }
+
+    /// The connection below a response with status 101.
+    pub(crate) fn into_switched(self) -> Option<Switched> {
+        match self {
+            Self::Http1(body) => body.into_switched(),
+            Self::Empty | Self::Http2(..) => None,
+        }
     }
 
     /// As [`http_body::Body::poll_frame`].

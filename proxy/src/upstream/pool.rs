@@ -14,11 +14,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::http1::Connection;
+use super::keep_alive::{self, KeepAlive};
 use crate::body::Body;
 
 const MAX_IDLE: usize = 256;
 const MAX_STREAMS: u32 = 100;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = keep_alive::DEFAULT;
 /// A connection that was in use so short a time ago is taken without asking the system whether it still is one.
 const UNASKED: Duration = Duration::from_millis(1);
 
@@ -31,6 +32,7 @@ pub struct Pool {
     /// One worker's requests that all find no connection wait here for the first one to open it.
     pub(super) opening: tokio::sync::Mutex<()>,
     freed: Arc<Freed>,
+    pub(super) keep_alive: KeepAlive,
 }
 
 /// Where requests of HTTP/2 wait for the end of another one, within a limit of connections.
@@ -44,6 +46,8 @@ struct Freed {
 struct Idle {
     connection: Box<Connection>,
     since: Instant,
+    /// How old it was when it was last seen to be open.
+    seen: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +68,8 @@ impl Pool {
     pub(super) fn take_idle(&self) -> Option<Box<Connection>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(mut candidate) = idle.pop() {
-            if candidate.is_good() {
+            candidate.connection.idle = candidate.since.elapsed();
+            if candidate.is_good(&self.keep_alive) {
                 return Some(candidate.connection);
             }
             candidate.connection.retire();
@@ -83,7 +88,7 @@ impl Pool {
     pub(super) fn put_idle(&self, connection: Box<Connection>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle { connection, since: Instant::now(), seen: Duration::ZERO });
         }
     }
 
@@ -134,7 +139,15 @@ impl Pool {
     /// Closes what has been idle too long.
     pub fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.extract_if(.., |idle| !idle.is_good()).for_each(|idle| idle.connection.retire());
+        let mut closed = None;
+        idle.extract_if(.., |idle| !idle.is_good(&self.keep_alive)).for_each(|idle| {
+            closed = idle.closed_between().or(closed);
+            idle.connection.retire();
+        });
+        // Once a round, however many: a server that stops closes all of them at one time.
+        if let Some((seen, gone)) = closed {
+            self.keep_alive.closed(seen, gone);
+        }
         idle.shrink_to(MAX_IDLE / 8);
         drop(idle);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,9 +159,20 @@ impl Pool {
 }
 
 impl Idle {
-    fn is_good(&mut self) -> bool {
+    /// Young enough, and open.
+    fn is_good(&mut self, keep_alive: &KeepAlive) -> bool {
         let idle = self.since.elapsed();
-        idle < IDLE_TIMEOUT && self.connection.is_usable(idle > UNASKED)
+        let is_good = idle < keep_alive.usable() && self.connection.is_usable(idle > UNASKED);
+        if is_good {
+            self.seen = idle;
+        }
+        is_good
+    }
+
+    /// Between which ages the other side has closed it; `None` if it has not.
+    fn closed_between(&self) -> Option<(Duration, Duration)> {
+        let age = self.since.elapsed();
+        (age < IDLE_TIMEOUT && self.seen > Duration::ZERO).then_some((self.seen, age))
     }
 }
 

@@ -6,10 +6,11 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use socket2::SockRef;
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use crate::io::Io;
 use crate::upstream::connect::Open;
@@ -25,13 +26,53 @@ pub(in crate::upstream) struct Connection {
     /// Read and not yet understood.
     pub(super) buffer: BytesMut,
     read_size: usize,
+    /// How long it had been idle when it was last taken.
+    pub(in crate::upstream) idle: Duration,
     _open: Open,
+}
+
+/// A connection that goes on with another protocol; what was read ahead comes first.
+#[derive(Debug)]
+pub struct Switched(pub(super) Box<Connection>);
+
+impl AsyncRead for Switched {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let connection = &mut self.get_mut().0;
+        if connection.buffer.is_empty() {
+            return Pin::new(&mut connection.io).poll_read(context, buffer);
+        }
+        let count = connection.buffer.len().min(buffer.remaining());
+        buffer.put_slice(&connection.buffer.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Switched {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0.io).poll_shutdown(context)
+    }
 }
 
 impl Connection {
     pub(super) fn new(io: Io, open: Open) -> Self {
         let buffer = BytesMut::new();
-        Self { io, buffer, read_size: MIN_READ, _open: open }
+        Self { io, buffer, read_size: MIN_READ, idle: Duration::ZERO, _open: open }
     }
 
     /// Can it carry a request? An idle peer has nothing to say: an end or a byte makes the connection useless.

@@ -10,7 +10,7 @@ use http_body::{Frame, SizeHint};
 
 use super::Malformed;
 use super::chunked::Piece;
-use super::connection::Connection;
+use super::connection::{Connection, Switched};
 use super::head::Coding;
 use super::send::Sending;
 use crate::body::BodyError;
@@ -81,6 +81,11 @@ impl Receiving {
             Ok(None) | Err(_) => self.connection = None,
         }
         Poll::Ready(frame.map_err(Into::into).transpose())
+    }
+
+    /// The connection itself, once the peer has agreed to another protocol.
+    pub(in crate::upstream) fn into_switched(mut self) -> Option<Switched> {
+        self.connection.take().map(Switched)
     }
 
     /// The body is over as soon as the head is there.

@@ -1,0 +1,148 @@
+//! HTTP/2 frame by frame, as an attacker writes it: nothing here keeps to the protocol unless it is told to.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
+
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+
+/// A frame as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    /// Type.
+    pub(crate) kind: u8,
+    /// Flags.
+    pub(crate) flags: u8,
+    /// Stream.
+    pub(crate) stream: u32,
+    /// Payload.
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Frame {
+    /// The error code of RST_STREAM (at 0) or GOAWAY (at 4).
+    pub(crate) fn code(&self) -> u32 {
+        let at = if self.kind == GOAWAY { 4 } else { 0 };
+        let code = self.payload.get(at..at + 4).and_then(|code| code.try_into().ok());
+        code.map_or(u32::MAX, u32::from_be_bytes)
+    }
+}
+
+/// A connection of which the preface has gone out.
+pub(crate) struct Raw {
+    stream: TcpStream,
+    out: Vec<u8>,
+    /// Bytes written.
+    pub(crate) written: usize,
+}
+
+impl Raw {
+    /// Connects; `settings` are identifiers and values.
+    pub(crate) async fn connect(to: SocketAddr, settings: &[(u16, u32)]) -> Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        let mut raw =
+            Self { stream, out: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), written: 0 };
+        let mut payload = Vec::new();
+        for (identifier, value) in settings {
+            payload.extend(identifier.to_be_bytes());
+            payload.extend(value.to_be_bytes());
+        }
+        raw.put(SETTINGS, 0, 0, &payload);
+        raw.put(SETTINGS, 1, 0, &[]);
+        raw.send().await?;
+        Ok(raw)
+    }
+
+    /// Puts a frame into what is sent next.
+    pub(crate) fn put(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).expect("frames are short").to_be_bytes();
+        self.out.extend(&length[1..]);
+        self.out.extend([kind, flags]);
+        self.out.extend(stream.to_be_bytes());
+        self.out.extend(payload);
+    }
+
+    /// Sends what was put. Fails once the other side has ended the connection, or takes no more.
+    pub(crate) async fn send(&mut self) -> Result<()> {
+        let out = std::mem::take(&mut self.out);
+        timeout(Duration::from_secs(10), self.stream.write_all(&out)).await.context("stuck")??;
+        self.written += out.len();
+        Ok(())
+    }
+
+    /// The next frame; an error at the end of the connection.
+    pub(crate) async fn next(&mut self) -> Result<Frame> {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).await?;
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        self.stream.read_exact(&mut payload).await?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Ok(Frame { kind: head[3], flags: head[4], stream, payload })
+    }
+
+    /// Frames until `done` says so, the connection ends, or the time is over.
+    pub(crate) async fn until(
+        &mut self,
+        time: Duration,
+        mut done: impl FnMut(&Frame) -> bool,
+    ) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        let read = async {
+            while let Ok(frame) = self.next().await {
+                let last = done(&frame);
+                frames.push(frame);
+                if last {
+                    break;
+                }
+            }
+        };
+        // What has come by then is what there is.
+        let _ = timeout(time, read).await;
+        frames
+    }
+}
+
+/// The header block of `GET /`, for this authority, with nothing in HPACK's table.
+pub(crate) fn get(authority: &str) -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x84, 0x01];
+    block.push(u8::try_from(authority.len()).expect("authorities are short"));
+    block.extend(authority.as_bytes());
+    block
+}
+
+/// A literal header without indexing. `value` up to 16 KiB.
+pub(crate) fn literal(name: &str, value: &str, indexed: bool) -> Vec<u8> {
+    let mut block = vec![if indexed { 0x40 } else { 0x00 }];
+    block.push(u8::try_from(name.len()).expect("names are short"));
+    block.extend(name.as_bytes());
+    match u8::try_from(value.len()) {
+        Ok(short @ 0..127) => block.push(short),
+        _ => {
+            // RFC 7541 §5.1 with a prefix of 7 bits.
+            block.push(0x7f);
+            let mut rest = value.len() - 127;
+            while rest >= 128 {
+                block.push(u8::try_from(rest % 128).unwrap_or_default() | 0x80);
+                rest /= 128;
+            }
+            block.push(u8::try_from(rest).unwrap_or_default());
+        }
+    }
+    block.extend(value.as_bytes());
+    block
+}
