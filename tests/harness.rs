@@ -34,7 +34,7 @@ mod tls_app;
 pub(crate) use admin::Admin;
 pub(crate) use answer::Answer;
 pub(crate) use app::{Act, App};
-pub(crate) use binaries::binary;
+pub(crate) use binaries::{binary, tool};
 pub(crate) use client::{Kept, get, http1, http2, request};
 pub(crate) use control_channel::control_channel;
 pub(crate) use deadline::{eventually, within};

@@ -179,7 +179,8 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
     let io = TokioIo::new(stream);
     // A broken connection is often what the script asks for.
     if is_http2 {
-        let http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        http2.max_header_list_size(1 << 20);
         let _ = http2.serve_connection(io, service).await;
     } else {
         let http1 = hyper::server::conn::http1::Builder::new();

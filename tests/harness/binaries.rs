@@ -25,6 +25,16 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// A Go program that `tests/tools/build` has made.
+///
+/// # Panics
+/// Nobody has said where they are; says what to type.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let directory = std::env::var_os("TEST_TOOLS")
+        .expect("export TEST_TOOLS=\"$(tests/tools/build ~/.cache/weft)\", or use tests/run");
+    Path::new(&directory).join(name)
+}
+
 fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|found| found.modified()).ok()
 }

@@ -118,6 +118,13 @@ impl Sidecar {
         run(&program, Duration::from_secs(20)).await
     }
 
+    /// Bytes of memory that it has now.
+    pub(crate) fn rss(&self) -> u64 {
+        let pid = self.process.pid().expect("it runs");
+        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).expect("Linux");
+        statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+    }
+
     /// Its metrics as Prometheus gets them.
     pub(crate) async fn metrics(&self) -> Result<String> {
         let answer = get(self.launch.health, "/metrics").await?;

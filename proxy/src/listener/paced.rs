@@ -13,7 +13,7 @@ use super::linger::Lingering;
 
 /// Bound of what is read before streams that are new are looked at, and refused if they must be: h2 decodes all
 /// that is there first. A header may cost one byte here and a hundred when decoded.
-const TURN: usize = 32 * 1024;
+const TURN: usize = 16 * 1024;
 /// RFC 9113 §6.9.2.
 const DEFAULT_WINDOW: u32 = 65_535;
 const PREFACE: usize = 24;

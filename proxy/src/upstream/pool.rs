@@ -69,8 +69,10 @@ impl Pool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(mut candidate) = idle.pop() {
             candidate.connection.idle = candidate.since.elapsed();
-            if candidate.is_good(&self.keep_alive) {
-                return Some(candidate.connection);
+            match candidate.look(&self.keep_alive) {
+                Look::Good => return Some(candidate.connection),
+                Look::Old => {}
+                Look::Closed(seen, gone) => self.keep_alive.closed(seen, gone),
             }
             candidate.connection.retire();
         }
@@ -140,10 +142,15 @@ impl Pool {
     pub fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut closed = None;
-        idle.extract_if(.., |idle| !idle.is_good(&self.keep_alive)).for_each(|idle| {
-            closed = idle.closed_between().or(closed);
-            idle.connection.retire();
-        });
+        let is_over = |idle: &mut Idle| match idle.look(&self.keep_alive) {
+            Look::Good => false,
+            Look::Old => true,
+            Look::Closed(seen, gone) => {
+                closed = Some((seen, gone));
+                true
+            }
+        };
+        idle.extract_if(.., is_over).for_each(|idle| idle.connection.retire());
         // Once a round, however many: a server that stops closes all of them at one time.
         if let Some((seen, gone)) = closed {
             self.keep_alive.closed(seen, gone);
@@ -159,21 +166,26 @@ impl Pool {
 }
 
 impl Idle {
-    /// Young enough, and open.
-    fn is_good(&mut self, keep_alive: &KeepAlive) -> bool {
+    fn look(&mut self, keep_alive: &KeepAlive) -> Look {
         let idle = self.since.elapsed();
-        let is_good = idle < keep_alive.usable() && self.connection.is_usable(idle > UNASKED);
-        if is_good {
-            self.seen = idle;
+        if idle >= keep_alive.usable() {
+            return Look::Old;
         }
-        is_good
+        if self.connection.is_usable(idle > UNASKED) {
+            self.seen = idle;
+            return Look::Good;
+        }
+        Look::Closed(self.seen, idle)
     }
+}
 
-    /// Between which ages the other side has closed it; `None` if it has not.
-    fn closed_between(&self) -> Option<(Duration, Duration)> {
-        let age = self.since.elapsed();
-        (age < IDLE_TIMEOUT && self.seen > Duration::ZERO).then_some((self.seen, age))
-    }
+/// What became of an idle connection.
+enum Look {
+    Good,
+    /// Open perhaps, but too near its end.
+    Old,
+    /// By the other side, between these ages.
+    Closed(Duration, Duration),
 }
 
 struct Waiting<'a>(&'a AtomicU32);
