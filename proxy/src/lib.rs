@@ -40,6 +40,8 @@ pub mod control_channel;
 pub mod deadline;
 pub mod drain;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod headers;
 mod health;
 pub mod identity;

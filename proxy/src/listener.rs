@@ -18,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::drain;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use detect::judge;
 pub use detect::{Carried, First, carried, detect, patience};
 pub(crate) use http::serve;
 pub use limits::HttpLimits;

@@ -245,13 +245,12 @@ impl Outbound {
         let mut answer = sent.result.map_err(|error| error.caused_by(&cluster.spec.origin))?;
         finish(&mut answer.response, matched.rule, split);
         affinity::keep(session, &mut answer);
-        let granted = upgrade::granted(wish, &answer.response)?;
-        Ok(Reply::of(answer, granted, deadline))
+        Ok(Reply::of(upgrade::granted(wish, &answer.response)?, answer, deadline))
     }
 }
 
 impl Reply {
-    fn of(answer: Answer, granted: Option<Wish>, deadline: Option<Instant>) -> Self {
+    fn of(granted: Option<Wish>, answer: Answer, deadline: Option<Instant>) -> Self {
         match granted {
             Some(wish) => Self::Switched(answer, wish),
             None => Self::Proxied(answer, deadline),

@@ -318,5 +318,15 @@ fn status_text(status: &tonic::Status) -> String {
     format!("{:?}: {}", status.code(), status.message())
 }
 
+/// For fuzzing: is the resource decoded, or why not?
+#[cfg(any(test, fuzzing))]
+pub(crate) fn decodes(kind: Kind, any: &weft_proto::google::Any) -> Result<(), String> {
+    let trust_domain = "demo.local".parse().map_err(|_| "no trust domain")?;
+    let context = Context { trust_domain, inbound_listener: "product.shop:8080".into() };
+    let name = if kind == Kind::Secret { "weft:trust-bundle" } else { "product.shop:8080" };
+    let decoded = decode::decode(kind, name, any, &context);
+    decoded.map(drop).map_err(|reject| reject.to_string())
+}
+
 #[cfg(test)]
 mod tests;

@@ -99,7 +99,7 @@ pub async fn carried(stream: &TcpStream, declared: Option<AppProtocol>) -> io::R
 }
 
 /// `None`: more bytes are needed. Bytes are only ever added, so an answer is final.
-fn judge(bytes: &[u8]) -> Option<First> {
+pub(crate) fn judge(bytes: &[u8]) -> Option<First> {
     if bytes.is_empty() {
         return None;
     }

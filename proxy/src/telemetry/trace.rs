@@ -239,5 +239,13 @@ fn request_id() -> HeaderValue {
     text.into()
 }
 
+/// For fuzzing: trace and parent span of a request, in hex.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_context(headers: &HeaderMap) -> Option<(String, String)> {
+    let all = Formats { w3c: true, b3: true, b3_multi: true };
+    let (trace, span) = Incoming::read(headers, all).ids?;
+    Some((trace.to_string(), span.to_string()))
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Method, Request};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
@@ -29,6 +29,7 @@ pub(super) async fn send(
     mut request: Request<Body>,
 ) -> Result<Sent, Failure> {
     let mesh = endpoint.spec.identity.is_some();
+    let is_head = request.method() == Method::HEAD;
     // Bound: a connection that goes away between choice and use is replaced; not for ever.
     for _ in 0..3 {
         let checked_out = match limited {
@@ -48,7 +49,11 @@ pub(super) async fn send(
         let written = Instant::now();
         let mut failure = match connection.sender.try_send_request(request).await {
             Ok(response) => {
-                let response = response.map(|body| ResponseBody::http2(body, stream));
+                // Some servers send a body all the same; it is for nobody.
+                let response = response.map(|body| match is_head {
+                    true => ResponseBody::Empty,
+                    false => ResponseBody::http2(body, stream),
+                });
                 return Ok(Sent { response, written });
             }
             Err(failure) => failure,
