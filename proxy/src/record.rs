@@ -174,11 +174,9 @@ impl Record {
 
     /// The connection went on as another protocol, and has ended; `carried` is what it brought the client.
     pub fn switched(mut self, carried: Result<u64, Token>) {
-        self.status = http::StatusCode::SWITCHING_PROTOCOLS.as_u16();
-        match carried {
-            Ok(bytes) => self.response_bytes = bytes,
-            Err(token) => self.error = Some(token),
-        }
+        self.status = 101;
+        self.error = carried.err();
+        self.response_bytes = carried.unwrap_or(0);
         self.close();
     }
 
@@ -284,7 +282,7 @@ pub struct Tracked {
     /// Is the end by a deadline said as gRPC says it?
     grpc: bool,
     given: u64,
-    /// Held back from a chunk that may not find room: see [`Self::cut`].
+    /// See [`Self::cut`].
     tail: Option<Bytes>,
 }
 
@@ -329,13 +327,12 @@ impl Tracked {
         Poll::Ready(Some(Ok(frame)))
     }
 
-    /// Holds back the last byte of what may be the last chunk, if the stream's window may be too small for it: so
-    /// there is still somebody to see that the rest finds no room. Costs responses beyond the first window only.
+    /// Holds back a byte of a last chunk that the window may be too small for: so its stall is still seen by somebody.
     fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        let mut data = match frame.into_data() {
-            Ok(data) => data,
-            Err(frame) => return frame,
-        };
+        if !frame.is_data() {
+            return frame;
+        }
+        let mut data = frame.into_data().unwrap_or_default();
         self.given += data.len() as u64;
         let may_be_last = self.body.is_end_stream() || self.body.size_hint().exact().is_none();
         if self.given > u64::from(progress::window()) && may_be_last && data.len() > 1 {
@@ -351,11 +348,8 @@ impl Tracked {
 
     /// As [`HttpBody::size_hint`].
     pub(crate) fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
-        if let (Some(tail), Some(rest)) = (&self.tail, hint.exact()) {
-            hint = SizeHint::with_exact(rest + tail.len() as u64);
-        }
-        hint
+        let (hint, held) = (self.body.size_hint(), self.tail.as_ref().map_or(0, Bytes::len));
+        hint.exact().map_or(hint, |rest| SizeHint::with_exact(rest + held as u64))
     }
 
     fn poll_deadline(
