@@ -147,7 +147,8 @@ async fn grpc_go_interoperates_through_both_sidecars() {
     .unwrap();
     let server = SocketAddr::from(([127, 0, 0, 1], port));
     eventually("the server listens", Duration::from_secs(10), async || {
-        Ok(drop(TcpStream::connect(server).await?))
+        TcpStream::connect(server).await?;
+        Ok(())
     })
     .await;
     let _forwarding = forward(mesh.app_address("product-v1"), server).await.unwrap();
