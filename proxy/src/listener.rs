@@ -74,7 +74,8 @@ pub async fn run(
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
-                tokio::time::sleep(PAUSE).await;
+                // Boxed: a timer in every listener that waits would be memory for nothing.
+                Box::pin(tokio::time::sleep(PAUSE)).await;
             }
         }
     }

@@ -122,20 +122,28 @@ impl Worker {
     ) -> io::Result<()> {
         let socket = door.socket.try_clone()?;
         let runtime = runtime.handle();
+        // Small futures: a future that is handed to another one is held twice.
         match &door.behind {
             Behind::Application { port, app } => {
                 let (drain, inbound) = (self.shared.inbound.clone(), self.inbound(*port, app));
-                let run = listener::run(socket, drain, move |stream, client, watch| {
-                    tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
-                });
-                listening.spawn_on(said(run), runtime);
+                let run = async move {
+                    let handle = move |stream, client, watch| {
+                        tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
+                    };
+                    say(listener::run(socket, drain, handle).await);
+                };
+                listening.spawn_on(run, runtime);
             }
             Behind::Service(target) => {
                 let (drain, outbound) = (self.shared.outbound.clone(), self.outbound(target));
-                let run = listener::run(socket, drain, move |stream, client, watch| {
-                    tokio::spawn(Arc::clone(&outbound).handle_connection(stream, client, watch));
-                });
-                listening.spawn_on(said(run), runtime);
+                let run = async move {
+                    let handle = move |stream, client, watch| {
+                        let outbound = Arc::clone(&outbound);
+                        tokio::spawn(outbound.handle_connection(stream, client, watch));
+                    };
+                    say(listener::run(socket, drain, handle).await);
+                };
+                listening.spawn_on(run, runtime);
             }
         }
         Ok(())
@@ -167,8 +175,8 @@ impl Worker {
     }
 }
 
-async fn said(run: impl Future<Output = io::Result<()>>) {
-    if let Err(error) = run.await {
+fn say(ended: io::Result<()>) {
+    if let Err(error) = ended {
         tracing::error!(%error, "a listener ended");
     }
 }
