@@ -34,7 +34,7 @@ use run::run;
 use site::Site;
 
 /// Fewer would mean that cases got lost.
-const EXPECTED: usize = 300;
+const EXPECTED: usize = 1200;
 
 #[tokio::test]
 async fn weft_proxy_answers_as_envoy_does() {

@@ -48,7 +48,8 @@ pub(crate) enum View {
     Backend,
     /// The backends' shares of all steps, within five standard deviations of these percentages.
     Shares(&'static [(&'static str, u32)]),
-    /// How many answers there are of a backend, or of a status: from, to. Of what is not named, any number.
+    /// How many answers there are of a backend, or of a status, or how many arrived (`at a`): from, to. Of what is not
+    /// named, any number.
     Counts(&'static [(&'static str, u32, u32)]),
 }
 

@@ -148,6 +148,10 @@ fn push_headers(
                 mask(value, AFFINITY, ";");
             }
         }
+        if name == "connection" {
+            // Its options are of no case (RFC 9110 §7.6.1).
+            values.iter_mut().for_each(|value| value.make_ascii_lowercase());
+        }
         if name == "grpc-timeout" {
             // What is left of it is another number each time.
             values = vec!["_".to_owned()];
@@ -218,9 +222,12 @@ fn counts(wanted: &[(&str, u32, u32)], weft: &[Observed], envoy: &[Observed]) ->
     let mut text = String::new();
     for (who, observed) in [("weft", weft), ("envoy", envoy)] {
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        for Observed { answer, .. } in observed {
+        for Observed { answer, seen } in observed {
             *counts.entry(answer.status.to_string()).or_default() += 1;
             *counts.entry(answer.header(BACKEND).to_owned()).or_default() += 1;
+            for seen in seen {
+                *counts.entry(format!("at {}", seen.backend)).or_default() += 1;
+            }
         }
         for (name, from, to) in wanted {
             let count = counts.get(*name).copied().unwrap_or(0);

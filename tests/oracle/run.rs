@@ -139,8 +139,14 @@ async fn ask(door: &Door, step: &Step, ledger: &Ledger, proxy: char) -> Result<O
     ledger.expect(&id, step);
     let answer = send(door, step, &id).await?;
     let end = Instant::now() + LATE;
-    while ledger.seen(&id).len() < step.arrivals && Instant::now() < end {
+    let whole = || ledger.seen(&id).iter().filter(|seen| seen.is_whole).count();
+    while whole() < step.arrivals && Instant::now() < end {
         sleep(Duration::from_millis(5)).await;
     }
-    Ok(Observed { answer, seen: ledger.seen(&id) })
+    let mut seen = ledger.seen(&id);
+    if step.arrivals > 1 {
+        // Copies are on the way beside the request.
+        seen.sort_by_key(|seen| seen.backend);
+    }
+    Ok(Observed { answer, seen })
 }

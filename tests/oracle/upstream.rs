@@ -49,6 +49,8 @@ pub(crate) struct Seen {
     pub(crate) body: Bytes,
     /// Trailers.
     pub(crate) trailers: HeaderMap,
+    /// Did its end come?
+    pub(crate) is_whole: bool,
 }
 
 /// What is to happen and what has happened, by [`ID`].
@@ -87,6 +89,12 @@ impl Ledger {
         let act = own.or_else(next).context("a script")?;
         entry.seen.push(seen);
         Ok((entry.seen.len() - 1, act))
+    }
+
+    fn end(&self, id: &str, attempt: usize) {
+        if let Some(entry) = self.lock().get_mut(id) {
+            entry.seen[attempt].is_whole = true;
+        }
     }
 
     fn add(&self, id: &str, attempt: usize, frame: Frame<Bytes>) {
@@ -146,6 +154,9 @@ async fn answer(
     let (parts, mut body) = request.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let id = parts.headers.get(ID).map(text).unwrap_or_default();
+    if id.is_empty() {
+        return Ok(checked(backend, parts.uri.path()));
+    }
     let host = match parts.uri.authority() {
         Some(authority) => authority.to_string(),
         None => parts.headers.get("host").map(text).unwrap_or_default(),
@@ -154,13 +165,15 @@ async fn answer(
     let version = if parts.version == Version::HTTP_2 { "HTTP/2" } else { "HTTP/1.1" };
     let line = format!("{} {target} {version}", parts.method);
     let (body_so_far, trailers) = (Bytes::new(), HeaderMap::new());
-    let seen = Seen { backend, line, host, headers: parts.headers, body: body_so_far, trailers };
+    let (headers, is_whole) = (parts.headers, false);
+    let seen = Seen { backend, line, host, headers, body: body_so_far, trailers, is_whole };
     let (attempt, act) = ledger.note(&id, seen)?;
     // Order: what can be answered at once is read whole first, or HTTP/1.1 could not go on with the connection.
     if !matches!(act, Act::Hang | Act::Close | Act::Refuse) {
         while let Some(frame) = body.frame().await {
             ledger.add(&id, attempt, frame?);
         }
+        ledger.end(&id, attempt);
     }
     if act == Act::Upgrade {
         // It ends with its connection.
@@ -179,6 +192,15 @@ async fn answer(
         *response.body_mut() = full("");
     }
     Ok(response)
+}
+
+/// A health check: nobody announced it. Backend `a` is ill if it is asked so.
+fn checked(backend: char, path: &str) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    if (backend, path) == ('a', "/ill") {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
 }
 
 async fn act_out(act: Act, echo: Bytes) -> Result<Response<Body>, BoxError> {

@@ -14,6 +14,7 @@ pub(crate) fn groups() -> Vec<Group> {
         two_endpoints(),
         session(),
         named_session(),
+        slow_start(),
     ]
 }
 
@@ -96,6 +97,18 @@ fn two_endpoints() -> Group {
     let keys = (0..16)
         .map(|key| one(format!("key {key}"), Step::get("/").header("x-user", &format!("k{key}"))));
     ring("ring-two", "bf", "hashOn: [{header: x-user}]").cases(keys)
+}
+
+/// What starts slowly and prefers what is near serves like any other where all have long started and none is near.
+fn slow_start() -> Group {
+    let balancer = "policy: RoundRobin, slowStart: {window: 1s, minimumPercent: 10}, locality: {mode: PreferLocal}";
+    let policy =
+        format!("  outlierDetection: {{consecutiveFailures: 0}}\n  loadBalancer: {{{balancer}}}\n");
+    let step = Step::get("/").answers(200);
+    let steps = [vec![step.clone(), step.clone().pause(1500)], vec![step; 28]].concat();
+    let counts = &[("200", 30, 30), ("a", 8, 12), ("b", 8, 12), ("c", 8, 12)];
+    let case = Case::steps("in turn", steps).view(View::Counts(counts));
+    Group::new("slow-start", "abc").policy(&policy).cases([case])
 }
 
 fn affine(service: &str, cookie: &str) -> Group {

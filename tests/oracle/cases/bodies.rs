@@ -4,8 +4,6 @@ use crate::oracle::case::{Act, Case, Group, Step};
 
 /// Why an unknown method arrives.
 const METHOD: &str = "a method is any token (RFC 9110 §9.1), Envoy has a list of them";
-/// Why nobody talks over a WebSocket.
-const NOT_YET: &str = "Weft does not carry upgrades yet";
 /// Why a header is there twice.
 const LISTED: &str =
     "fields of one name stay as they came, Envoy joins some (RFC 9110 §5.3: the same)";
@@ -95,9 +93,8 @@ fn trailers() -> Group {
 fn upgrades() -> Group {
     let step = |bytes| Step::raw(bytes).script(&[Act::Upgrade]);
     Group::new("upgrades", "a").cases([
-        Case::new("WebSocket", step(WEBSOCKET)).differs(NOT_YET),
-        Case::new("WebSocket that the application refuses", Step::raw(WEBSOCKET).answers(200))
-            .differs(NOT_YET),
+        Case::new("WebSocket", step(WEBSOCKET)),
+        Case::new("WebSocket that the application refuses", Step::raw(WEBSOCKET).answers(200)),
     ])
 }
 

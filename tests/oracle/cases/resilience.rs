@@ -15,7 +15,7 @@ const SHED: &str =
 
 /// The topic's groups.
 pub(crate) fn groups() -> Vec<Group> {
-    limits().into_iter().chain(ejection()).collect()
+    limits().into_iter().chain(ejection()).chain(health()).collect()
 }
 
 type Counts = &'static [(&'static str, u32, u32)];
@@ -41,28 +41,28 @@ fn limits() -> Vec<Group> {
     ]
 }
 
-/// Service, what backend `a` of three does, detection, and how often it is asked in 24 requests.
+/// Service, what backend `a` of three does, detection, and how often it is asked in 36 requests.
 type Sick = (&'static str, Act, &'static str, Counts);
 
-/// An ejection is over to Envoy's other thread, so that one more request may slip through.
+/// An ejection is over to Envoy's other thread, so that a few more requests may slip through.
 const SICK: [Sick; 7] = [
-    ("eject-500", E500, "consecutiveFailures: 2", &[("a", 2, 3)]),
-    ("eject-503", E503, "consecutiveFailures: 3", &[("a", 3, 4)]),
-    ("eject-404", Act::Answer(404, &[]), "consecutiveFailures: 2", &[("a", 8, 8)]),
-    ("eject-off", E500, "consecutiveFailures: 0", &[("a", 8, 8)]),
+    ("eject-500", E500, "consecutiveFailures: 2", &[("a", 2, 6)]),
+    ("eject-503", E503, "consecutiveFailures: 3", &[("a", 3, 7)]),
+    ("eject-404", Act::Answer(404, &[]), "consecutiveFailures: 2", &[("a", 12, 12)]),
+    ("eject-off", E500, "consecutiveFailures: 0", &[("a", 12, 12)]),
     (
         "eject-gateway",
         E503,
         "consecutiveFailures: 0, consecutiveGatewayFailures: 2",
-        &[("a", 2, 3)],
+        &[("a", 2, 6)],
     ),
     (
         "eject-gateway-500",
         E500,
         "consecutiveFailures: 0, consecutiveGatewayFailures: 2",
-        &[("a", 8, 8)],
+        &[("a", 12, 12)],
     ),
-    ("eject-busy", BUSY, "consecutiveFailures: 2", &[("a", 8, 8)]),
+    ("eject-busy", BUSY, "consecutiveFailures: 2", &[("a", 12, 12)]),
 ];
 const BUSY: Act = Act::Answer(503, &[("retry-after", "1")]);
 
@@ -78,14 +78,14 @@ fn ejection() -> Vec<Group> {
         Case::steps(name, vec![step; many]).view(View::Counts(counts))
     };
     let sick = SICK.into_iter().map(|(service, act, detection, counts)| {
-        let mut case = counted(detection, Step::get("/").but('a', act), 24, counts);
+        let mut case = counted(detection, Step::get("/").but('a', act), 36, counts);
         if act == BUSY {
             case = case.differs(OVERLOAD);
         }
         ejecting(service, "abc", detection, case)
     });
     let broken =
-        counted("it closes", Step::post("/", "x").but('a', Act::Close), 24, &[("503", 2, 3)]);
+        counted("it closes", Step::post("/", "x").but('a', Act::Close), 36, &[("503", 2, 6)]);
     let only = counted("it is the only one", Step::get("/").but('a', E500), 12, &[("a", 12, 12)]);
     sick.chain([
         ejecting("eject-closed", "abc", "consecutiveFailures: 2", broken),
@@ -106,4 +106,26 @@ fn panic() -> Group {
     let policy =
         format!("  loadBalancer: {{policy: RoundRobin}}\n  outlierDetection: {{{detection}}}\n");
     Group::new("eject-all", "ab").policy(&policy).cases([case])
+}
+
+/// Active health checks: who is found ill gets nothing.
+fn health() -> Vec<Group> {
+    let checked = |service: &str, check: &str, counts: Counts| {
+        let often = "interval: 1s, timeout: 1s, healthyThreshold: 1, unhealthyThreshold: 1";
+        let policy = format!(
+            "  loadBalancer: {{policy: RoundRobin}}
+  outlierDetection: {{consecutiveFailures: 0}}
+  healthCheck: {{{check}, {often}}}\n"
+        );
+        // weft-proxy checks from the first call on; by the second one it has found out.
+        let step = Step::get("/").answers(200);
+        let steps = [vec![step.clone(), step.clone().pause(2500)], vec![step; 11]].concat();
+        let case = Case::steps(check, steps).view(View::Counts(counts));
+        Group::new(service, "abc").policy(&policy).cases([case])
+    };
+    vec![
+        checked("health-ill", "http: {path: /ill}", &[("200", 13, 13), ("a", 0, 1)]),
+        checked("health-well", "http: {path: /well}", &[("200", 13, 13), ("a", 4, 5)]),
+        checked("health-tcp", "tcp: {}", &[("200", 13, 13), ("a", 4, 5)]),
+    ]
 }
