@@ -26,6 +26,7 @@ mod identity;
 mod invalid_backends;
 mod keep_alive;
 mod limits;
+mod mirror;
 mod mtls;
 mod nack;
 mod on_demand;

@@ -24,7 +24,7 @@ pub use policy::{
     RateLimit, RateLimitKey, RetryBudget, RetryOn, RetryPolicy, TrafficPolicy,
 };
 pub use route::{
-    Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, PathMatch, PathModifier,
+    Backend, BackendRef, HeaderChange, HeaderFilter, HeaderMatch, Mirror, PathMatch, PathModifier,
     QueryMatch, Redirect, Rewrite, Route, RouteKind, RouteMatch, RouteRule, RuleRetry, Timeouts,
     ValueMatch,
 };

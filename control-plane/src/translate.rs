@@ -21,6 +21,7 @@ pub(crate) mod fixture;
 mod headers;
 mod inbound;
 mod listeners;
+mod mirror;
 mod ports;
 mod precedence;
 mod rate_limits;

@@ -110,6 +110,7 @@ impl App {
             telemetry,
             exhausted: Arc::default(),
             limits: config.http,
+            mirrors: Arc::default(),
             inbound: inbound_source,
             outbound: outbound_source,
             stop: Stop { accepting: not_accepting, running: not_running },

@@ -2,6 +2,7 @@
 //! through as they come: nothing here copies or collects.
 
 pub(crate) mod progress;
+mod tee;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +14,8 @@ use hyper::body::Incoming;
 use crate::canonical::is_forbidden_trailer;
 use crate::record::Tracked;
 use crate::retry::ReplayBody;
+
+pub use tee::{Copied, Tee};
 
 /// Failure in the middle of a body; hyper breaks the message off, so that no truncated body looks whole.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -28,6 +31,8 @@ pub enum Body {
     Incoming(Incoming),
     /// A request body that may be sent again.
     Replay(ReplayBody),
+    /// The copy of a request body that another reads.
+    Copied(Copied),
     /// A response body whose end finishes the request's record.
     Tracked(Box<Tracked>),
 }
@@ -75,6 +80,7 @@ impl HttpBody for Body {
             },
             Self::Incoming(body) => Pin::new(body).poll_frame(cx).map(|frame| frame.map(received)),
             Self::Replay(body) => body.poll_frame(cx),
+            Self::Copied(body) => body.poll_frame(cx),
             Self::Tracked(body) => body.poll_frame(cx),
         }
     }
@@ -85,6 +91,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Incoming(body) => body.is_end_stream(),
             Self::Replay(body) => body.is_end_stream(),
+            Self::Copied(body) => body.is_end_stream(),
             Self::Tracked(body) => body.is_end_stream(),
         }
     }
@@ -95,6 +102,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Incoming(body) => body.size_hint(),
             Self::Replay(body) => body.size_hint(),
+            Self::Copied(body) => body.size_hint(),
             Self::Tracked(body) => body.size_hint(),
         }
     }

@@ -21,6 +21,7 @@ pub use listener::{
 };
 pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use route::{
-    Action, Fallback, HeaderChange, HeaderMatch, HeaderOps, Host, HostPattern, Matcher, PathMatch,
-    PathRewrite, QueryMatch, Redirect, Rewrite, RouteTable, Rule, Split, ValueMatch, VirtualHost,
+    Action, Fallback, HeaderChange, HeaderMatch, HeaderOps, Host, HostPattern, Matcher, Mirror,
+    PathMatch, PathRewrite, QueryMatch, Redirect, Rewrite, RouteTable, Rule, Split, ValueMatch,
+    VirtualHost,
 };

@@ -8,6 +8,7 @@
 
 mod affinity;
 mod attempt;
+mod mirror;
 mod observe;
 mod tcp;
 
@@ -43,6 +44,7 @@ use crate::upstream::{ResponseBody, Upstream, Version};
 use crate::{canonical, deadline, drain, headers, response, retry, router};
 
 pub use attempt::Attempt;
+pub use mirror::Mirrors;
 
 use affinity::Session;
 
@@ -63,6 +65,8 @@ pub struct Outbound {
     pub exhausted: Arc<Exhausted>,
     /// Of the application's connections.
     pub limits: HttpLimits,
+    /// Copies under way.
+    pub mirrors: Arc<Mirrors>,
 }
 
 /// What a request has become once routed: where it goes and under which rules.
@@ -230,9 +234,11 @@ impl Outbound {
             hash,
             grpc,
         };
+        // Order: a copy asks for no upgrade.
+        let tee = self.mirror(config, matched, version, &request);
         upgrade::ask(wish.as_ref(), request.headers_mut());
         // Pinned: the future is held once, however it is awaited.
-        let sent = pin!(retry::send(self, &hop, request, record));
+        let sent = pin!(retry::send(self, &hop, request, tee, record));
         let sent = match deadline {
             None => sent.await,
             Some(deadline) => tokio::time::timeout_at(deadline, sent).await.unwrap_or_else(|_| {

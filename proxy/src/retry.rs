@@ -19,7 +19,7 @@ use http::Request;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::body::Body;
+use crate::body::{Body, Tee};
 use crate::cluster::Endpoint;
 use crate::deadline;
 use crate::error::Error;
@@ -54,7 +54,7 @@ impl Replayable {
     /// Splits a request into the copy that is kept and the one that is sent first. The head is copied: a
     /// failed attempt has consumed it.
     #[must_use]
-    pub fn new(request: Request<Incoming>) -> (Self, Request<Body>) {
+    pub fn new(request: Request<Incoming>, tee: Option<Box<Tee>>) -> (Self, Request<Body>) {
         let (parts, body) = request.into_parts();
         let head = Head {
             method: parts.method.clone(),
@@ -64,7 +64,7 @@ impl Replayable {
         };
         let (kept, sent) = match Body::received(body) {
             Body::Incoming(body) => {
-                let source = ReplaySource::new(body);
+                let source = ReplaySource::new(body, tee);
                 let first = source.read();
                 (Some(source), Body::Replay(first))
             }
@@ -109,16 +109,17 @@ pub struct Sent {
     pub unseen: bool,
 }
 
-/// Sends a request until an answer is final.
+/// Sends a request until an answer is final. `tee` copies its body as it passes.
 pub async fn send(
     outbound: &Outbound,
     hop: &Hop<'_>,
     request: Request<Incoming>,
+    tee: Option<Box<Tee>>,
     record: &mut Record,
 ) -> Sent {
     let budget = &hop.cluster.shared.budget;
     budget.deposit(Instant::now());
-    let (kept, mut next) = Replayable::new(request);
+    let (kept, mut next) = Replayable::new(request, tee);
     let mut failed_at: Option<Arc<Endpoint>> = None;
     let mut retries = 0;
     // The place of this retry within the cluster's limit of retries.

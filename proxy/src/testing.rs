@@ -271,6 +271,7 @@ fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
         telemetry: telemetry(),
         exhausted: Arc::default(),
         limits: HttpLimits::default(),
+        mirrors: Arc::default(),
         random: Arc::new(Random::seeded(1)),
     })
 }
@@ -282,6 +283,7 @@ fn rule(setup: &Setup) -> Rule {
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
         rewrite: None,
+        mirrors: Vec::new(),
         action: Action::Forward(vec![Split {
             cluster: 0,
             weight: 1,

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::cluster::Endpoint;
 use crate::inbound::Inbound;
 use crate::listener::HttpLimits;
-use crate::outbound::Outbound;
+use crate::outbound::{Mirrors, Outbound};
 use crate::random::Random;
 use crate::retry::Exhausted;
 use crate::state::{State, Target};
@@ -61,6 +61,8 @@ pub struct Shared {
     pub exhausted: Arc<Exhausted>,
     /// Limits of connections that are accepted.
     pub limits: HttpLimits,
+    /// Copies of requests under way.
+    pub mirrors: Arc<Mirrors>,
     /// Drain of connections from callers.
     pub inbound: drain::Source,
     /// Drain of connections from the application.
@@ -169,6 +171,7 @@ impl Worker {
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.shared.telemetry),
             exhausted: Arc::clone(&self.shared.exhausted),
+            mirrors: Arc::clone(&self.shared.mirrors),
             random: Arc::clone(&self.random),
             limits: self.shared.limits,
         })

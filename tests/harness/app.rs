@@ -79,6 +79,8 @@ pub(crate) struct App {
 struct State {
     workload: String,
     seen: Mutex<Vec<Seen>>,
+    /// Bodies of the requests that were echoed.
+    bodies: Mutex<Vec<Bytes>>,
     /// Requests that nobody waited for to their end.
     abandoned: AtomicUsize,
     script: Mutex<Script>,
@@ -90,6 +92,7 @@ impl App {
         let state = Arc::new(State {
             workload: workload.to_owned(),
             seen: Mutex::default(),
+            bodies: Mutex::default(),
             abandoned: AtomicUsize::new(0),
             script: Mutex::new(Arc::new(|_| Act::Echo)),
         });
@@ -131,6 +134,11 @@ impl App {
     /// How many requests so far.
     pub(crate) fn count(&self) -> usize {
         lock(&self.state.seen).len()
+    }
+
+    /// The body of every request that was echoed.
+    pub(crate) fn bodies(&self) -> Vec<Bytes> {
+        lock(&self.state.bodies).clone()
     }
 
     /// Requests that ended before their answer, because nobody waited for it any more.
@@ -241,6 +249,7 @@ impl State {
             Act::Stay => return Ok(staying()),
         }
         let body = request.into_body().collect().await?.to_bytes();
+        lock(&self.bodies).push(body.clone());
         let grpc = seen.headers.get(http::header::CONTENT_TYPE);
         if grpc.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
             return Ok(grpc_echo(body));

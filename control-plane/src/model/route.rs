@@ -50,6 +50,8 @@ pub struct RouteRule {
     pub redirect: Option<Redirect>,
     /// What becomes of the URL on its way to any backend of the rule.
     pub rewrite: Rewrite,
+    /// Who gets copies of the requests; what they answer is nobody's business.
+    pub mirrors: Vec<Mirror>,
     /// Where the request goes, by weight. Empty without a redirect answers 500.
     pub backends: Vec<BackendRef>,
     /// `timeouts`.
@@ -188,6 +190,17 @@ pub struct BackendRef {
     pub response_headers: HeaderFilter,
     /// Host that this backend sees; goes before the rule's.
     pub hostname: Option<String>,
+}
+
+/// `RequestMirror`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mirror {
+    /// Its place in `filters`.
+    pub filter: usize,
+    /// The Service port; an invalid one gets nothing.
+    pub backend: Backend,
+    /// Share of the requests, in millionths.
+    pub millionths: u32,
 }
 
 /// A resolved reference.

@@ -52,8 +52,8 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
     route::no_session(rule.session_persistence.as_ref(), &field, problems);
     let matches = matches(&rule.matches, &field, problems);
     let scope = Scope { route: RouteKind::Grpc, on_rule: true };
-    let Filters { request_headers, response_headers, .. } =
-        filters::read(&rule.filters, scope, &field, problems);
+    let Filters { request_headers, response_headers, mirrors, .. } =
+        filters::read(&rule.filters, scope, (&field, namespace), problems);
     RouteRule {
         name: rule.name.unwrap_or_else(|| index.to_string()),
         matches,
@@ -61,6 +61,7 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
         response_headers,
         redirect: None,
         rewrite: Rewrite::default(),
+        mirrors,
         backends: backends::read(rule.backend_refs, RouteKind::Grpc, namespace, &field, problems),
         timeouts: Timeouts::default(),
         retry: None,

@@ -57,8 +57,8 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
     route::no_session(rule.session_persistence.as_ref(), &field, problems);
     let matches = matches::read(&rule.matches, &field, problems);
     let scope = Scope { route: RouteKind::Http, on_rule: true };
-    let Filters { request_headers, response_headers, redirect, rewrite } =
-        filters::read(&rule.filters, scope, &field, problems);
+    let Filters { request_headers, response_headers, redirect, rewrite, mirrors } =
+        filters::read(&rule.filters, scope, (&field, namespace), problems);
     let paths =
         [redirect.as_ref().and_then(|redirect| redirect.path.as_ref()), rewrite.path.as_ref()];
     if paths.iter().any(|path| matches!(path, Some(PathModifier::Prefix(_))))
@@ -79,6 +79,9 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
     if redirect.is_some() && rewrite != Rewrite::default() {
         problems.invalid(format!("{field}.filters"), "a rule redirects or rewrites, not both");
     }
+    if redirect.is_some() && !mirrors.is_empty() {
+        problems.ignored(format!("{field}.filters"), "a rule that redirects mirrors nothing");
+    }
     RouteRule {
         name: rule.name.unwrap_or_else(|| index.to_string()),
         matches,
@@ -86,6 +89,7 @@ fn one_rule(rule: Rule, index: usize, namespace: &str, problems: &mut Problems) 
         response_headers,
         redirect,
         rewrite,
+        mirrors,
         backends: backends::read(rule.backend_refs, RouteKind::Http, namespace, &field, problems),
         timeouts: timeouts(&rule.timeouts, &format!("{field}.timeouts"), problems),
         retry: rule.retry.map(|spec| retry(&spec, &format!("{field}.retry"), problems)),

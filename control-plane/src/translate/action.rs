@@ -18,7 +18,7 @@ use super::headers;
 use super::ports::Port;
 use super::precedence::Candidate;
 use super::value::{duration, uint32};
-use super::{retry, url};
+use super::{mirror, retry, url};
 use crate::model::{self, Backend, BackendRef, HeaderFilter, Mesh, RouteKind, RouteRule};
 
 /// An action and the clusters that it sends to and that exist.
@@ -40,8 +40,8 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
         return Answer { action, clusters: vec![], holds_headers: false };
     }
     let used: Vec<_> = rule.backends.iter().filter(|backend| backend.weight > 0).collect();
-    let resolved: Vec<_> = used.iter().map(|backend| cluster_of(backend, mesh)).collect();
-    let clusters: Vec<_> = resolved.iter().flatten().cloned().collect();
+    let resolved: Vec<_> = used.iter().map(|backend| cluster_of(&backend.backend, mesh)).collect();
+    let mut clusters: Vec<_> = resolved.iter().flatten().cloned().collect();
     let specifier = match (&used[..], &clusters[..]) {
         (_, []) => ClusterSpecifier::Cluster(invalid(0)),
         ([only], [cluster]) if !changes_anything(only) => {
@@ -49,7 +49,8 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
         }
         _ => ClusterSpecifier::WeightedClusters(weighted(rule, &used, &resolved)),
     };
-    let all_exist = clusters.len() == used.len() && !clusters.is_empty();
+    let nobody = clusters.is_empty();
+    let all_exist = clusters.len() == used.len() && !nobody;
     // Envoy tells gRPC clients UNAVAILABLE for 503, UNKNOWN for 500.
     let missing = match candidate.route.kind {
         RouteKind::Http if !all_exist => ClusterNotFoundResponseCode::InternalServerError,
@@ -71,8 +72,10 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
         max_stream_duration: Some(limits(rule.timeouts.request)),
         ..Default::default()
     };
+    action.request_mirror_policies = mirror::policies(&rule.mirrors, mesh);
+    clusters.extend(action.request_mirror_policies.iter().map(|policy| policy.cluster.clone()));
     url::rewrite_path(&rule.rewrite, &candidate.matched.path, &mut action);
-    let holds_headers = !clusters.is_empty() && used.iter().copied().any(changes_headers);
+    let holds_headers = !nobody && used.iter().copied().any(changes_headers);
     Answer { action: Action::Route(action), clusters, holds_headers }
 }
 
@@ -118,8 +121,8 @@ pub(super) fn headers_to_add(filter: &HeaderFilter) -> Vec<HeaderValueOption> {
 
 /// The cluster of a backend, `None` if it is invalid. One whose Service the mesh does not have counts as
 /// invalid too, so that no set of resources refers to what is not in it.
-fn cluster_of(backend: &BackendRef, mesh: &Mesh) -> Option<String> {
-    let Backend::Service(key, port) = &backend.backend else { return None };
+pub(super) fn cluster_of(backend: &Backend, mesh: &Mesh) -> Option<String> {
+    let Backend::Service(key, port) = backend else { return None };
     let service = mesh.services.get(key)?;
     service.ports.iter().find(|candidate| candidate.port == *port)?;
     Some(names::service_port(&key.name, &key.namespace, *port))

@@ -68,6 +68,8 @@ pub struct Rule {
     pub response_headers: HeaderOps,
     /// Changes to the URL of what is forwarded.
     pub rewrite: Option<Box<Rewrite>>,
+    /// Who gets copies of what is forwarded.
+    pub mirrors: Vec<Mirror>,
     /// What is done.
     pub action: Action,
     /// Limit on the request with all attempts, to the end of the response.
@@ -178,6 +180,15 @@ pub struct Split {
     pub response_headers: HeaderOps,
     /// Host that this backend sees, unless the rule has one.
     pub host: Option<Host>,
+}
+
+/// A backend that gets copies of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// Index into [`RouteTable::clusters`].
+    pub cluster: usize,
+    /// Share of the requests, in millionths.
+    pub millionths: u32,
 }
 
 /// Changes to the URL of a request; the query stays.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::body::{BodyError, received};
+use crate::body::{BodyError, Tee, received};
 
 /// Bound of what is kept (Linkerd keeps the same).
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -31,6 +31,8 @@ pub struct ReplayBody {
 #[derive(Debug)]
 struct Kept {
     source: Incoming,
+    /// Copies for mirrors, made when a piece passes for the first time.
+    tee: Option<Box<Tee>>,
     data: Vec<Bytes>,
     bytes: usize,
     trailers: Option<http::HeaderMap>,
@@ -51,9 +53,10 @@ enum State {
 impl ReplaySource {
     /// Nothing has been read yet.
     #[must_use]
-    pub fn new(source: Incoming) -> Self {
+    pub fn new(source: Incoming, tee: Option<Box<Tee>>) -> Self {
         let kept = Kept {
             source,
+            tee,
             data: Vec::new(),
             bytes: 0,
             trailers: None,
@@ -107,6 +110,7 @@ impl ReplayBody {
             return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
         }
         let frame = ready!(Pin::new(&mut kept.source).poll_frame(cx)).map(received);
+        kept.copy(frame.as_ref());
         self.position += usize::from(kept.keep(frame.as_ref()));
         Poll::Ready(frame)
     }
@@ -124,6 +128,21 @@ impl ReplayBody {
 }
 
 impl Kept {
+    fn copy(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) {
+        let Some(tee) = &mut self.tee else { return };
+        match frame {
+            Some(Ok(frame)) => tee.pass(frame),
+            Some(Err(_)) => self.tee = None,
+            None => tee.end(),
+        }
+        // Order: last. Nobody asks for the end of a body that says by itself that it has ended.
+        if self.source.is_end_stream()
+            && let Some(tee) = &mut self.tee
+        {
+            tee.end();
+        }
+    }
+
     /// Keeps what has just been read; says whether the reader's position moves past it.
     fn keep(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) -> bool {
         match frame {

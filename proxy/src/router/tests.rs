@@ -18,6 +18,7 @@ fn rule(name: &str, matcher: Matcher) -> Rule {
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
         rewrite: None,
+        mirrors: Vec::new(),
         action: Action::Respond(StatusCode::OK),
         timeout: None,
         grpc_timeout: false,

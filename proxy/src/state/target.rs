@@ -57,6 +57,8 @@ pub struct RuleHandles {
     pub http_route: Option<String>,
     /// Counters of each backend, in the order of the rule.
     pub splits: Vec<Arc<Edge>>,
+    /// Counters of each mirror, in the order of the rule.
+    pub mirrors: Vec<Arc<Edge>>,
     /// Counters of requests that the rule sends nowhere.
     pub no_backend: Arc<Edge>,
 }
@@ -196,6 +198,11 @@ fn handles(
         let splits = backends.iter().map(|split| edge(&origin, &table.clusters[split.cluster]));
         Arc::new(RuleHandles {
             splits: splits.collect(),
+            mirrors: rule
+                .mirrors
+                .iter()
+                .map(|mirror| edge(&origin, &table.clusters[mirror.cluster]))
+                .collect(),
             no_backend: edge(&origin, ""),
             http_route: path_pattern(&rule.matcher.path),
             origin,

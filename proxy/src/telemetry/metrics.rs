@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use prometheus::{Encoder, TextEncoder};
 use tokio::sync::Notify;
 
-pub use edge::{Edge, Observation};
+pub use edge::{Edge, Mirrored, Observation};
 pub use names::{ALL, Description, Kind};
 pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 

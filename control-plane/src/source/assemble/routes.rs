@@ -3,7 +3,9 @@
 mod conflicts;
 
 use crate::finding::Code;
-use crate::model::{AppProtocol, Backend, BackendRef, Key, Mesh, Route, RouteRule, Service};
+use crate::model::{
+    AppProtocol, Backend, BackendRef, Key, Mesh, Mirror, Route, RouteRule, Service,
+};
 use crate::source::object::{Object, ObjectId};
 use crate::source::route::{Parent, RouteDraft};
 
@@ -121,7 +123,35 @@ fn resolve_rule(
         let field = format!("{field}.backendRefs[{number}]");
         BackendRef { backend: resolve_backend(id, &field, backend, mesh, notes), ..backend.clone() }
     });
-    RouteRule { backends: backends.collect(), ..rule.clone() }
+    let backends = backends.collect();
+    let mirrors = rule.mirrors.iter().map(|mirror| {
+        let field = format!("{field}.filters[{}].requestMirror.backendRef", mirror.filter);
+        let backend = resolve_mirror(id, &field, &mirror.backend, mesh, notes);
+        Mirror { backend, ..mirror.clone() }
+    });
+    RouteRule { backends, mirrors: mirrors.collect(), ..rule.clone() }
+}
+
+/// A mirror costs nobody anything but itself.
+fn resolve_mirror(
+    id: &ObjectId,
+    field: &str,
+    backend: &Backend,
+    mesh: &Mesh,
+    notes: &mut Notes<'_>,
+) -> Backend {
+    let Backend::Service(key, port) = backend else { return backend.clone() };
+    let (at, code, text) = match mesh.services.get(key) {
+        None => ("name", Code::BackendNotFound, format!("Service {key} does not exist")),
+        Some(service) if !service.ports.iter().any(|known| known.port == *port) => {
+            let text = format!("Service {key} has no port {port}; it has {}", list_ports(service));
+            ("port", Code::BackendPortNotFound, text)
+        }
+        Some(_) => return backend.clone(),
+    };
+    let hint = "correct the reference, or add the Service; until then nothing is mirrored there";
+    notes.add_hint(id, format!("{field}.{at}"), code, &text, hint.to_owned());
+    Backend::Invalid(text)
 }
 
 fn resolve_backend(

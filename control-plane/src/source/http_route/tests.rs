@@ -131,7 +131,7 @@ fn header_filters_are_read_for_rules_and_backends() {
 
 #[test]
 fn filters_that_weft_lacks_refuse_the_route_by_name() {
-    for kind in ["RequestMirror", "CORS", "ExternalAuth", "ExtensionRef"] {
+    for kind in ["CORS", "ExternalAuth", "ExtensionRef"] {
         let field = kind.replace("CORS", "cors");
         let field = field[..1].to_lowercase() + &field[1..];
         let filter = format!("filters: [{{type: {kind}, {field}: {{}}}}]");
@@ -255,6 +255,43 @@ fn a_backend_may_have_a_host_of_its_own_but_no_path() {
     let (read, findings) = with("path: {type: ReplaceFullPath, replaceFullPath: /x}");
     let path = "WEFT0206 spec.rules[0].backendRefs[0].filters[0].urlRewrite.path";
     assert_eq!((read, findings), (None, vec![path.to_owned()]));
+}
+
+#[test]
+fn mirrors_are_read_and_checked() {
+    let filter = |text: &str| {
+        format!(
+            "{{type: RequestMirror, requestMirror: {{backendRef: {{name: web-v2, port: 80}}{text}}}}}"
+        )
+    };
+    let share = |text: &str| good(&format!("filters: [{}]", filter(text))).mirrors[0].millionths;
+    for (text, expected) in [
+        ("", 1_000_000),
+        (", percent: 42", 420_000),
+        (", percent: 0", 0),
+        (", fraction: {numerator: 5}", 50_000),
+        (", fraction: {numerator: 1, denominator: 3}", 333_333),
+    ] {
+        assert_eq!(share(text), expected, "{text}");
+    }
+    let two = good(&format!("filters: [{}, {}]", filter(""), filter(", percent: 1")));
+    assert_eq!(two.mirrors.len(), 2, "there may be several");
+
+    let field = "WEFT0205 spec.rules[0].filters[0].requestMirror";
+    for (text, at) in [
+        (", percent: 101", ".percent"),
+        (", fraction: {numerator: 2, denominator: 1}", ".fraction.numerator"),
+        (", fraction: {numerator: 0, denominator: 0}", ".fraction.denominator"),
+        (", percent: 1, fraction: {numerator: 1}", ""),
+    ] {
+        refused(&format!("filters: [{}]", filter(text)), &[&format!("{field}{at}")]);
+    }
+    // One that does not exist costs itself.
+    let gone = filter("").replace("web-v2", "gone");
+    let (read, findings) = rule(&format!("{BACKEND}, filters: [{gone}]"));
+    let at = "WEFT0101 spec.rules[0].filters[0].requestMirror.backendRef.name";
+    assert_eq!(findings, [at]);
+    assert!(matches!(read.unwrap().mirrors[0].backend, Backend::Invalid(_)));
 }
 
 #[test]

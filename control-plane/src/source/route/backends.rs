@@ -27,7 +27,7 @@ pub(crate) fn read(
         let field = format!("{list}[{index}]");
         let scope = Scope { route, on_rule: false };
         let Filters { request_headers, response_headers, rewrite, .. } =
-            filters::read(&spec.filters, scope, &field, problems);
+            filters::read(&spec.filters, scope, (&field, namespace), problems);
         let weight_field = format!("{field}.weight");
         let weight = spec.weight.unwrap_or(1);
         BackendRef {
@@ -41,7 +41,8 @@ pub(crate) fn read(
     written.into_iter().enumerate().take(MAX_BACKENDS).map(one).collect()
 }
 
-fn backend(spec: &Spec, own: &str, field: &str, problems: &mut Problems) -> Backend {
+/// Reads one reference.
+pub(super) fn backend(spec: &Spec, own: &str, field: &str, problems: &mut Problems) -> Backend {
     let group = spec.group.as_deref().unwrap_or_default();
     let kind = spec.kind.as_deref().unwrap_or("Service");
     if !matches!((group, kind), ("" | "core", "Service")) {

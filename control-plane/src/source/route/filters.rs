@@ -1,14 +1,17 @@
-//! `filters[]` of rules and backends, of HTTPRoutes and GRPCRoutes: header changes, redirects, rewrites; everything
-//! else refuses the route by name. What becomes of URLs is in [`url`].
+//! `filters[]` of rules and backends, of HTTPRoutes and GRPCRoutes: header changes, redirects, rewrites, mirrors;
+//! everything else refuses the route by name. What becomes of URLs is in [`url`].
 
+mod mirror;
 mod url;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::model::{HeaderChange, HeaderFilter, Redirect, Rewrite, RouteKind};
+use crate::model::{HeaderChange, HeaderFilter, Mirror, Redirect, Rewrite, RouteKind};
 use crate::source::names;
 use crate::source::problem::Problems;
 use crate::source::schema::http_route::{Filter, Header, HeaderModifier};
+
+use super::backends;
 
 /// Bounds of the Gateway API.
 const MAX_FILTERS: usize = 16;
@@ -44,13 +47,14 @@ pub(crate) struct Filters {
     pub(crate) response_headers: HeaderFilter,
     pub(crate) redirect: Option<Redirect>,
     pub(crate) rewrite: Rewrite,
+    pub(crate) mirrors: Vec<Mirror>,
 }
 
 /// Reads the filters of one rule or backend.
 pub(crate) fn read(
     written: &[Filter],
     scope: Scope,
-    owner: &str,
+    (owner, namespace): (&str, &str),
     problems: &mut Problems,
 ) -> Filters {
     let mut filters = Filters::default();
@@ -58,7 +62,8 @@ pub(crate) fn read(
     names::at_most(written.len(), MAX_FILTERS, &list, problems);
     for (index, filter) in written.iter().enumerate().take(MAX_FILTERS) {
         let field = format!("{list}[{index}]");
-        if written[..index].iter().any(|other| other.kind == filter.kind) {
+        let again = written[..index].iter().any(|other| other.kind == filter.kind);
+        if again && filter.kind != "RequestMirror" {
             problems.invalid(&field, format!("a second filter of type {}", filter.kind));
         }
         // The field of a type is called like it but for the case.
@@ -92,6 +97,16 @@ pub(crate) fn read(
                     problems.unsupported(format!("{field}.path"), text);
                 }
             }
+            ("RequestMirror", Filter { request_mirror: Some(spec), .. }) if scope.on_rule => {
+                let at = format!("{field}.requestMirror");
+                let backend = mirror::backend(&spec.backend_ref);
+                let backend_field = format!("{at}.backendRef");
+                filters.mirrors.push(Mirror {
+                    filter: index,
+                    backend: backends::backend(&backend, namespace, &backend_field, problems),
+                    millionths: mirror::share(spec, &at, problems),
+                });
+            }
             (kind, _) => refuse(kind, scope.on_rule, &field, problems),
         }
     }
@@ -104,16 +119,20 @@ fn refuse(kind: &str, on_rule: bool, field: &str, problems: &mut Problems) {
         "RequestRedirect" if !on_rule => {
             problems.unsupported(kind_field, "a backend cannot redirect; use a filter of the rule");
         }
-        "RequestHeaderModifier" | "ResponseHeaderModifier" | "RequestRedirect" | "URLRewrite" => {
+        "RequestMirror" if !on_rule => {
+            problems.unsupported(kind_field, "a backend cannot mirror; use a filter of the rule");
+        }
+        "RequestHeaderModifier" | "ResponseHeaderModifier" | "RequestRedirect" | "URLRewrite"
+        | "RequestMirror" => {
             problems.invalid(field, format!("the filter is of type {kind} and lacks that field"));
         }
-        "RequestMirror" | "CORS" | "ExternalAuth" | "ExtensionRef" => {
+        "CORS" | "ExternalAuth" | "ExtensionRef" => {
             problems.unsupported(kind_field, format!("the filter {kind} is not supported"));
         }
         _ => problems.invalid_hint(
             kind_field,
             format!("there is no filter {kind:?}"),
-            "one of RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite",
+            "one of RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite, RequestMirror",
         ),
     }
 }

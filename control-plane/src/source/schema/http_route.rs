@@ -103,7 +103,7 @@ pub(crate) struct Filter {
     pub(crate) request_header_modifier: Option<HeaderModifier>,
     pub(crate) response_header_modifier: Option<HeaderModifier>,
     pub(crate) request_redirect: Option<RequestRedirect>,
-    pub(crate) request_mirror: Option<Value>,
+    pub(crate) request_mirror: Option<RequestMirror>,
     pub(crate) url_rewrite: Option<UrlRewrite>,
     cors: Option<Value>,
     external_auth: Option<Value>,
@@ -156,6 +156,34 @@ pub(crate) struct RequestRedirect {
     pub(crate) path: Option<PathModifier>,
     pub(crate) port: Option<i64>,
     pub(crate) status_code: Option<i64>,
+}
+
+/// `requestMirror`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RequestMirror {
+    pub(crate) backend_ref: MirrorBackend,
+    pub(crate) percent: Option<i64>,
+    pub(crate) fraction: Option<Fraction>,
+}
+
+/// `requestMirror.backendRef`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MirrorBackend {
+    pub(crate) group: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) port: Option<i64>,
+}
+
+/// `requestMirror.fraction`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Fraction {
+    pub(crate) numerator: i64,
+    pub(crate) denominator: Option<i64>,
 }
 
 /// `urlRewrite`.

@@ -4,7 +4,7 @@ use super::super::fixture::{BUNDLE, backend, route, shop};
 use super::super::tests::decoded;
 use super::super::{ResourceType, translate};
 use super::*;
-use crate::model::{HeaderChange, Rewrite, Timeouts};
+use crate::model::{HeaderChange, Key, Mirror, Rewrite, Timeouts};
 use weft_proto::envoy::route::{Route, RouteConfiguration};
 
 /// What `product` does under an HTTPRoute with this one rule.
@@ -185,6 +185,22 @@ fn a_backends_own_host_goes_before_the_rules() {
 }
 
 #[test]
+fn mirrors_that_exist_get_their_share_and_are_needed() {
+    let mirror = |name: &str, millionths| Mirror {
+        filter: 0,
+        backend: Backend::Service(Key::new("shop", name), 80),
+        millionths,
+    };
+    let mirrors = vec![mirror("web", 500_000), mirror("gone", 1)];
+    let rule = RouteRule { mirrors, ..to(vec![backend("product", 8080, 1)]) };
+    let [policy] = &action_of(rule).request_mirror_policies[..] else { panic!() };
+    assert_eq!(policy.cluster, "web.shop:80");
+    assert!(policy.disable_shadow_host_suffix_append);
+    let share = policy.runtime_fraction.as_ref().unwrap().default_value.unwrap();
+    assert_eq!((share.numerator, share.denominator), (500_000, 2));
+}
+
+#[test]
 fn a_request_timeout_stands_where_envoy_looks_for_it() {
     let limits = |request| {
         let timeouts = Timeouts { request, backend_request: None };
@@ -195,8 +211,8 @@ fn a_request_timeout_stands_where_envoy_looks_for_it() {
         (limits.max_stream_duration, limits.grpc_timeout_header_max.unwrap())
     };
     let none = duration(Duration::ZERO);
-    assert_eq!(limits(None), (None, none.clone()));
+    assert_eq!(limits(None), (None, none));
     assert_eq!(limits(Some(Duration::ZERO)), (None, none));
     let limit = duration(Duration::from_millis(1500));
-    assert_eq!(limits(Some(Duration::from_millis(1500))), (Some(limit.clone()), limit));
+    assert_eq!(limits(Some(Duration::from_millis(1500))), (Some(limit), limit));
 }

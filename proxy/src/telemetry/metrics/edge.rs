@@ -55,6 +55,23 @@ impl Observation {
     }
 }
 
+/// What became of a copy of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirrored {
+    /// It was answered, whatever the answer was.
+    Answered,
+    /// It was not answered whole, or not in time.
+    Failed,
+    /// It was not made: too many are under way, or the backend is not there.
+    Dropped,
+}
+
+impl Mirrored {
+    /// Every one, with its label.
+    pub(super) const ALL: [(Self, &'static str); 3] =
+        [(Self::Answered, "answered"), (Self::Failed, "failed"), (Self::Dropped, "dropped")];
+}
+
 /// Codes of gRPC for which the server is to blame.
 pub(crate) fn is_server_fault(grpc_status: u16) -> bool {
     matches!(grpc_status, 2 | 4 | 12 | 13 | 14 | 15)
@@ -68,6 +85,8 @@ pub struct Edge {
     failures: AtomicU64,
     retries: AtomicU64,
     fallbacks: AtomicU64,
+    /// By [`Mirrored`].
+    mirrored: [AtomicU64; Mirrored::ALL.len()],
     duration_micros: AtomicU64,
     /// Not cumulative.
     durations: [AtomicU64; BOUNDS.len() + 1],
@@ -88,6 +107,7 @@ pub(super) struct Totals {
     pub(super) failures: u64,
     pub(super) retries: u64,
     pub(super) fallbacks: u64,
+    pub(super) mirrored: [u64; Mirrored::ALL.len()],
     pub(super) errors: [u64; TOKENS],
     pub(super) tcp_opened: [u64; 2],
     pub(super) tcp_closed: u64,
@@ -122,6 +142,11 @@ impl Edge {
         self.requests[usize::from(observation.mtls)][class].fetch_add(1, Release);
     }
 
+    /// Counts a copy of a request.
+    pub fn mirrored(&self, end: Mirrored) {
+        self.mirrored[end as usize].fetch_add(1, Relaxed);
+    }
+
     /// Counts an opaque connection when it opens.
     pub fn connection_opened(&self, mtls: bool) {
         self.tcp_opened[usize::from(mtls)].fetch_add(1, Relaxed);
@@ -148,6 +173,7 @@ impl Edge {
             failures: read(&self.failures),
             retries: read(&self.retries),
             fallbacks: read(&self.fallbacks),
+            mirrored: self.mirrored.each_ref().map(read),
             errors: self.errors.each_ref().map(read),
             tcp_opened: self.tcp_opened.each_ref().map(read),
             tcp_sent: read(&self.tcp_sent),

@@ -8,7 +8,7 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
-use super::edge::{BOUNDS, CLASSES, Totals};
+use super::edge::{BOUNDS, CLASSES, Mirrored, Totals};
 use super::names::{self, Description, Kind};
 use super::table::{Direction, EdgeKey, Table};
 use super::{Edge, Gauges};
@@ -63,6 +63,9 @@ fn requests(families: &mut Families, key: &EdgeKey, totals: &Totals) {
     families.count(names::FAILURES, key, &[], totals.failures);
     families.count(names::RETRIES, key, &[], totals.retries);
     families.count(names::FALLBACKS, key, &[], totals.fallbacks);
+    for ((_, outcome), count) in Mirrored::ALL.into_iter().zip(totals.mirrored) {
+        families.count(names::MIRRORED, key, &[outcome], count);
+    }
     for (token, count) in Token::ALL.iter().zip(&totals.errors) {
         families.count(names::ERRORS, key, &[token.as_str()], *count);
     }

@@ -71,6 +71,9 @@ metrics! {
         "Endpoints by what active health checks say; health is unknown, healthy or unhealthy.";
     IDENTITY_NOT_AFTER = "weft_identity_not_after_seconds", Gauge, [],
         "End of the certificate's validity, seconds since the Unix epoch; 0 without a certificate.";
+    MIRRORED = "weft_mirrored_requests_total", Counter,
+        ["direction", "peer", "route", "backend", "outcome"],
+        "Copies of requests for a mirror: answered, failed, or dropped because too many are under way or the backend is not there.";
     CIRCUIT = "weft_outlier_circuit", Gauge, ["backend", "workload", "endpoint"],
         "Outlier detection of an endpoint: 0 closed (in use), 1 half-open (one trial decides), 2 open (ejected). Only of Service ports with outlier detection, at most 2000 series.";
     EJECTIONS = "weft_outlier_ejections_total", Counter, ["backend", "reason"],

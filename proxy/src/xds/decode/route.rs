@@ -4,6 +4,7 @@ mod action;
 mod fallback;
 mod headers;
 mod matcher;
+mod mirror;
 mod retry;
 mod url;
 
@@ -111,12 +112,12 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
         take(&mut route.response_headers_to_remove),
     )?;
     let (mut timeout, mut grpc_timeout) = (None, false);
-    let (mut retry, mut rewrite) = (RetryPolicy::default(), None);
+    let (mut retry, mut rewrite, mut mirrors) = (RetryPolicy::default(), None, Vec::new());
     let action = match route.action.take() {
         Some(route::Action::Route(forward)) => {
             let forward = action::forward(forward, matcher.grpc, table).at("route")?;
             (timeout, grpc_timeout) = (forward.timeout, forward.grpc_timeout);
-            (retry, rewrite) = (forward.retry, forward.rewrite);
+            (retry, rewrite, mirrors) = (forward.retry, forward.rewrite, forward.mirrors);
             Action::Forward(forward.splits)
         }
         Some(route::Action::Redirect(redirect)) => {
@@ -137,6 +138,7 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
         request_headers,
         response_headers,
         rewrite,
+        mirrors,
         action,
         timeout,
         grpc_timeout,

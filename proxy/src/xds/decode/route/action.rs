@@ -13,8 +13,8 @@ use weft_proto::envoy::route::{DirectResponseAction, RouteAction, WeightedCluste
 
 use super::super::reject::{At, Reject, each, nothing_else};
 use super::super::value::duration;
-use super::{INVALID_CLUSTER, Table, headers, retry, url};
-use crate::model::{HeaderOps, RetryPolicy, Rewrite, Split};
+use super::{INVALID_CLUSTER, Table, headers, mirror, retry, url};
+use crate::model::{HeaderOps, Mirror, RetryPolicy, Rewrite, Split};
 
 /// Envoy's limit on a request where a route names none.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,6 +26,7 @@ pub(super) struct Forward {
     pub(super) grpc_timeout: bool,
     pub(super) retry: RetryPolicy,
     pub(super) rewrite: Option<Box<Rewrite>>,
+    pub(super) mirrors: Vec<Mirror>,
 }
 
 /// Decodes where a rule sends its requests; `grpc`: they are all of gRPC.
@@ -65,6 +66,8 @@ pub(super) fn forward(
             return Err(Reject::new("cluster_specifier", reason));
         }
     };
+    let mirrors = take(&mut route.request_mirror_policies);
+    let mirrors = each("request_mirror_policies", mirrors, |policy| mirror::mirror(policy, table))?;
     nothing_else(&route)?;
     let invalid = splits.iter().any(|s| table.clusters[s.cluster].starts_with(INVALID_CLUSTER));
     match missing {
@@ -77,7 +80,7 @@ pub(super) fn forward(
         }
     }
     let timeout = Some(timeout).filter(|limit| !limit.is_zero());
-    Ok(Forward { splits, timeout, grpc_timeout, retry, rewrite })
+    Ok(Forward { splits, timeout, grpc_timeout, retry, rewrite, mirrors })
 }
 
 /// The limit, 0 for none, and whether the caller's `grpc-timeout` counts where it is shorter.

@@ -1,6 +1,7 @@
 //! Route tables: hosts, matches, what is refused. What rules do is in `action`.
 
 mod action;
+mod retry;
 
 use http::Method;
 use weft_proto::envoy::matcher::{RegexMatcher, StringMatcher, string_matcher::MatchPattern};
