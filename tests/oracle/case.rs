@@ -319,6 +319,11 @@ impl Step {
         Self { source, ..self }
     }
 
+    /// So many attempts and copies arrive, maybe after the answer.
+    pub(crate) fn arrivals(self, arrivals: usize) -> Self {
+        Self { arrivals, ..self }
+    }
+
     /// Both must answer so.
     pub(crate) fn answers(self, status: u16) -> Self {
         Self { status: Some(status), ..self }

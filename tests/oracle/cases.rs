@@ -7,6 +7,7 @@ mod grpc;
 mod headers;
 mod hosts;
 mod malformed;
+mod mirror;
 mod redirects;
 mod resilience;
 mod retries;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Group> {
         headers::groups(),
         hosts::groups(),
         malformed::groups(),
+        mirror::groups(),
         redirects::groups(),
         resilience::groups(),
         retries::groups(),
