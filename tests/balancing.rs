@@ -201,7 +201,7 @@ async fn measure(mesh: &Mesh, balancer: &str) -> Shares {
     load.passes(600).await;
     let tally = load.stop().await;
     let shares = shares(&before, &counts(mesh), &tally);
-    println!("{balancer:>10}: p99 {:?} of {}, {shares:?}", tally.p99(), tally.count());
+    eprintln!("{balancer:>10}: p99 {:?} of {}, {shares:?}", tally.p99(), tally.count());
     shares
 }
 
