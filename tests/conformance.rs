@@ -38,12 +38,6 @@ const CASES: [&str; 16] = [
 
 const ORCA: &str = r#"{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}"#;
 
-/// Cases of h2spec in which we differ on purpose.
-const DEVIATIONS: [(&str, &str); 1] = [(
-    "Sends invalid connection preface",
-    "what is no HTTP/2 is told so in HTTP/1.1 (400) before its connection ends; h2spec takes that for a frame",
-)];
-
 async fn judge(name: &str, args: &[&str]) -> Output {
     let program = Program {
         name: format!("{name} {}", args.join(" ")),
@@ -61,14 +55,9 @@ async fn h2spec(what: &str, to: SocketAddr) {
     let summary = output.stdout.lines().rev().find(|line| line.contains(" tests, "));
     eprintln!("h2spec, {what}: {}", summary.unwrap_or("no summary"));
     let report = output.stdout.split("Failures:").nth(1).unwrap_or_default();
-    let failed = report.lines().filter(|line| line.contains('×'));
-    let unknown: Vec<&str> =
-        failed.filter(|line| !DEVIATIONS.iter().any(|(case, _)| line.ends_with(case))).collect();
-    for (case, reason) in DEVIATIONS.iter().filter(|(case, _)| report.contains(case)) {
-        eprintln!("h2spec, {what}: knowingly different: {case}: {reason}");
-    }
+    let failed: Vec<&str> = report.lines().filter(|line| line.contains('×')).collect();
     assert!(summary.is_some(), "{}{}", output.stdout, output.stderr);
-    assert!(unknown.is_empty(), "{what}: {unknown:?}: {report}");
+    assert!(failed.is_empty(), "{what}: {failed:?}: {report}");
 }
 
 #[tokio::test]

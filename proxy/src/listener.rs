@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::drain;
 
+pub(crate) use detect::claims_no_http;
 #[cfg(any(test, fuzzing))]
 pub(crate) use detect::judge;
 pub use detect::{Carried, First, carried, detect, patience};

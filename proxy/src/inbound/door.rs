@@ -17,7 +17,7 @@ use weft_proto::alpn;
 use super::Inbound;
 use crate::error::{Error, Token};
 use crate::io::Io;
-use crate::listener::{Carried, First, carried, detect, patience};
+use crate::listener::{Carried, First, carried, claims_no_http, detect, patience};
 use crate::model::{InboundPort, MtlsMode};
 use crate::telemetry::metrics::{Direction, Edge, EdgeKey};
 use crate::tls::Peer;
@@ -148,7 +148,8 @@ async fn spoken(stream: &mut TlsStream<TcpStream>) -> Result<Version, Error> {
         .map_err(|_| Error::new(Token::DownstreamClosed, "nothing came within 10 s"))?
         .map_err(|error| gone(&error))?;
     let known = first.len().min(PREFACE.len());
-    Ok(if first[..known] == PREFACE[..known] { Version::Http2 } else { Version::Http1 })
+    let agreed = first[..known] == PREFACE[..known] || claims_no_http(first);
+    Ok(if agreed { Version::Http2 } else { Version::Http1 })
 }
 
 /// Envoy's format: `By=<our id>;Hash=<SHA-256 of the peer's leaf>;URI=<its id>`.

@@ -28,6 +28,8 @@ const SILENCE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// Longest method that is looked for, with its space.
 const MAX_METHOD: usize = 24;
+/// How far a first line is looked at.
+const MAX_LINE: usize = 256;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 /// Pause before looking again at a beginning that is still open.
 const AGAIN: Duration = Duration::from_millis(2);
@@ -93,9 +95,25 @@ pub async fn carried(stream: &TcpStream, declared: Option<AppProtocol>) -> io::R
         First::Http2 => Carried::Http(Version::Http2),
         First::Http1 => Carried::Http(Version::Http1),
         _ if detecting => Carried::Opaque,
+        First::Other if is_no_http(stream).await? => {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no HTTP"));
+        }
         // Declared as HTTP: hyper answers what is none with 400.
-        _ => Carried::Http(Version::Http1),
+        First::Other | First::Tls | First::Silent => Carried::Http(Version::Http1),
     })
+}
+
+/// Whoever does not even claim to speak HTTP would not understand an answer of HTTP either.
+async fn is_no_http(stream: &TcpStream) -> io::Result<bool> {
+    let mut bytes = [0; MAX_LINE];
+    let count = stream.peek(&mut bytes).await?;
+    Ok(claims_no_http(&bytes[..count]))
+}
+
+/// A whole first line that names no version of HTTP.
+pub(crate) fn claims_no_http(bytes: &[u8]) -> bool {
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    end.is_some_and(|end| !bytes[..end].windows(5).any(|word| word == b"HTTP/"))
 }
 
 /// `None`: more bytes are needed. Bytes are only ever added, so an answer is final.

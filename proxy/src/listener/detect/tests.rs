@@ -1,6 +1,6 @@
 //! First bytes, one beginning at a time.
 
-use super::{First, judge};
+use super::{First, claims_no_http, judge};
 
 #[test]
 fn whole_beginnings() {
@@ -35,5 +35,16 @@ fn an_answer_never_changes_with_more_bytes() {
             answer = now;
         }
         assert!(answer.is_some());
+    }
+}
+
+#[test]
+fn who_claims_to_speak_http() {
+    for line in ["SSH-2.0-OpenSSH\r\n", "INVALID CONNECTION PREFACE\r\n\r\n", "GET /old\r\n", "\n"]
+    {
+        assert!(claims_no_http(line.as_bytes()), "{line:?}");
+    }
+    for line in ["get / HTTP/1.1\r\n", "GET foo HTTP/9.9\n", "GET / HTTP/1.1", "INVALID", ""] {
+        assert!(!claims_no_http(line.as_bytes()), "{line:?}");
     }
 }
