@@ -3,7 +3,7 @@
 //!
 //! What the application surely never saw is tried again whatever its method, everything else only if the
 //! method is idempotent (RFC 9110 §9.2.2) and the policy asks for it; a policy may ask for codes of gRPC, whose
-//! calls are all POSTs. The cluster's budget bounds both. Another endpoint comes first ([`pause`] says how soon).
+//! calls are all POSTs. The cluster's budget bounds both. Another endpoint comes first ([`mod@pause`] says how soon).
 //! Nothing is retried once a response head has gone to the client, and nothing that was tried often enough further
 //! on ([`Exhausted`]).
 
