@@ -1,5 +1,6 @@
 //! What a user would write for this mesh: a Service, the workload behind it, a caller, a route by host name,
-//! and mTLS required.
+//! mTLS required, and a policy that has the caller's sidecar do all it does for a request: retries, limits,
+//! ejection.
 
 use std::net::SocketAddr;
 
@@ -45,6 +46,15 @@ spec:
   rules:
   - matches: [{{path: {{type: PathPrefix, value: /}}}}]
     backendRefs: [{{name: server, port: 8080}}]
+---
+apiVersion: weft.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {{name: server, namespace: bench}}
+spec:
+  targetRefs: [{{group: \"\", kind: Service, name: server}}]
+  limits: {{connections: 1024, pendingRequests: 1024, requests: 4096, retries: 16}}
+  outlierDetection: {{consecutiveFailures: 5, failurePercentage: {{threshold: 50}}}}
+  retries: {{attempts: 2, conditions: [connect-failure, reset, refused-stream, gateway-error], perTryTimeout: 15s}}
 ---
 apiVersion: weft.dev/v1alpha1
 kind: MeshWorkload
