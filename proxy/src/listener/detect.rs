@@ -110,8 +110,9 @@ async fn is_no_http(stream: &TcpStream) -> io::Result<bool> {
     Ok(claims_no_http(&bytes[..count]))
 }
 
-/// A whole first line that names no version of HTTP.
+/// A whole first line that names no version of HTTP. Empty lines before it do not count (RFC 9112 §2.2).
 pub(crate) fn claims_no_http(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
     let end = bytes.iter().position(|byte| *byte == b'\n');
     end.is_some_and(|end| !bytes[..end].windows(5).any(|word| word == b"HTTP/"))
 }

@@ -40,11 +40,18 @@ fn an_answer_never_changes_with_more_bytes() {
 
 #[test]
 fn who_claims_to_speak_http() {
-    for line in ["SSH-2.0-OpenSSH\r\n", "INVALID CONNECTION PREFACE\r\n\r\n", "GET /old\r\n", "\n"]
-    {
+    for line in ["SSH-2.0-OpenSSH\r\n", "INVALID CONNECTION PREFACE\r\n\r\n", "GET /old\r\n"] {
         assert!(claims_no_http(line.as_bytes()), "{line:?}");
     }
-    for line in ["get / HTTP/1.1\r\n", "GET foo HTTP/9.9\n", "GET / HTTP/1.1", "INVALID", ""] {
+    for line in [
+        "get / HTTP/1.1\r\n",
+        "GET foo HTTP/9.9\n",
+        "GET / HTTP/1.1",
+        "INVALID",
+        "",
+        "\r\n\r\nGET / HTTP/1.1\r\n",
+        "\n",
+    ] {
         assert!(!claims_no_http(line.as_bytes()), "{line:?}");
     }
 }
