@@ -107,7 +107,12 @@ pub async fn carried(stream: &TcpStream, declared: Option<AppProtocol>) -> io::R
 async fn is_no_http(stream: &TcpStream) -> io::Result<bool> {
     let mut bytes = [0; MAX_LINE];
     let count = stream.peek(&mut bytes).await?;
-    Ok(claims_no_http(&bytes[..count]))
+    let is_none = claims_no_http(&bytes[..count]);
+    if is_none {
+        // Taken, so that the connection ends in order: the system resets one with bytes that nobody has read.
+        let _ = stream.try_read(&mut bytes);
+    }
+    Ok(is_none)
 }
 
 /// A whole first line that names no version of HTTP. Empty lines before it do not count (RFC 9112 §2.2).
