@@ -26,12 +26,15 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 9] = [
+const PURE: [&str; 12] = [
     "control-plane/src/model",
     "control-plane/src/translate",
     "control-plane/src/xds/session",
     "control-plane/src/xds/subscription",
     "control-plane/src/xds/log",
+    "proxy/src/interception/chains",
+    "proxy/src/interception/difference",
+    "proxy/src/interception/ruleset",
     "proxy/src/model",
     "proxy/src/retry/decide",
     "proxy/src/router",

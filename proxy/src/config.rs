@@ -1,6 +1,8 @@
 //! What a person or an injector may set: flags and environment, resolved once into [`Config`]. Nobody else
 //! reads either.
 
+mod init;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -8,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::interception::Init;
 use crate::listener::HttpLimits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -62,6 +65,8 @@ pub enum Command {
         /// Its state directory.
         state_dir: PathBuf,
     },
+    /// Lead the pod's traffic through the sidecar, or no longer.
+    Init(Box<Init>),
 }
 
 /// The Weft sidecar: carries a workload's traffic over mutual TLS.
@@ -83,6 +88,9 @@ enum Verb {
         #[arg(long, env = "WEFT_STATE_DIR")]
         state_dir: PathBuf,
     },
+    /// Install the rules of the kernel that lead this network namespace's TCP through the sidecar, and exit. Once or
+    /// many times, the result is the same. Needs CAP_NET_ADMIN, and nft or iptables.
+    Init(init::InitArgs),
 }
 
 #[derive(Args, Debug)]
@@ -206,8 +214,10 @@ pub fn parse(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Command, clap::Error> {
     let cli = Cli::try_parse_from(args)?;
-    if let Some(Verb::Drain { state_dir }) = cli.verb {
-        return Ok(Command::Drain { state_dir });
+    match cli.verb {
+        Some(Verb::Drain { state_dir }) => return Ok(Command::Drain { state_dir }),
+        Some(Verb::Init(args)) => return Ok(Command::Init(Box::new(args.resolve()?))),
+        None => {}
     }
     let Some(run) = cli.run else {
         let kind = clap::error::ErrorKind::MissingRequiredArgument;

@@ -14,6 +14,8 @@
 //! 4. [`identity`], [`tls`]: the certificate, its renewal, and the check of every peer.
 //! 5. [`telemetry`]: what can be seen from outside.
 //! 6. [`app`]: the one place where all of it is put together; [`workers`]: the threads of the data path.
+//! 7. [`interception`]: `weft-proxy init`, the kernel's rules that lead a pod's traffic here; no part of the sidecar
+//!    that runs.
 //!
 //! # Invariants
 //!
@@ -46,6 +48,7 @@ pub mod headers;
 mod health;
 pub mod identity;
 pub mod inbound;
+pub mod interception;
 pub mod io;
 pub mod listener;
 mod log;
@@ -94,6 +97,7 @@ pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
             app::App::build(*config).and_then(app::App::run)
         }
         config::Command::Drain { state_dir } => app::drain(&state_dir),
+        config::Command::Init(init) => interception::run(&init, &mut std::io::stdout().lock()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

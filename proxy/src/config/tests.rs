@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Command, parse};
+use crate::interception::{Action, Backend, Init, Settings};
 
 fn run(args: &str) -> Result<Command, String> {
     let args = args.split_whitespace().map(Into::into);
@@ -31,6 +32,52 @@ fn a_full_command_line() {
 #[test]
 fn drain_needs_a_state_directory_only() {
     assert!(matches!(run("weft-proxy drain --state-dir s"), Ok(Command::Drain { .. })));
+}
+
+fn init(args: &str) -> Result<Init, String> {
+    match run(&format!("weft-proxy init {args}"))? {
+        Command::Init(init) => Ok(*init),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn init_needs_nothing() {
+    let settings = Settings::default();
+    let init = init("").unwrap();
+    assert_eq!(init, Init { settings, backend: Backend::Auto, action: Action::Install });
+}
+
+#[test]
+fn init_takes_lists_with_commas_and_flags_again() {
+    let init = init(
+        "--check --backend iptables --skip-inbound-ports 22,80 --skip-inbound-ports 81-90 \
+         --skip-outbound-cidrs fd00::/8,10.0.0.0/8 --skip-uids 7,0 --skip-uids 5 --proxy-uid 7",
+    )
+    .unwrap();
+    assert_eq!((init.action, init.backend), (Action::Check, Backend::Iptables));
+    assert_eq!(init.settings.skip_inbound_ports, "22,80-90".parse().unwrap());
+    assert_eq!(init.settings.skip_outbound_cidrs, "10.0.0.0/8,fd00::/8".parse().unwrap());
+    assert_eq!((init.settings.skip_uids, init.settings.proxy_uid), (vec![0, 5], 7));
+}
+
+#[test]
+fn mistakes_of_init_say_what_was_expected() {
+    for (args, expected) in [
+        ("--check --cleanup", "cannot be used with"),
+        ("--dry-run --cleanup", "cannot be used with"),
+        ("--skip-outbound-cidrs 10.0.0.0/33", "0 to 32"),
+        ("--skip-outbound-cidrs 10.0.0.1/8", "write 10.0.0.0/8"),
+        ("--skip-inbound-ports 0", "no port 0"),
+        ("--skip-outbound-ports 90-80", "write 80-90"),
+        ("--skip-uids root", "no user id"),
+        ("--inbound-port 0", "1..=65535"),
+        ("--inbound-port 15001", "both 15001"),
+        ("--backend ebpf", "nft"),
+    ] {
+        let error = init(args).unwrap_err();
+        assert!(error.contains(expected), "{args}: {error}");
+    }
 }
 
 #[test]
