@@ -29,6 +29,7 @@ mod limits;
 mod mirror;
 mod mtls;
 mod nack;
+mod netns;
 mod on_demand;
 mod oracle;
 mod outage;

@@ -28,10 +28,10 @@ mod run;
 mod site;
 mod upstream;
 
-use std::io::Write as _;
-
 use run::run;
 use site::Site;
+
+use crate::harness::loud;
 
 /// Fewer would mean that cases got lost.
 const EXPECTED: usize = 1200;
@@ -50,10 +50,4 @@ async fn weft_proxy_answers_as_envoy_does() {
     assert_eq!(site.refusals().await, "", "{}", site.envoy.quote());
     assert!(tally.failing.is_empty(), "{} cases fail", tally.failing.len());
     assert!(tally.count() >= EXPECTED, "only {} cases ran", tally.count());
-}
-
-/// Past the capture of a passing test's output: counts are for everybody.
-fn loud(text: &str) {
-    // Nothing can be done about a closed standard error.
-    let _ = writeln!(std::io::stderr(), "\n{text}");
 }

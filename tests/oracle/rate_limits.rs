@@ -9,8 +9,8 @@ use weft_certs::Leaf;
 use super::case::Step;
 use super::client::{Door, send};
 use super::envoy::{Envoy, Ports};
-use super::{install, loud};
-use crate::harness::{Mesh, TlsClient};
+use super::install;
+use crate::harness::{Mesh, TlsClient, loud};
 
 const ENVOY: &str = "envoy";
 const WEFT: &str = "weft-v1";
