@@ -23,6 +23,7 @@ mod hostile;
 mod house;
 mod http2;
 mod identity;
+mod interception;
 mod invalid_backends;
 mod keep_alive;
 mod limits;
