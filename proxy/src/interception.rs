@@ -107,8 +107,8 @@ fn takes_nft(init: &Init) -> Result<bool> {
     match init.backend {
         Backend::Nft => Ok(true),
         Backend::Iptables => Ok(false),
-        Backend::Auto => match (nft::probe(&init.settings), Iptables::find()) {
-            (Ok(()), _) => Ok(true),
+        Backend::Auto => match (nft::within_reach(&init.settings), Iptables::find()) {
+            (Ok(_), _) => Ok(true),
             (Err(nft), Ok(_)) => {
                 tracing::warn!(reason = %nft, "not with nft; taking iptables");
                 Ok(false)

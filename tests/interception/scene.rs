@@ -51,6 +51,7 @@ impl Scene {
         )
         .await;
         report(&pod, 8080, "app", Place::Everywhere).await;
+        report(&pod, 8081, "app", Place::Everywhere).await;
         Some(Self { pod, peer, network })
     }
 

@@ -70,6 +70,7 @@ impl InitArgs {
             skip_inbound_ports: Ports::merge(self.skip_inbound_ports),
             skip_outbound_ports: Ports::merge(self.skip_outbound_ports),
             skip_outbound_cidrs: Cidrs::merge(self.skip_outbound_cidrs),
+            heard_only: true,
             skip_uids: self.skip_uids.iter().flat_map(|uids| uids.iter().copied()).collect(),
         };
         let settings = settings.settle().map_err(|reason| {

@@ -5,14 +5,23 @@ use super::ruleset::{TABLE, removal, table, transaction};
 use super::tool::{ToolError, run};
 use super::{Settings, unique};
 
-/// Would the kernel take these rules? Nothing is changed.
-pub(super) fn probe(settings: &Settings) -> Result<(), ToolError> {
-    run("nft", &["-c", "-f", "-"], &transaction(settings)).map(drop)
+/// What the kernel takes of these rules: without knowledge of sockets (`nft_socket`) they lead every connection to the
+/// sidecar. Nothing is changed.
+pub(super) fn within_reach(settings: &Settings) -> Result<Settings, ToolError> {
+    let probe = |settings: &Settings| run("nft", &["-c", "-f", "-"], &transaction(settings));
+    let Err(error) = probe(settings) else { return Ok(settings.clone()) };
+    let all = Settings { heard_only: false, ..settings.clone() };
+    // What else is wrong with them is said of the rules as they were wanted.
+    if !settings.heard_only || probe(&all).is_err() {
+        return Err(error);
+    }
+    tracing::warn!(reason = %error, "the sidecar will answer for ports where nobody listens");
+    Ok(all)
 }
 
 /// Brings the table into force, whatever was there.
 pub(super) fn install(settings: &Settings) -> Result<(), ToolError> {
-    run("nft", &["-f", "-"], &transaction(settings)).map(drop)
+    run("nft", &["-f", "-"], &transaction(&within_reach(settings)?)).map(drop)
 }
 
 /// Removes the table, if it is there.
@@ -33,7 +42,7 @@ pub(super) fn findings(settings: &Settings) -> Result<Vec<String>, ToolError> {
         return Ok(vec![format!("the table inet {TABLE} is missing")]);
     }
     let trial = format!("{TABLE}_check_{}", unique());
-    run("nft", &["-f", "-"], &table(settings, &trial, true))?;
+    run("nft", &["-f", "-"], &table(&within_reach(settings)?, &trial, true))?;
     let wanted = list(&trial);
     // Order: it goes before anything is said, also if it could not be listed.
     run("nft", &["-f", "-"], &removal(&trial))?;

@@ -51,7 +51,7 @@ fn set(name: &str, kind: &str, elements: &[impl Display]) -> String {
 
 fn inbound(settings: &Settings) -> String {
     let Settings { outbound_port, inbound_port, health_port, .. } = settings;
-    let rules = [
+    let mut rules = vec![
         // A connection over loopback has passed `outbound` and been left alone there.
         "iifname \"lo\" return comment \"loopback\"".to_owned(),
         format!(
@@ -59,9 +59,16 @@ fn inbound(settings: &Settings) -> String {
              \"ports of the sidecar\""
         ),
         "tcp dport @skip_inbound_ports return".to_owned(),
-        // `redirect to` needs the protocol in the same rule.
-        format!("meta l4proto tcp counter redirect to :{inbound_port}"),
     ];
+    // A socket is found, bound to one address or to all: somebody listens.
+    let heard =
+        if settings.heard_only { &["socket wildcard 0 ", "socket wildcard 1 "][..] } else { &[""] };
+    // `redirect to` needs the protocol in the same rule.
+    rules.extend(
+        heard
+            .iter()
+            .map(|heard| format!("meta l4proto tcp {heard}counter redirect to :{inbound_port}")),
+    );
     chain("inbound", "type nat hook prerouting priority -100; policy accept;", &rules)
 }
 

@@ -29,6 +29,9 @@ pub struct Settings {
     pub skip_outbound_ports: Ports,
     /// Connections of the application to these networks are left alone.
     pub skip_outbound_cidrs: Cidrs,
+    /// Connections from outside are led to the sidecar only where the application listens; elsewhere the kernel refuses
+    /// them, as it would without a sidecar. With nft only.
+    pub heard_only: bool,
     /// Connections of these users are left alone. Ascending, no two are one, without the sidecar's.
     pub skip_uids: Vec<u32>,
 }
@@ -78,6 +81,7 @@ impl Default for Settings {
             skip_inbound_ports: Ports::default(),
             skip_outbound_ports: Ports::default(),
             skip_outbound_cidrs: Cidrs::default(),
+            heard_only: true,
             skip_uids: Vec::new(),
         }
     }

@@ -38,7 +38,8 @@ table inet weft {
 		iifname "lo" return comment "loopback"
 		tcp dport { 15001, 15006, 15020 } return comment "ports of the sidecar"
 		tcp dport @skip_inbound_ports return
-		meta l4proto tcp counter redirect to :15006
+		meta l4proto tcp socket wildcard 0 counter redirect to :15006
+		meta l4proto tcp socket wildcard 1 counter redirect to :15006
 	}
 	chain outbound {
 		type nat hook output priority -100; policy accept;
@@ -89,7 +90,8 @@ fn ports_and_user_are_where_they_count() {
     for expected in [
         "tcp dport { 1, 2, 3 } return",
         "redirect to :1\n",
-        "redirect to :2\n",
+        "wildcard 0 counter redirect to :2\n",
+        "wildcard 1 counter redirect to :2\n",
         "meta skuid 4 return",
         "tcp dport { 1, 2 } ct status",
     ] {
