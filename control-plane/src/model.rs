@@ -30,7 +30,7 @@ pub use route::{
 };
 pub use weft_proto::origin::Origin;
 pub use workload::{
-    AppProtocol, Locality, Service, ServicePort, TargetPort, Workload, WorkloadPort,
+    AppProtocol, Locality, Service, ServicePort, TargetPort, Workload, WorkloadPort, WorkloadProbe,
 };
 
 /// Namespace and name, as in `shop/product`.

@@ -62,6 +62,7 @@ pub(crate) fn mesh(names: &[&str]) -> Arc<Mesh> {
             service_account: (*name).to_owned(),
             labels: [("app".to_owned(), (*name).to_owned())].into(),
             meshed: true,
+            probes: vec![],
             locality: Default::default(),
             draining: false,
         };

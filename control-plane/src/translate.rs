@@ -5,13 +5,15 @@
 //! its checks shaped the code, a comment says so.
 //!
 //! ```text
-//! Service port ─► listeners (outbound) ─► routes ─► clusters ─► endpoints     all named product.shop:8080
+//! Service port ─► addresses (found by)
+//!              ─► listeners (outbound) ─► routes ─► clusters ─► endpoints     all named product.shop:8080
 //!                  (routes: one more of that name for each namespace with consumer routes)
 //! workload     ─► inbound (listener, seen by its own proxy only; cluster of the application)
 //! trust bundle ─► secrets
 //! ```
 
 mod action;
+mod addresses;
 mod clusters;
 mod encode;
 mod endpoints;
@@ -34,7 +36,7 @@ mod tls;
 mod url;
 mod value;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 pub(crate) use resource::variant_slot;
 pub use resource::{Reference, Resource, ResourceType, Version, Visibility};
@@ -50,12 +52,21 @@ pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
     let mut set = ResourceSet::default();
     let trust_domain = &mesh.config.trust_domain;
     set.insert(secrets::trust_bundle(trust_bundle));
-    for port in ports::ports(mesh) {
+    let ports = ports::ports(mesh);
+    let shared = ports::shared(&ports);
+    let alone = ports::alone(mesh, &ports, &shared);
+    // What is found at the address of one alone is that one, whoever else it belongs to.
+    let nobody = HashSet::new();
+    let ports = ports.into_iter().map(|port| (port, &shared));
+    for (port, shared) in ports.chain(alone.into_iter().map(|port| (port, &nobody))) {
         set.insert(clusters::cluster(&port, trust_domain));
         set.insert(endpoints::assignment(&port, trust_domain));
         set.insert(listeners::outbound(&port, &mesh.config));
         for routes in routes::configurations(&port, mesh) {
             set.insert(routes);
+        }
+        if let Some(addresses) = addresses::addresses(&port, shared) {
+            set.insert(addresses);
         }
     }
     let mut inbound_ports = BTreeSet::new();
@@ -65,7 +76,7 @@ pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
         set.insert_node(id, Node { workload: workload.key.clone(), identity });
         if let Some(listener) = inbound::listener(workload, mesh) {
             set.insert(listener);
-            inbound_ports.extend(workload.ports.iter().map(|port| port.port));
+            inbound_ports.extend(inbound::ports(workload, mesh).into_keys());
         }
     }
     for port in inbound_ports {

@@ -8,6 +8,12 @@ pub fn service_port(service: &str, namespace: &str, port: u16) -> String {
     format!("{service}.{namespace}:{port}")
 }
 
+/// The same of one port of a workload that is called by its own address: `workload/product-v1.shop:8080`.
+#[must_use]
+pub fn workload_port(workload: &str, namespace: &str, port: u16) -> String {
+    format!("workload/{workload}.{namespace}:{port}")
+}
+
 /// Splits `product.shop:8080` into `("product", "shop", 8080)`; `None` if it is no such name.
 #[must_use]
 pub fn parse_service_port(name: &str) -> Option<(&str, &str, u16)> {
@@ -41,6 +47,10 @@ pub fn inbound_cluster(port: u16) -> String {
     format!("inbound:{port}")
 }
 
+/// Stands for every port of a workload that nothing speaks of: where inbound connections are intercepted, their own
+/// destination says which one it is.
+pub const OTHER_PORTS: u16 = 0;
+
 /// Clusters of this name, with a number behind it, stand for backends that do not exist. There are none.
 pub const INVALID_CLUSTER: &str = "invalid/";
 
@@ -67,6 +77,9 @@ pub mod metadata {
     pub const LOCALITY: &str = "weft.locality";
     /// See [`LOCALITY`].
     pub const PREFER_LOCAL: &str = "PreferLocal";
+    /// On an inbound listener: by port, a list of paths that may be asked for without mutual TLS; an empty one stands
+    /// for a probe of the port itself.
+    pub const PROBES: &str = "weft.probes";
     /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
     pub const TRACING: &str = "weft.tracing";
     /// Envoy's own key by which an endpoint chooses a transport socket.
@@ -87,6 +100,8 @@ pub mod rate_limit {
 
 /// xDS v3 type URLs, in the order in which additions are sent.
 pub mod type_url {
+    /// Weft's own: where Service ports are found.
+    pub const ADDRESSES: &str = "type.googleapis.com/weft.config.v1.Addresses";
     /// Cluster.
     pub const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
     /// ClusterLoadAssignment.

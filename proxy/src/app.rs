@@ -14,6 +14,7 @@ mod control;
 mod subscriptions;
 mod view;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,17 +26,19 @@ use weft_proto::names;
 
 use crate::bootstrap::Bootstrap;
 use crate::cluster::Endpoint;
-use crate::config::Config;
+use crate::config::{Config, Transparent};
+use crate::inbound::Apps;
 use crate::model::EndpointSpec;
+use crate::outbound::PASSTHROUGH;
 use crate::readiness::Readiness;
 use crate::state::{State, Target};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{AccessLog, Sink};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Direction, EdgeKey, Metrics};
 use crate::telemetry::trace::{Settings, Tracing, Workload};
 use crate::tls::TlsStore;
-use crate::workers::{Behind, Door, Shared, Stop};
+use crate::workers::{Behind, Door, Intercepted, Shared, Stop};
 use crate::{drain, listener};
 
 /// How long connections wait for a sidecar that is not ready.
@@ -87,7 +90,11 @@ impl App {
         let upstreams = config.upstream.iter().map(|upstream| target(upstream.service.clone()));
         let metrics = telemetry.metrics.clone();
         let state = State::with_targets(upstreams, config.workers, metrics);
-        let state = Arc::new(state.at(bootstrap.locality.clone()));
+        let state = state.at(bootstrap.locality.clone());
+        let state = Arc::new(match config.transparent {
+            Some(_) => state.intercepting(sender.clone()),
+            None => state,
+        });
         view::watch(&state, &telemetry.metrics);
         view::health::watch(&state, &telemetry.metrics);
         view::watch_upstreams(&state, &telemetry.metrics);
@@ -101,8 +108,11 @@ impl App {
         let readiness = Readiness {
             tls: Arc::clone(&tls),
             state: Arc::clone(&state),
-            serves: !config.inbound.is_empty(),
+            serves: config.transparent.is_some() || !config.inbound.is_empty(),
         };
+        let intercepted = config
+            .transparent
+            .map(|_| intercepted(&bootstrap.workload, config.workers, &telemetry.metrics));
         let shared = Shared {
             workload: bootstrap.workload.as_str().into(),
             state,
@@ -111,6 +121,7 @@ impl App {
             exhausted: Arc::default(),
             limits: config.http,
             mirrors: Arc::default(),
+            intercepted,
             inbound: inbound_source,
             outbound: outbound_source,
             stop: Stop { accepting: not_accepting, running: not_running },
@@ -140,7 +151,62 @@ fn doors(config: &Config, bootstrap: &Bootstrap, state: &State) -> anyhow::Resul
         let behind = Behind::Service(target);
         doors.push(Door { socket: listener::bind(flag.listen)?, behind });
     }
+    if let Some(ports) = config.transparent {
+        doors.extend(intercepting(ports)?);
+    }
     Ok(doors)
+}
+
+/// Of both families. Without IPv6 on this machine nothing is redirected to its sockets, so they are no loss.
+fn intercepting(ports: Transparent) -> anyhow::Result<Vec<Door>> {
+    let v4 = [
+        ((Ipv4Addr::UNSPECIFIED, ports.inbound).into(), Behind::Inbound),
+        ((Ipv4Addr::LOCALHOST, ports.outbound).into(), Behind::Outbound),
+    ];
+    let v6 = [
+        ((Ipv6Addr::UNSPECIFIED, ports.inbound).into(), Behind::Inbound),
+        ((Ipv6Addr::LOCALHOST, ports.outbound).into(), Behind::Outbound),
+    ];
+    let mut doors = Vec::new();
+    for (address, behind) in v4 {
+        doors.push(Door { socket: listener::bind(address)?, behind });
+    }
+    for (address, behind) in v6 {
+        match listener::bind(address) {
+            Ok(socket) => doors.push(Door { socket, behind }),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(error.into()),
+            Err(error) => tracing::info!(%error, "no IPv6 here"),
+        }
+    }
+    Ok(doors)
+}
+
+fn intercepted(workload: &str, workers: usize, metrics: &Metrics) -> Intercepted {
+    let passed = metrics.edge(EdgeKey {
+        direction: Direction::Outbound,
+        peer: PASSTHROUGH.to_owned(),
+        route: String::new(),
+        backend: String::new(),
+    });
+    let apps = Arc::new(Apps::new(workload, workers));
+    Intercepted { apps, addresses: own_addresses().into(), passed }
+}
+
+/// The addresses of this machine, or of the pod whose network this is. They do not change while it lives.
+fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = match nix::ifaddrs::getifaddrs() {
+        Ok(interfaces) => interfaces,
+        Err(error) => {
+            tracing::warn!(%error, "the workload cannot be recognised where it calls itself");
+            return Vec::new();
+        }
+    };
+    let addresses = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))
+    });
+    addresses.filter(|address| !address.is_loopback()).collect()
 }
 
 fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetry> {

@@ -111,6 +111,8 @@ pub struct Ask<'a> {
     pub avoid: Option<&'a Arc<Endpoint>>,
     /// Where the request's session has been so far: there it goes on, if that endpoint is usable.
     pub session: Option<SocketAddr>,
+    /// The application has chosen by itself: this endpoint, as long as it is one, in whatever state it is.
+    pub only: Option<SocketAddr>,
     /// The request's key, by [`Cluster::hash_policies`].
     pub hash: Option<u64>,
 }
@@ -173,6 +175,9 @@ impl Cluster {
     /// no endpoint.
     #[must_use]
     pub fn pick(&self, ask: &Ask<'_>) -> Option<&Arc<Endpoint>> {
+        if let Some(only) = ask.only.and_then(|address| self.at(address)) {
+            return Some(only);
+        }
         if let Some(own) = ask.session.and_then(|address| self.usable_at(address, ask.now)) {
             return Some(own);
         }
@@ -204,6 +209,10 @@ impl Cluster {
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &usable)))
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &other)))
             .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &|_| true)))
+    }
+
+    fn at(&self, address: SocketAddr) -> Option<&Arc<Endpoint>> {
+        self.endpoints.iter().find(|endpoint| endpoint.spec.address == address)
     }
 
     fn usable_at(&self, address: SocketAddr, now: Instant) -> Option<&Arc<Endpoint>> {

@@ -5,7 +5,7 @@ mod init;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use std::time::Duration;
 use crate::interception::Init;
 use crate::listener::HttpLimits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The port that `weft-proxy init` leaves alone.
+const HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 15020);
 
 /// Everything that is settled before the sidecar starts.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Config {
     pub inbound: Vec<InboundFlag>,
     /// Service ports that the application calls; see `on_demand_above`.
     pub upstream: Vec<UpstreamFlag>,
+    /// The application's connections are intercepted, on these ports.
+    pub transparent: Option<Transparent>,
     /// With more Service ports than this each is subscribed on first use.
     pub on_demand_above: usize,
     /// How long one that was subscribed on first use is kept without a connection.
@@ -107,6 +112,18 @@ struct RunArgs {
     /// Where the application finds a Service: 127.0.0.1:15101=product.shop:8080.
     #[arg(long, value_name = "LISTEN=SERVICE.NAMESPACE:PORT")]
     upstream: Vec<UpstreamFlag>,
+    /// Take the connections that `weft-proxy init` redirects here, of the application and to it, in place of
+    /// --upstream and --inbound.
+    #[arg(long, env = "WEFT_TRANSPARENT", conflicts_with_all = ["inbound", "upstream"])]
+    transparent: bool,
+    /// Where the application's own connections are redirected to, on loopback.
+    #[arg(long, env = "WEFT_OUTBOUND_PORT", default_value_t = 15001, value_name = "PORT",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    outbound_port: u16,
+    /// Where connections to the application are redirected to.
+    #[arg(long, env = "WEFT_INBOUND_PORT", default_value_t = 15006, value_name = "PORT",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    inbound_port: u16,
     /// With more upstreams than this, each is subscribed when it is first called, and dropped when it has been idle;
     /// with fewer, all are subscribed at start and kept.
     #[arg(long, env = "WEFT_ON_DEMAND_ABOVE", default_value_t = 32, value_name = "COUNT")]
@@ -114,7 +131,7 @@ struct RunArgs {
     /// How long an upstream that was subscribed on first use is kept without a connection: 10m, 30s.
     #[arg(long, env = "WEFT_UPSTREAM_IDLE", default_value = "10m", value_parser = duration)]
     upstream_idle: Duration,
-    /// Serve /ready, /live and /metrics on this address.
+    /// Serve /ready, /live and /metrics on this address [default with --transparent: 0.0.0.0:15020].
     #[arg(long, env = "WEFT_HEALTH", value_name = "ADDRESS")]
     health: Option<SocketAddr>,
     /// Threads of the data path [default: the processors, at most 2].
@@ -156,6 +173,15 @@ impl RunArgs {
             stall: self.http2_stall_timeout,
         }
     }
+}
+
+/// `--transparent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transparent {
+    /// Where the application's own connections are redirected to.
+    pub outbound: u16,
+    /// Where connections to the application are redirected to.
+    pub inbound: u16,
 }
 
 /// `--inbound`.
@@ -201,7 +227,7 @@ impl Config {
     /// Are Service ports subscribed on first use?
     #[must_use]
     pub fn is_on_demand(&self) -> bool {
-        self.upstream.len() > self.on_demand_above
+        self.transparent.is_some() || self.upstream.len() > self.on_demand_above
     }
 }
 
@@ -224,15 +250,19 @@ pub fn parse(
         return Err(clap::Error::raw(kind, "--bootstrap and --state-dir are needed\n"));
     };
     let http = run.limits();
+    let (outbound, inbound) = (run.outbound_port, run.inbound_port);
+    let transparent = run.transparent.then_some(Transparent { outbound, inbound });
+    let health = run.health.or(transparent.map(|_| HEALTH));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Command::Run(Box::new(Config {
         bootstrap: run.bootstrap,
         state_dir: run.state_dir,
         inbound: run.inbound,
         upstream: run.upstream,
+        transparent,
         on_demand_above: run.on_demand_above,
         upstream_idle: run.upstream_idle,
-        health: run.health,
+        health,
         workers: run.workers.map_or(processors.min(2), usize::from),
         access_log: run.access_log,
         drain_grace: run.drain_grace,

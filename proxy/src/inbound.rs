@@ -6,6 +6,10 @@
 //! every handshake, and from nothing that it says.
 
 mod door;
+mod early;
+mod intercepted;
+mod own;
+mod probe;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,10 +35,12 @@ use crate::state::State;
 use crate::telemetry::metrics::{Direction, EdgeKey, is_server_fault};
 use crate::telemetry::{ConnectionEnd, Telemetry};
 use crate::upgrade::{self, Wish};
-use crate::upstream::{Protocol, Sent, Upstream};
+use crate::upstream::{Opened, Protocol, Sent, Upstream};
 use crate::{canonical, deadline, drain, response};
 
 pub use door::Caller;
+pub use intercepted::{Apps, Interceptor};
+pub use own::Own;
 
 /// The application is on this machine: it answers at once or is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -73,13 +79,18 @@ impl Inbound {
             () = watch.aborted() => return,
         };
         match admitted {
-            Ok(caller) if caller.carried == Carried::Opaque => self.proxy_tcp(caller, &watch).await,
-            Ok(caller) => self.serve_http(caller, watch).await,
-            Err(error) => {
-                tracing::info!(%client, port = self.port, %error, "inbound connection refused");
-                self.count_refusal(error.token());
-            }
+            Ok(caller) => match caller.carried {
+                Carried::Opaque => self.proxy_tcp(caller, None, &watch).await,
+                Carried::Http(_) => self.serve_http(caller, watch).await,
+                Carried::Nothing => self.let_speak(caller, watch).await,
+            },
+            Err(error) => self.refused(client, &error),
         }
+    }
+
+    fn refused(&self, client: SocketAddr, error: &Error) {
+        tracing::info!(%client, port = self.port, %error, "inbound connection refused");
+        self.count_refusal(error.token());
     }
 
     fn count_refusal(&self, token: Token) {
@@ -156,6 +167,9 @@ impl Inbound {
         record: &mut Record,
     ) -> Result<(Answer, Option<Wish>), Error> {
         canonical::canonicalise(&mut request, &self.workload)?;
+        if let Some(probes) = &who.probes {
+            probe::check(probes, &request)?;
+        }
         if grpc && deadline::asked(request.headers()) == Some(Duration::ZERO) {
             let message = "the call's time was over when it came";
             return Err(Error::unprocessed(Token::ResponseTimeout, message));
@@ -184,6 +198,10 @@ impl Inbound {
         Ok((Answer { response, written, in_flight }, wish))
     }
 
+    async fn dial(&self) -> Result<Opened, Error> {
+        self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await
+    }
+
     fn unreachable(&self, error: &Error) -> Error {
         match error.replay() {
             Replay::Safe => Error::unprocessed(
@@ -196,11 +214,16 @@ impl Inbound {
         }
     }
 
-    async fn proxy_tcp(&self, caller: Caller, watch: &drain::Watch) {
+    /// `app`: the application, if it has been dialled already.
+    async fn proxy_tcp(&self, caller: Caller, app: Option<Opened>, watch: &drain::Watch) {
         let Caller { mut io, who, .. } = caller;
         let started = Instant::now();
         who.edge.connection_opened(who.identity.is_some());
-        let relayed = match self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await {
+        let app = match app {
+            Some(app) => Ok(app),
+            None => self.dial().await,
+        };
+        let relayed = match app {
             Ok(mut app) => relay(&mut io, &mut app.io, watch).await,
             Err(error) => {
                 tracing::warn!(client = %who.address, port = self.port, %error, "opaque connection");

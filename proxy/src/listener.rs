@@ -4,9 +4,11 @@
 mod budget;
 mod detect;
 mod heads;
+mod hello;
 mod http;
 mod limits;
 mod linger;
+mod original;
 mod paced;
 mod streams;
 
@@ -18,12 +20,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::drain;
 
-pub(crate) use detect::claims_no_http;
 #[cfg(any(test, fuzzing))]
 pub(crate) use detect::judge;
-pub use detect::{Carried, First, carried, detect, patience};
+pub use detect::{Carried, First, carried, detect};
+pub(crate) use detect::{PATIENCE, SILENCE, claims_no_http};
+pub(crate) use hello::is_mesh;
 pub(crate) use http::serve;
 pub use limits::HttpLimits;
+pub(crate) use original::{original_destination, refuse};
 
 /// Bound: open connections of one side (inbound or outbound). One more is closed at once.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -40,6 +44,10 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // The same port of IPv4 is a socket of its own.
+            socket.set_only_v6(true)?;
+        }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;

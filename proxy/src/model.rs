@@ -5,11 +5,13 @@
 //! It holds no sockets, no counters and no protobuf type. Values that a request would otherwise compute
 //! (header names, regexes, lower-case hosts) are computed here once.
 
+mod addresses;
 mod cluster;
 mod listener;
 mod retry;
 mod route;
 
+pub use addresses::Addresses;
 pub use cluster::{
     Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, FailurePercentage, HashPolicy,
     HashSource, HealthCheck, LimitsSpec, Locality, OutlierSpec, PeakEwma, PlacedEndpoint, Probe,
@@ -17,7 +19,7 @@ pub use cluster::{
 };
 pub use listener::{
     AppProtocol, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener, PortLimits,
-    RateLimit, SessionAffinity, Tracing,
+    Probes, RateLimit, SessionAffinity, Tracing,
 };
 pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use route::{

@@ -8,8 +8,11 @@
 
 mod affinity;
 mod attempt;
+mod early;
+mod intercepted;
 mod mirror;
 mod observe;
+mod pass_through;
 mod tcp;
 
 use std::convert::Infallible;
@@ -30,8 +33,8 @@ use crate::body::Body;
 use crate::cluster::{self, Cluster};
 use crate::error::{Error, Token};
 use crate::io::Io;
-use crate::listener::{Carried, HttpLimits, carried, serve};
-use crate::model::{Action, Fallback, RetryPolicy, RouteTable, Rule, Split};
+use crate::listener::{Carried, HttpLimits, carried, detect, serve};
+use crate::model::{Action, AppProtocol, Fallback, RetryPolicy, RouteTable, Rule, Split};
 use crate::random::Random;
 use crate::record::{Answer, Record};
 use crate::retry::{Exhausted, Sent};
@@ -44,9 +47,14 @@ use crate::upstream::{ResponseBody, Upstream, Version};
 use crate::{canonical, deadline, drain, headers, response, retry, router};
 
 pub use attempt::Attempt;
+pub use intercepted::Interceptor;
 pub use mirror::Mirrors;
+pub(crate) use pass_through::PASSTHROUGH;
 
 use affinity::Session;
+
+/// Who sends within this time speaks first: nothing is opened on its behalf until it is known what it says.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// The calling side of one Service port, on one worker.
 #[derive(Debug)]
@@ -55,6 +63,8 @@ pub struct Outbound {
     pub target: Arc<Target>,
     /// Its name, shared with every record.
     pub service: Arc<str>,
+    /// The endpoint that the application dialled by its own address.
+    pub only: Option<SocketAddr>,
     /// The way to endpoints.
     pub upstream: Upstream,
     /// Where records go.
@@ -110,16 +120,26 @@ impl Outbound {
     ) {
         let _connected = self.target.connected();
         let carried = tokio::select! {
-            carried = async {
-                let declared = self.target.config().await.map(|config| config.listener.protocol);
-                carried(&stream, declared).await
-            } => carried,
+            carried = self.carried(&stream) => carried,
             () = watch.draining() => return,
         };
         match carried {
             Ok(Carried::Http(version)) => self.serve_http(stream, client, version, watch).await,
             Ok(Carried::Opaque) => self.proxy_tcp(stream, client, &watch).await,
+            Ok(Carried::Nothing) => self.let_speak(stream, client, watch).await,
             Err(error) => tracing::debug!(%client, %error, "outbound connection"),
+        }
+    }
+
+    /// By declaration, else by the client's first bytes, which most clients have sent by now.
+    async fn carried(&self, stream: &TcpStream) -> std::io::Result<Carried> {
+        match self.target.config().await.map(|config| config.listener.protocol) {
+            Some(AppProtocol::Tcp) => Ok(Carried::Opaque),
+            Some(AppProtocol::Detect) => {
+                let patience = if self.target.is_server_first() { Duration::ZERO } else { AT_ONCE };
+                Ok(detect(stream, patience).await?.carried().unwrap_or(Carried::Nothing))
+            }
+            Some(AppProtocol::Http) | None => carried(stream).await,
         }
     }
 

@@ -28,7 +28,8 @@ impl Readiness {
         if self.serves && self.state.inbound().is_none() {
             missing.push("no configuration for the workload's own ports yet".to_owned());
         }
-        let wanted = self.state.targets().filter(|target| !target.is_on_demand());
+        let targets = self.state.targets();
+        let wanted = targets.iter().filter(|target| !target.is_on_demand());
         let waiting = wanted.filter(|target| target.load().is_none());
         missing.extend(waiting.map(|target| format!("no configuration for {} yet", target.name)));
         missing

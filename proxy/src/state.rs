@@ -6,22 +6,30 @@
 //! it concerns and swaps them in; requests in flight keep theirs.
 
 mod demand;
+mod destinations;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::mpsc::UnboundedSender;
+use weft_proto::names::OTHER_PORTS;
 
 use crate::cluster::Cluster;
 use crate::model::{
-    ClusterSpec, InboundListener, Locality, OutboundListener, PlacedEndpoint, RouteTable,
+    Addresses, ClusterSpec, InboundListener, Locality, OutboundListener, PlacedEndpoint, RouteTable,
 };
 use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
 
+use destinations::Destinations;
+
 pub use demand::Standing;
+pub use destinations::Destination;
 pub use target::{Connected, RuleHandles, Target, TargetConfig, TcpHandles};
 
 /// Everything the data path reads.
@@ -32,8 +40,10 @@ pub struct State {
     /// Where this proxy is.
     locality: Locality,
     metrics: Metrics,
-    /// By name; fixed at start.
-    targets: BTreeMap<Arc<str>, Arc<Target>>,
+    /// By name; fixed at start, unless connections are intercepted. Lock: held for one look-up or one change.
+    targets: RwLock<BTreeMap<Arc<str>, Arc<Target>>>,
+    /// Where connections are intercepted: who is behind an address.
+    destinations: Option<Destinations>,
     inbound: ArcSwapOption<InboundListener>,
     /// By port; `None` where no port has limits, which is all that a request asks then.
     rate_limits: ArcSwapOption<BTreeMap<u16, Arc<RateLimits>>>,
@@ -76,7 +86,8 @@ impl State {
             workers,
             locality: Locality::default(),
             metrics,
-            targets: targets.collect(),
+            targets: RwLock::new(targets.collect()),
+            destinations: None,
             inbound: ArcSwapOption::empty(),
             rate_limits: ArcSwapOption::empty(),
             rate_limit_counters,
@@ -90,20 +101,46 @@ impl State {
         Self { locality, ..self }
     }
 
+    /// The same for a proxy that intercepts connections: every Service port of the mesh is a target of it. Those that
+    /// are used are named to `asked`.
+    #[must_use]
+    pub fn intercepting(self, asked: UnboundedSender<Arc<str>>) -> Self {
+        Self { destinations: Some(Destinations::new(asked)), ..self }
+    }
+
     /// The Service port of that name.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<Arc<Target>> {
-        self.targets.get(name).map(Arc::clone)
+        self.targets.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
     /// Every Service port.
-    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.targets.values()
+    #[must_use]
+    pub fn targets(&self) -> Vec<Arc<Target>> {
+        let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
+        targets.values().map(Arc::clone).collect()
+    }
+
+    /// Who is behind an address; `None` if it lies outside the mesh.
+    #[must_use]
+    pub fn destination(&self, address: SocketAddr) -> Option<Destination> {
+        self.destinations.as_ref()?.find(address)
     }
 
     /// What is in force now, the last good configuration, is subscribed: it counts as used now.
     pub fn adopt(&self) {
-        self.targets.values().for_each(|target| target.adopt());
+        self.targets().iter().for_each(|target| target.adopt());
+    }
+
+    /// Gives up a Service port that nobody has used for so long; true if its subscription is to be dropped.
+    #[must_use]
+    pub fn retire(&self, target: &Target, idle: Duration) -> bool {
+        let retired = target.retire(idle);
+        let found = self.destinations.as_ref().is_none_or(|all| all.has(&target.name));
+        if retired && !found {
+            self.targets.write().unwrap_or_else(PoisonError::into_inner).remove(&*target.name);
+        }
+        retired
     }
 
     /// What the workload's own ports accept.
@@ -112,10 +149,17 @@ impl State {
         self.inbound.load_full()
     }
 
-    /// The limits on requests of one of its ports.
+    /// The limits on requests of one of its ports. Those that nothing speaks of have one in common.
     #[must_use]
     pub fn rate_limits(&self, port: u16) -> Option<Arc<RateLimits>> {
-        self.rate_limits.load().as_ref()?.get(&port).map(Arc::clone)
+        let limits = self.rate_limits.load();
+        let limits = limits.as_ref()?;
+        let of_all = || {
+            let spoken_of =
+                self.inbound.load().as_ref().is_some_and(|l| l.ports.contains_key(&port));
+            limits.get(&OTHER_PORTS).filter(|_| !spoken_of)
+        };
+        limits.get(&port).or_else(of_all).map(Arc::clone)
     }
 
     /// Takes over the buckets of limits that stay.
@@ -136,20 +180,47 @@ impl State {
         known.clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect()
     }
 
+    /// Puts a target where it is found. Returns its name if it is new: perhaps there is a configuration for it already.
+    fn place(&self, addresses: &Addresses) -> Option<String> {
+        let destinations = self.destinations.as_ref()?;
+        let name = addresses.listener.as_str();
+        let known = self.target(name);
+        let target = known.clone().unwrap_or_else(|| {
+            let target = Arc::new(destinations.target(name));
+            let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+            targets.insert(Arc::clone(&target.name), Arc::clone(&target));
+            target
+        });
+        destinations.put(addresses, &target);
+        known.is_none().then(|| name.to_owned())
+    }
+
+    /// A target that is used stays until it is idle: its connections go on.
+    fn displace(&self, name: &str) {
+        let Some(destinations) = &self.destinations else { return };
+        destinations.remove(name);
+        if self.target(name).is_some_and(|target| target.standing() == Standing::Unused) {
+            self.targets.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        }
+    }
+
     /// Puts changes in force, all at once for each target.
     pub fn apply(&self, changes: Vec<Change>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut touched = BTreeSet::new();
         for change in changes {
-            if let Change::Inbound(listener) = change {
-                self.limit(&listener);
-                self.inbound.store(Some(Arc::new(listener)));
-            } else {
-                touched.insert(known.note(change));
+            match change {
+                Change::Inbound(listener) => {
+                    self.limit(&listener);
+                    self.inbound.store(Some(Arc::new(listener)));
+                }
+                Change::Addresses(addresses) => touched.extend(self.place(&addresses)),
+                Change::Removed(Kind::Addresses, name) => self.displace(&name),
+                change => drop(touched.insert(known.note(change))),
             }
         }
         known.rebuild_clusters(&touched, &self.locality, self.workers);
-        for target in self.targets.values() {
+        for target in &self.targets() {
             if known.concerns(target, &touched) {
                 let previous = target.load();
                 let next = known.snapshot(&target.name, previous.as_deref(), &self.metrics);
@@ -182,7 +253,9 @@ impl Known {
                 self.endpoints.insert(spec.cluster.clone(), spec.endpoints);
                 spec.cluster
             }
-            Change::Inbound(listener) => listener.name,
+            // Not of any target's snapshot; `apply` has them.
+            Change::Inbound(InboundListener { name, .. })
+            | Change::Addresses(Addresses { listener: name, .. }) => name,
             Change::Removed(kind, name) => {
                 self.remove(kind, &name);
                 name
@@ -196,7 +269,7 @@ impl Known {
             Kind::Routes => drop(self.routes.remove(name)),
             Kind::Cluster => drop(self.specs.remove(name)),
             Kind::Endpoints => drop(self.endpoints.remove(name)),
-            Kind::Secret => {}
+            Kind::Secret | Kind::Addresses => {}
         }
     }
 

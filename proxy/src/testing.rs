@@ -211,6 +211,7 @@ pub(crate) fn start_inbound(
         origin: Origin::default(),
         ports: [(address.port(), InboundPort { protocol, mtls })].into(),
         limits: std::collections::BTreeMap::new(),
+        probes: std::collections::BTreeMap::new(),
         tracing: Tracing::default(),
     })]);
     let inbound = behind(address.port(), app, state, tls);
@@ -234,7 +235,7 @@ fn behind(port: u16, app: SocketAddr, state: Arc<State>, tls: Arc<TlsStore>) -> 
         workload: "app.test".into(),
         app: Arc::new(Endpoint::new(spec, 1)),
         state,
-        upstream: Upstream { worker: 0, tls },
+        upstream: Upstream { worker: 0, tls, own: None },
         telemetry: telemetry(),
         exhausted: Arc::default(),
         limits: HttpLimits::default(),
@@ -267,7 +268,8 @@ fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
     Arc::new(Outbound {
         target: state.target(SERVICE).unwrap(),
         service: SERVICE.into(),
-        upstream: Upstream { worker: 0, tls },
+        only: None,
+        upstream: Upstream { worker: 0, tls, own: None },
         telemetry: telemetry(),
         exhausted: Arc::default(),
         limits: HttpLimits::default(),

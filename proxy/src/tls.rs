@@ -17,6 +17,9 @@ use weft_proto::alpn;
 use crate::error::{Error, Token};
 use crate::upstream::Protocol;
 
+/// Protocols that are accepted, in order of preference. A caller that offers [`alpn::OPEN`] wants it.
+const ACCEPTED: [&[u8]; 4] = [alpn::OPEN, alpn::HTTP2, alpn::HTTP1, alpn::TCP];
+
 /// What every connection reads. One writer (`app`), replaced as a whole.
 #[derive(Debug, Default)]
 pub struct TlsStore(ArcSwapOption<TlsConfigs>);
@@ -27,8 +30,9 @@ pub struct TlsConfigs {
     pub id: SpiffeId,
     /// When our leaf expires.
     pub not_after: SystemTime,
-    connectors: [TlsConnector; 3],
-    acceptor: TlsAcceptor,
+    connectors: [TlsConnector; 4],
+    /// For sidecars, and for other clients of the mesh too.
+    acceptors: [TlsAcceptor; 2],
 }
 
 /// An authenticated peer.
@@ -75,18 +79,28 @@ impl TlsStore {
 impl TlsConfigs {
     fn new(leaf: &Leaf, bundle: &TrustBundle) -> Result<Self, TlsError> {
         let mut template = client_config(Some(leaf), bundle, &[])?;
-        let mut connector = |protocol: &[u8]| {
+        let mut connector = |protocols: &[&[u8]]| {
             // The clones share one session store, apart by expected identity (the server name).
-            template.alpn_protocols = vec![protocol.to_vec()];
+            template.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             TlsConnector::from(Arc::new(template.clone()))
         };
-        let connectors = [connector(alpn::HTTP1), connector(alpn::HTTP2), connector(alpn::TCP)];
-        let acceptor = server_config(leaf, bundle, ClientAuth::Required, &alpn::ALL)?;
+        let connectors = [
+            connector(&[alpn::HTTP1]),
+            connector(&[alpn::HTTP2]),
+            connector(&[alpn::TCP]),
+            // An acceptor that is not weft-proxy knows only the second.
+            connector(&[alpn::OPEN, alpn::TCP]),
+        ];
+        let acceptor = |protocols: &[&[u8]]| -> Result<TlsAcceptor, TlsError> {
+            let config = server_config(leaf, bundle, ClientAuth::Required, protocols)?;
+            Ok(TlsAcceptor::from(Arc::new(config)))
+        };
+        let foreign_too = [&ACCEPTED[..], &alpn::FOREIGN[..]].concat();
         Ok(Self {
             id: leaf.id().clone(),
             not_after: leaf.not_after(),
             connectors,
-            acceptor: TlsAcceptor::from(Arc::new(acceptor)),
+            acceptors: [acceptor(&ACCEPTED)?, acceptor(&foreign_too)?],
         })
     }
 
@@ -105,6 +119,7 @@ impl TlsConfigs {
             Protocol::Http1 => &self.connectors[0],
             Protocol::Http2 => &self.connectors[1],
             Protocol::Tcp => &self.connectors[2],
+            Protocol::Open => &self.connectors[3],
         };
         let stream = connector.connect(name, stream).await.map_err(|error| {
             let token = if is_certificate_error(&error) {
@@ -120,15 +135,17 @@ impl TlsConfigs {
         Ok(stream)
     }
 
-    /// Handshake as the one who is called.
+    /// Handshake as the one who is called. `strict`: nothing but mutual TLS is taken here, so that clients are too which
+    /// do not name a protocol of the mesh.
     ///
     /// # Errors
     /// If it fails, or the peer has no valid identity in our trust domain.
     pub async fn accept(
         &self,
         stream: TcpStream,
+        strict: bool,
     ) -> Result<(server::TlsStream<TcpStream>, Peer), Error> {
-        let stream = self.acceptor.accept(stream).await.map_err(|error| {
+        let stream = self.acceptors[usize::from(strict)].accept(stream).await.map_err(|error| {
             Error::new(Token::TlsProtocolError, format!("handshake with a caller: {error}"))
         })?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();

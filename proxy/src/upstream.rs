@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::time::Instant;
+use weft_proto::alpn;
 
 use crate::body::Body;
 use crate::cluster::{Cluster, Endpoint};
 use crate::error::{Error, Token};
+use crate::inbound::Own;
 use crate::io::Io;
 use crate::tls::TlsStore;
 
@@ -37,6 +39,8 @@ pub struct Upstream {
     pub worker: usize,
     /// This workload's certificate and whom to trust.
     pub tls: Arc<TlsStore>,
+    /// Where connections are intercepted, and for what the application calls: the workload itself as an endpoint.
+    pub own: Option<Arc<Own>>,
 }
 
 /// HTTP version of a connection.
@@ -75,6 +79,12 @@ pub struct Failure {
 }
 
 impl Opened {
+    /// Does the far side wait to be told what travels ([`alpn::word`])?
+    #[must_use]
+    pub fn awaits_word(&self) -> bool {
+        matches!(&self.io, Io::Client(stream) if stream.get_ref().1.alpn_protocol() == Some(alpn::OPEN))
+    }
+
     /// The stream, and what counts the connection as open for as long as it lives.
     pub(crate) fn into_parts(self) -> (Io, impl Drop) {
         (self.io, self._open)
@@ -115,6 +125,11 @@ impl Upstream {
     ) -> Result<Opened, Error> {
         let (io, open) = connect::connect(self, endpoint, protocol, timeout).await?;
         Ok(Opened { io, _open: open })
+    }
+
+    /// Keeps a connection for requests of HTTP/1.1 to that endpoint. Nothing may have been read from it.
+    pub(crate) fn keep(&self, endpoint: &Endpoint, opened: Opened) {
+        http1::keep(self.pool(endpoint), opened.io, opened._open);
     }
 
     fn pool<'e>(&self, endpoint: &'e Endpoint) -> &'e Pool {

@@ -3,22 +3,23 @@
 //! with its connections to endpoints, so that nothing is locked or moved between threads.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cluster::Endpoint;
-use crate::inbound::Inbound;
+use crate::inbound::{self, Apps, Inbound, Own};
 use crate::listener::HttpLimits;
-use crate::outbound::{Mirrors, Outbound};
+use crate::outbound::{self, Mirrors, Outbound};
 use crate::random::Random;
 use crate::retry::Exhausted;
 use crate::state::{State, Target};
 use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Edge;
 use crate::tls::TlsStore;
 use crate::upstream::Upstream;
 use crate::{drain, listener};
@@ -44,6 +45,21 @@ pub enum Behind {
     },
     /// A Service port that the application calls.
     Service(Arc<Target>),
+    /// What the application calls, redirected.
+    Outbound,
+    /// What calls the workload, redirected.
+    Inbound,
+}
+
+/// What a worker needs where connections are intercepted.
+#[derive(Clone, Debug)]
+pub struct Intercepted {
+    /// The application.
+    pub apps: Arc<Apps>,
+    /// The workload's own addresses.
+    pub addresses: Arc<[IpAddr]>,
+    /// Counters of what passes through.
+    pub passed: Arc<Edge>,
 }
 
 /// What all workers share.
@@ -67,6 +83,8 @@ pub struct Shared {
     pub inbound: drain::Source,
     /// Drain of connections from the application.
     pub outbound: drain::Source,
+    /// Where connections are intercepted.
+    pub intercepted: Option<Intercepted>,
     /// Ends the worker.
     pub stop: Stop,
 }
@@ -91,9 +109,11 @@ pub fn start(
     shared: &Shared,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let upstream = Upstream { worker: index, tls: Arc::clone(&shared.tls) };
+    let upstream = Upstream { worker: index, tls: Arc::clone(&shared.tls), own: None };
     let random = Arc::new(Random::seeded(seed));
-    let worker = Worker { shared: shared.clone(), upstream, random };
+    let interceptors =
+        shared.intercepted.as_ref().map(|all| interceptors(all, shared, &upstream, &random));
+    let worker = Worker { shared: shared.clone(), upstream, random, interceptors };
     let mut listening = JoinSet::new();
     for door in doors {
         worker.listen(door, &mut listening, &runtime)?;
@@ -113,6 +133,13 @@ struct Worker {
     shared: Shared,
     upstream: Upstream,
     random: Arc<Random>,
+    interceptors: Option<Interceptors>,
+}
+
+/// Of one worker.
+struct Interceptors {
+    inbound: Arc<inbound::Interceptor>,
+    outbound: Arc<outbound::Interceptor>,
 }
 
 impl Worker {
@@ -147,8 +174,38 @@ impl Worker {
                 };
                 listening.spawn_on(run, runtime);
             }
+            Behind::Outbound | Behind::Inbound => self.intercept(door, socket, listening, runtime),
         }
         Ok(())
+    }
+
+    fn intercept(
+        &self,
+        door: &Door,
+        socket: TcpListener,
+        listening: &mut JoinSet<()>,
+        runtime: &Handle,
+    ) {
+        let Some(Interceptors { inbound, outbound }) = &self.interceptors else { return };
+        if matches!(door.behind, Behind::Inbound) {
+            let (drain, inbound) = (self.shared.inbound.clone(), Arc::clone(inbound));
+            let run = async move {
+                let handle = move |stream, client, watch| {
+                    tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
+                };
+                say(listener::run(socket, drain, handle).await);
+            };
+            listening.spawn_on(run, runtime);
+        } else {
+            let (drain, outbound) = (self.shared.outbound.clone(), Arc::clone(outbound));
+            let run = async move {
+                let handle = move |stream, client, watch| {
+                    tokio::spawn(Arc::clone(&outbound).handle_connection(stream, client, watch));
+                };
+                say(listener::run(socket, drain, handle).await);
+            };
+            listening.spawn_on(run, runtime);
+        }
     }
 
     fn inbound(&self, port: u16, app: &Arc<Endpoint>) -> Arc<Inbound> {
@@ -167,6 +224,7 @@ impl Worker {
     fn outbound(&self, target: &Arc<Target>) -> Arc<Outbound> {
         Arc::new(Outbound {
             service: Arc::clone(&target.name),
+            only: None,
             target: Arc::clone(target),
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.shared.telemetry),
@@ -176,6 +234,40 @@ impl Worker {
             limits: self.shared.limits,
         })
     }
+}
+
+/// Order: the inbound one first, for the outbound one reaches it where the workload calls itself.
+fn interceptors(
+    all: &Intercepted,
+    shared: &Shared,
+    upstream: &Upstream,
+    random: &Arc<Random>,
+) -> Interceptors {
+    let inbound = Arc::new(inbound::Interceptor {
+        workload: Arc::clone(&shared.workload),
+        apps: Arc::clone(&all.apps),
+        state: Arc::clone(&shared.state),
+        upstream: upstream.clone(),
+        telemetry: Arc::clone(&shared.telemetry),
+        exhausted: Arc::clone(&shared.exhausted),
+        limits: shared.limits,
+    });
+    let own = Arc::new(Own {
+        addresses: Arc::clone(&all.addresses),
+        inbound: Arc::clone(&inbound),
+        drain: shared.inbound.clone(),
+    });
+    let outbound = Arc::new(outbound::Interceptor {
+        state: Arc::clone(&shared.state),
+        upstream: Upstream { own: Some(own), ..upstream.clone() },
+        telemetry: Arc::clone(&shared.telemetry),
+        random: Arc::clone(random),
+        exhausted: Arc::clone(&shared.exhausted),
+        limits: shared.limits,
+        mirrors: Arc::clone(&shared.mirrors),
+        passed: Arc::clone(&all.passed),
+    });
+    Interceptors { inbound, outbound }
 }
 
 fn say(ended: io::Result<()>) {

@@ -53,6 +53,9 @@ pub struct Options {
     /// Outbound listeners that may be asked for later. Those that the last good configuration has are wanted from the
     /// start too: they were in use.
     pub on_demand: Vec<String>,
+    /// The application's connections are intercepted: where each of them goes is looked up in all addresses of the
+    /// mesh, and any outbound listener may be asked for later.
+    pub intercepts: bool,
     /// The way to the control plane.
     pub control_plane: ControlPlane,
     /// From `identity`; nothing is asked for while there are none.
@@ -117,10 +120,19 @@ impl Client {
         }
         let mut options = options;
         let asked_later = std::mem::take(&mut options.on_demand);
-        if !asked_later.is_empty() {
-            let stored = options.store.resource_names(Kind::Listener);
-            let in_use = asked_later.iter().filter(|name| stored.contains(*name));
-            in_use.for_each(|name| graph.add_root((Kind::Listener, name.clone())));
+        let on_demand = options.intercepts || !asked_later.is_empty();
+        let mut subscription = Subscription::new(node(workload));
+        if on_demand {
+            let stored = options.store.resource_names(Kind::Listener).into_iter();
+            let in_use = stored.filter(|name| options.intercepts || asked_later.contains(name));
+            let own = inbound_listener.as_str();
+            let in_use = in_use.filter(|name| name != own);
+            in_use.for_each(|name| graph.add_root((Kind::Listener, name)));
+        }
+        if options.intercepts {
+            subscription.want_all(Kind::Addresses);
+            let stored = options.store.resource_names(Kind::Addresses).into_iter();
+            stored.for_each(|name| graph.add_root((Kind::Addresses, name)));
         }
         let (published, sync) = watch::channel(SyncState::default());
         let (demand, asked) = mpsc::channel(MAX_DEMAND);
@@ -128,10 +140,10 @@ impl Client {
         let mut client = Self {
             options,
             context: Context { trust_domain, inbound_listener },
-            subscription: Subscription::new(node(workload)),
+            subscription,
             graph,
             rejected: BTreeMap::new(),
-            on_demand: !asked_later.is_empty(),
+            on_demand,
             state: SyncState::default(),
             published,
             demand: asked,

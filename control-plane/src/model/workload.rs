@@ -11,8 +11,8 @@ pub struct Service {
     pub key: Key,
     /// Where it was read.
     pub origin: Origin,
-    /// Virtual address, where it has one.
-    pub cluster_ip: Option<std::net::IpAddr>,
+    /// Virtual addresses: none if it is headless, one of each family if it has both.
+    pub cluster_ips: Vec<std::net::IpAddr>,
     /// Ports in the order written.
     pub ports: Vec<ServicePort>,
     /// Labels that a workload must carry; an empty selector selects nothing.
@@ -73,6 +73,8 @@ pub struct Workload {
     pub address: std::net::IpAddr,
     /// Ports that it serves.
     pub ports: Vec<WorkloadPort>,
+    /// What may be asked of it without mutual TLS, on whatever port.
+    pub probes: Vec<WorkloadProbe>,
     /// Service account, which makes its SPIFFE id.
     pub service_account: String,
     /// Labels, for selectors and for `version`.
@@ -142,4 +144,13 @@ pub struct WorkloadPort {
     pub port: u16,
     /// Declared application protocol.
     pub protocol: AppProtocol,
+}
+
+/// A probe of a workload's health by somebody who is not of the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadProbe {
+    /// Number at [`Workload::address`].
+    pub port: u16,
+    /// What a GET asks for, or a call of gRPC; without one the port is connected to, or speaks TLS of its own.
+    pub path: Option<String>,
 }

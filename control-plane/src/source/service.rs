@@ -14,6 +14,8 @@ use super::problem::Problems;
 use super::schema::NumberOrText;
 use super::schema::service::{Port, ServiceSpec};
 
+/// One of each family.
+const MAX_ADDRESSES: usize = 2;
 /// Bound: ports of one Service; Kubernetes itself has no such bound.
 const MAX_PORTS: usize = 256;
 
@@ -35,11 +37,11 @@ pub(crate) fn read(spec: ServiceSpec, id: Identity, problems: &mut Problems) -> 
         let lacking = if spec.ports.is_empty() { "ports" } else { "a selector" };
         problems.add(Code::ServiceIncomplete, "spec", format!("the Service lacks {lacking}"));
     }
-    let cluster_ip = cluster_ip(&spec, problems);
+    let cluster_ips = cluster_ips(&spec, problems);
     names::at_most(spec.ports.len(), MAX_PORTS, "spec.ports", problems);
     let ports = ports(&spec.ports, problems);
     let origin = Origin::default();
-    Some(Service { key: id.key, origin, cluster_ip, ports, selector: spec.selector })
+    Some(Service { key: id.key, origin, cluster_ips, ports, selector: spec.selector })
 }
 
 fn note_ignored(spec: &ServiceSpec, problems: &mut Problems) {
@@ -58,17 +60,22 @@ fn note_ignored(spec: &ServiceSpec, problems: &mut Problems) {
     }
 }
 
-fn cluster_ip(spec: &ServiceSpec, problems: &mut Problems) -> Option<IpAddr> {
-    let first = || spec.cluster_ips.first().map(String::as_str);
-    let text = spec.cluster_ip.as_deref().filter(|text| !text.is_empty()).or_else(first)?;
-    if matches!(text, "None" | "") {
-        return None;
+/// Both fields, each address once. Kubernetes wants the first of `clusterIPs` to be `clusterIP`; who writes only one
+/// of the two means the same.
+fn cluster_ips(spec: &ServiceSpec, problems: &mut Problems) -> Vec<IpAddr> {
+    let one = spec.cluster_ip.iter().map(|text| ("spec.clusterIP".to_owned(), text));
+    let more = spec.cluster_ips.iter().enumerate();
+    let more = more.map(|(index, text)| (format!("spec.clusterIPs[{index}]"), text));
+    let mut addresses = Vec::new();
+    for (field, text) in one.chain(more).filter(|(_, text)| !matches!(text.as_str(), "None" | "")) {
+        match text.parse() {
+            Ok(address) if addresses.contains(&address) => {}
+            Ok(address) => addresses.push(address),
+            Err(_) => problems.invalid(field, format!("{text:?} is not an address")),
+        }
     }
-    let address = text.parse().ok();
-    if address.is_none() {
-        problems.invalid("spec.clusterIP", format!("{text:?} is not an address"));
-    }
-    address
+    names::at_most(addresses.len(), MAX_ADDRESSES, "spec.clusterIPs", problems);
+    addresses
 }
 
 fn ports(written: &[Port], problems: &mut Problems) -> Vec<ServicePort> {

@@ -6,16 +6,18 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::model::{Locality, Origin, Workload, WorkloadPort};
+use crate::model::{Locality, Origin, Workload, WorkloadPort, WorkloadProbe};
 
 use super::metadata::Identity;
 use super::names;
 use super::problem::Problems;
-use super::schema::mesh::{MeshWorkloadSpec, WorkloadPort as Port};
+use super::schema::mesh::{MeshWorkloadSpec, WorkloadPort as Port, WorkloadProbe as Probe};
 use super::service::protocol;
 
 /// Bound: ports of one workload.
 const MAX_PORTS: usize = 256;
+/// Bound: probes of one workload.
+const MAX_PROBES: usize = 64;
 const REGION: &str = "topology.kubernetes.io/region";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -32,6 +34,8 @@ pub(crate) fn read(
     }
     names::at_most(spec.ports.len(), MAX_PORTS, "spec.ports", problems);
     let ports = ports(&spec.ports, problems);
+    names::at_most(spec.probes.len(), MAX_PROBES, "spec.probes", problems);
+    let probes = probes(&spec.probes, problems);
     let locality = locality(spec.locality.as_deref(), &id.labels, problems);
     let address = address(&spec.address, problems)?;
     Some(Workload {
@@ -39,12 +43,34 @@ pub(crate) fn read(
         origin: Origin::default(),
         address,
         ports,
+        probes,
         service_account,
         labels: id.labels,
         meshed: spec.meshed.unwrap_or(true),
         locality,
         draining: false,
     })
+}
+
+fn probes(written: &[Probe], problems: &mut Problems) -> Vec<WorkloadProbe> {
+    let mut probes = Vec::new();
+    for (index, probe) in written.iter().enumerate().take(MAX_PROBES) {
+        let field = format!("spec.probes[{index}]");
+        let port = names::port(probe.port, &format!("{field}.port"), problems);
+        let path = probe.path.clone();
+        let is_path = |path: &String| {
+            path.starts_with('/')
+                && path.len() <= 1024
+                && path.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if path.as_ref().is_some_and(|path| !is_path(path)) {
+            let message = format!("{:?} is not a path", path.as_deref().unwrap_or_default());
+            let hint = "write it as the prober sends it: /healthz, /ready?full=1";
+            problems.invalid_hint(format!("{field}.path"), message, hint);
+        }
+        probes.extend(port.map(|port| WorkloadProbe { port, path }));
+    }
+    probes
 }
 
 /// As written, else by the labels that Kubernetes puts on nodes.

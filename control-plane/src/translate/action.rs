@@ -36,7 +36,7 @@ pub(super) fn answer(candidate: &Candidate<'_>, port: &Port<'_>, mesh: &Mesh) ->
     let rule = candidate.rule;
     if let Some(redirect) = &rule.redirect {
         let action =
-            Action::Redirect(url::redirect(redirect, &candidate.matched.path, port.port.port));
+            Action::Redirect(url::redirect(redirect, &candidate.matched.path, port.number));
         return Answer { action, clusters: vec![], holds_headers: false };
     }
     let used: Vec<_> = rule.backends.iter().filter(|backend| backend.weight > 0).collect();

@@ -69,7 +69,7 @@ pub(super) fn cluster(port: &Port<'_>, trust_domain: &str) -> Resource {
 
 /// Its origin, and what Envoy's API has no place for.
 fn about(port: &Port<'_>, policy: &TrafficPolicy) -> Metadata {
-    let mut metadata = resilience::metadata(&port.service.origin, &policy.limits);
+    let mut metadata = resilience::metadata(port.origin, &policy.limits);
     if policy.prefer_local {
         let mode = texts(&[("mode", keys::PREFER_LOCAL)]);
         metadata.filter_metadata.insert(keys::LOCALITY.to_owned(), mode);
@@ -100,7 +100,7 @@ fn sockets(port: &Port<'_>, trust_domain: &str) -> Vec<TransportSocketMatch> {
     if identities.is_empty() {
         identities = BTreeSet::from([nobody(trust_domain)]);
     }
-    let mesh = tls::upstream(identities.iter().map(String::as_str), port.port.protocol);
+    let mesh = tls::upstream(identities.iter().map(String::as_str), port.protocol);
     let plaintext =
         transport_socket("envoy.transport_sockets.raw_buffer", &raw_buffer::RawBuffer::default());
     let one = |name: &str, r#match: Struct, socket: TransportSocket| TransportSocketMatch {

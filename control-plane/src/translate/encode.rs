@@ -7,6 +7,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
+use weft_proto::config::Addresses;
 use weft_proto::envoy::cluster::Cluster;
 use weft_proto::envoy::core::Metadata;
 use weft_proto::envoy::endpoint::ClusterLoadAssignment;
@@ -68,6 +69,12 @@ impl Annotated for ClusterLoadAssignment {
 
 impl Annotated for Secret {
     const KIND: ResourceType = ResourceType::Secret;
+
+    fn each_metadata(&mut self, _: &mut dyn FnMut(&mut Option<Metadata>)) {}
+}
+
+impl Annotated for Addresses {
+    const KIND: ResourceType = ResourceType::Addresses;
 
     fn each_metadata(&mut self, _: &mut dyn FnMut(&mut Option<Metadata>)) {}
 }

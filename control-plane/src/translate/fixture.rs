@@ -55,7 +55,7 @@ pub(crate) fn add_service(mesh: &mut Mesh, name: &str, port: u16, protocol: AppP
     let service = Service {
         key: key(name),
         origin: origin("Service", name),
-        cluster_ip: None,
+        cluster_ips: vec![],
         ports: vec![ServicePort {
             name: "main".to_owned(),
             port,
@@ -83,6 +83,7 @@ pub(crate) fn add_workload(
         service_account: app.to_owned(),
         labels: BTreeMap::from([("app".to_owned(), app.to_owned())]),
         meshed: true,
+        probes: vec![],
         locality: Default::default(),
         draining: false,
     };

@@ -1,12 +1,13 @@
 //! What a workload's own proxy gets for the connections that arrive at it: one listener with one or more
-//! filter chains for each port, seen by that proxy only, and a cluster for the application behind a port.
+//! filter chains for each port, seen by that proxy only, and a cluster for the application behind a port. Ports that
+//! nobody declared have chains in common: a proxy that intercepts connections meets them too.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use weft_proto::envoy::cluster::Cluster;
-use weft_proto::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType};
+use weft_proto::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType, LbPolicy};
 use weft_proto::envoy::core::{Metadata, TrafficDirection, TransportSocket};
 use weft_proto::envoy::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint,
@@ -15,49 +16,54 @@ use weft_proto::envoy::hcm::http_connection_manager::RouteSpecifier;
 use weft_proto::envoy::listener::{
     AdditionalAddress, Filter, FilterChain, FilterChainMatch, Listener,
 };
-use weft_proto::names::{self, metadata};
+use weft_proto::google::{ListValue, Struct, Value, value::Kind};
+use weft_proto::names::{self, OTHER_PORTS, metadata};
 
 use super::clusters::{CONNECT_TIMEOUT, same_http_version};
 use super::filters::{self, PLAINTEXT_HTTP};
-use super::value::{address, boolean, duration, metadata_of, source, texts, uint32};
+use super::value::{address, boolean, duration, source, text, texts, uint32};
 use super::{Reference, Resource, ResourceType, encode::encode, rate_limits, routes, tls};
-use crate::model::{AppProtocol, Mesh, MtlsMode, Workload, WorkloadPort};
+use crate::model::{AppProtocol, Mesh, MtlsMode, Workload};
 
 /// How long a peer may be silent before its connection is taken as plaintext. Longer than outbound: a late
 /// ClientHello is a failed mesh connection, while a protocol in which the server speaks first comes inside
 /// mTLS and is late only in plaintext on a PERMISSIVE port.
 const DETECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The inbound Listener of a workload; `None` if it has no sidecar or no ports.
-pub(super) fn listener(workload: &Workload, mesh: &Mesh) -> Option<Resource> {
-    // Two entries for one number would be two equal matches, which Envoy refuses; the first counts.
-    let mut ports: BTreeMap<u16, &WorkloadPort> = BTreeMap::new();
-    for port in &workload.ports {
-        ports.entry(port.port).or_insert(port);
-    }
-    let mut addresses = ports.keys().map(|port| address(workload.address, *port));
-    let first = addresses.next().filter(|_| workload.meshed)?;
-    let rest =
-        addresses.map(|address| AdditionalAddress { address: Some(address), ..Default::default() });
+/// Where intercepted connections arrive.
+const INTERCEPTED: u16 = 15006;
 
+/// The inbound Listener of a workload; `None` if it has no sidecar.
+pub(super) fn listener(workload: &Workload, mesh: &Mesh) -> Option<Resource> {
+    if !workload.meshed {
+        return None;
+    }
+    let ports = ports(workload, mesh);
+    // Envoy wants an address even of a listener that is bound to none.
+    let declared: Vec<u16> = ports.keys().copied().filter(|port| *port != OTHER_PORTS).collect();
+    let first = declared.first().copied().unwrap_or(INTERCEPTED);
+    let rest = declared.iter().skip(1).map(|port| AdditionalAddress {
+        address: Some(address(workload.address, *port)),
+        ..Default::default()
+    });
     let name = names::inbound_listener(&workload.key.name, &workload.key.namespace);
-    let detect = ports.values().any(|port| port.protocol == AppProtocol::Detect);
-    let mut listener_filters = vec![filters::tls_inspector()];
-    listener_filters.extend(detect.then(filters::http_inspector));
     let listener = Listener {
         name: name.clone(),
         traffic_direction: TrafficDirection::Inbound.into(),
-        address: Some(first),
+        address: Some(address(workload.address, first)),
         additional_addresses: rest.collect(),
         bind_to_port: Some(boolean(false)),
         metadata: Some(about(workload, mesh)),
-        listener_filters,
+        listener_filters: vec![filters::tls_inspector(), filters::http_inspector()],
         listener_filters_timeout: Some(duration(DETECT_TIMEOUT)),
         continue_on_listener_filters_timeout: true,
-        filter_chains: ports.values().flat_map(|port| chains(workload, port, mesh)).collect(),
+        filter_chains: ports
+            .into_iter()
+            .flat_map(|(port, protocol)| chains(workload, (port, protocol), mesh))
+            .collect(),
         ..Default::default()
     };
-    let clusters = ports.keys().map(|port| Reference {
+    let clusters = declared.iter().chain([&OTHER_PORTS]).map(|port| Reference {
         kind: ResourceType::Cluster,
         name: names::inbound_cluster(*port).into(),
     });
@@ -65,10 +71,38 @@ pub(super) fn listener(workload: &Workload, mesh: &Mesh) -> Option<Resource> {
     Some(encode(&name, listener).needing(references).only_for(&workload.key))
 }
 
+/// The ports that something is said of, and [`OTHER_PORTS`]. Of two entries for one number the first counts: they would
+/// be two equal matches, which Envoy refuses.
+pub(super) fn ports(workload: &Workload, mesh: &Mesh) -> BTreeMap<u16, AppProtocol> {
+    let mut ports = BTreeMap::from([(OTHER_PORTS, AppProtocol::Detect)]);
+    for port in &workload.ports {
+        ports.entry(port.port).or_insert(port.protocol);
+    }
+    let policies = mesh.inbound_policies.iter();
+    for port in policies.flat_map(|policy| &policy.ports) {
+        if mesh.inbound_policy(&workload.key, &workload.labels, *port).is_some() {
+            ports.entry(*port).or_insert(AppProtocol::Detect);
+        }
+    }
+    ports
+}
+
 /// The application behind an inbound port, on loopback. Real Envoys use it; weft-proxy has its own flags
 /// and never asks. The same for every workload with such a port, and so without metadata or an audience.
 pub(super) fn cluster(port: u16) -> Resource {
     let name = names::inbound_cluster(port);
+    if port == OTHER_PORTS {
+        let kind = ClusterDiscoveryType::Type(DiscoveryType::OriginalDst.into());
+        let cluster = Cluster {
+            name: name.clone(),
+            cluster_discovery_type: Some(kind),
+            lb_policy: LbPolicy::ClusterProvided.into(),
+            connect_timeout: Some(duration(CONNECT_TIMEOUT)),
+            typed_extension_protocol_options: same_http_version(),
+            ..Default::default()
+        };
+        return encode(&name, cluster);
+    }
     let application = Endpoint {
         address: Some(address(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
         ..Default::default()
@@ -94,14 +128,26 @@ pub(super) fn cluster(port: u16) -> Resource {
 }
 
 fn about(workload: &Workload, mesh: &Mesh) -> Metadata {
-    let source = workload.origin.to_struct();
-    match &mesh.config.tracing_endpoint {
-        None => metadata_of([(metadata::SOURCE, source)]),
-        Some(endpoint) => metadata_of([
-            (metadata::SOURCE, source),
-            (metadata::TRACING, texts(&[("endpoint", endpoint)])),
-        ]),
+    let mut about = source(&workload.origin);
+    if let Some(endpoint) = &mesh.config.tracing_endpoint {
+        let tracing = texts(&[("endpoint", endpoint)]);
+        about.filter_metadata.insert(metadata::TRACING.to_owned(), tracing);
     }
+    if !workload.probes.is_empty() {
+        about.filter_metadata.insert(metadata::PROBES.to_owned(), probes(workload));
+    }
+    about
+}
+
+fn probes(workload: &Workload) -> Struct {
+    let mut by_port: BTreeMap<u16, Vec<Value>> = BTreeMap::new();
+    for probe in &workload.probes {
+        let path = text(probe.path.as_deref().unwrap_or_default());
+        by_port.entry(probe.port).or_default().push(path);
+    }
+    let list = |values| Value { kind: Some(Kind::ListValue(ListValue { values })) };
+    let fields = by_port.into_iter().map(|(port, paths)| (port.to_string(), list(paths)));
+    Struct { fields: fields.collect() }
 }
 
 /// Which bytes a filter chain is for.
@@ -111,13 +157,17 @@ struct Match<'a> {
 }
 
 /// The chains of one port. Envoy takes the most specific match, so their order means nothing.
-fn chains(workload: &Workload, port: &WorkloadPort, mesh: &Mesh) -> Vec<FilterChain> {
-    let cluster = names::inbound_cluster(port.port);
+fn chains(
+    workload: &Workload,
+    (port, protocol): (u16, AppProtocol),
+    mesh: &Mesh,
+) -> Vec<FilterChain> {
+    let cluster = names::inbound_cluster(port);
     let host = names::workload(&workload.key.name, &workload.key.namespace);
-    let mode = mesh.mtls_mode(&workload.key, &workload.labels, port.port);
-    let policy = mesh.inbound_policy(&workload.key, &workload.labels, port.port);
+    let mode = mesh.mtls_mode(&workload.key, &workload.labels, port);
+    let policy = mesh.inbound_policy(&workload.key, &workload.labels, port);
     let limited = policy.filter(|policy| !policy.rate_limits.is_empty());
-    let detect = port.protocol == AppProtocol::Detect;
+    let detect = protocol == AppProtocol::Detect;
     let filter = |http: bool| {
         let routes = || RouteSpecifier::RouteConfig(routes::everything_to(&cluster));
         if http {
@@ -127,7 +177,7 @@ fn chains(workload: &Workload, port: &WorkloadPort, mesh: &Mesh) -> Vec<FilterCh
             filters::tcp(&cluster, &cluster)
         }
     };
-    let is_http = port.protocol != AppProtocol::Tcp;
+    let is_http = protocol != AppProtocol::Tcp;
     let mut chains = Vec::new();
     if mode != MtlsMode::Disable {
         let socket = || Some(tls::downstream(&mesh.config.trust_domain));
@@ -163,14 +213,14 @@ fn chains(workload: &Workload, port: &WorkloadPort, mesh: &Mesh) -> Vec<FilterCh
 }
 
 fn chain(
-    port: &WorkloadPort,
+    port: u16,
     of: Match<'_>,
     filter: Filter,
     transport_socket: Option<TransportSocket>,
 ) -> FilterChain {
     FilterChain {
         filter_chain_match: Some(FilterChainMatch {
-            destination_port: Some(uint32(port.port.into())),
+            destination_port: (port != OTHER_PORTS).then(|| uint32(port.into())),
             transport_protocol: of.transport.to_owned(),
             application_protocols: of.protocols,
             ..Default::default()

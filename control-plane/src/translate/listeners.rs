@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use weft_proto::envoy::core::TrafficDirection;
-use weft_proto::envoy::listener::{FilterChain, FilterChainMatch, Listener};
+use weft_proto::envoy::listener::{AdditionalAddress, FilterChain, FilterChainMatch, Listener};
 
 use super::filters::{self, PLAINTEXT_HTTP};
 use super::ports::Port;
@@ -19,23 +19,28 @@ const DETECT_TIMEOUT: Duration = Duration::from_millis(200);
 /// The Listener of one Service port.
 pub(super) fn outbound(port: &Port<'_>, config: &MeshConfig) -> Resource {
     let name = &port.name;
-    let detect = port.port.protocol == AppProtocol::Detect;
+    let detect = port.protocol == AppProtocol::Detect;
     let affinity = port.policy.and_then(|policy| policy.affinity.as_ref());
     let before = || affinity.map(filters::session).into_iter().collect();
     let http = || filters::http(name, name, filters::rds(name), config, before());
     let tcp = || filters::tcp(name, name);
-    let (filter_chains, default_filter_chain) = match port.port.protocol {
+    let (filter_chains, default_filter_chain) = match port.protocol {
         AppProtocol::Http => (vec![chain(http(), &[])], None),
         AppProtocol::Tcp => (vec![chain(tcp(), &[])], None),
         AppProtocol::Detect => (vec![chain(http(), &PLAINTEXT_HTTP)], Some(chain(tcp(), &[]))),
     };
+    let more = port.addresses.iter().skip(1).map(|more| AdditionalAddress {
+        address: Some(address(*more, port.number)),
+        ..Default::default()
+    });
     let listener = Listener {
         name: name.clone(),
         traffic_direction: TrafficDirection::Outbound.into(),
-        address: Some(address(port.address, port.port.port)),
+        address: Some(address(port.address, port.number)),
+        additional_addresses: more.collect(),
         // Connections come from the one redirected or explicit socket of the proxy.
         bind_to_port: Some(boolean(false)),
-        metadata: Some(source(&port.service.origin)),
+        metadata: Some(source(port.origin)),
         listener_filters: if detect { vec![filters::http_inspector()] } else { vec![] },
         listener_filters_timeout: detect.then(|| duration(DETECT_TIMEOUT)),
         continue_on_listener_filters_timeout: detect,
@@ -48,7 +53,7 @@ pub(super) fn outbound(port: &Port<'_>, config: &MeshConfig) -> Resource {
 
 fn references(port: &Port<'_>) -> Vec<Reference> {
     let reference = |kind| Reference { kind, name: port.name.as_str().into() };
-    match port.port.protocol {
+    match port.protocol {
         AppProtocol::Http => vec![reference(ResourceType::Route)],
         AppProtocol::Tcp => vec![reference(ResourceType::Cluster)],
         AppProtocol::Detect => {

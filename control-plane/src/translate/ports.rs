@@ -1,25 +1,31 @@
 //! The mesh as the builders of [`super`] walk it: one [`Port`] for each port of a Service, with the
-//! endpoints behind it. References are looked up once here, by index, so that a translation costs what it
+//! endpoints behind it, and one for each port of a workload that can only be called by its own address ([`alone`]). References are looked up once here, by index, so that a translation costs what it
 //! makes and not services times workloads.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use weft_proto::names;
 
 use super::encode::hash;
-use crate::model::{Key, Mesh, Route, Service, ServicePort, TrafficPolicy, Workload};
+use crate::model::{
+    AppProtocol, Key, Mesh, Origin, Route, Service, ServicePort, TrafficPolicy, Workload,
+};
 
-/// One port of a Service.
+/// One port that can be called.
 pub(super) struct Port<'a> {
     /// Name of its Listener, RouteConfiguration, Cluster and ClusterLoadAssignment.
     pub(super) name: String,
-    /// The Service.
-    pub(super) service: &'a Service,
-    /// The port.
-    pub(super) port: &'a ServicePort,
-    /// Address of its listener: the Service's own, or a made-up one that no other Service has.
+    /// The Service, or the workload.
+    pub(super) origin: &'a Origin,
+    /// The port that callers use.
+    pub(super) number: u16,
+    /// What it carries.
+    pub(super) protocol: AppProtocol,
+    /// Address of its listener: the Service's own, or a made-up one that no other Service has; or the workload's.
     pub(super) address: IpAddr,
+    /// The Service's own addresses; none of a workload.
+    pub(super) addresses: &'a [IpAddr],
     /// Endpoints in key order.
     pub(super) endpoints: Vec<Endpoint<'a>>,
     /// Routes of the Service's own namespace, in the order of [`Mesh::routes`].
@@ -45,6 +51,13 @@ impl Port<'_> {
         let meshed = self.endpoints.iter().filter(|endpoint| endpoint.workload.meshed);
         meshed.map(|endpoint| endpoint.workload.identity(trust_domain)).collect()
     }
+
+    /// Addresses of its endpoints, as far as others can dial them: a loopback address is another place on each machine.
+    pub(super) fn dialled(&self) -> impl Iterator<Item = SocketAddr> {
+        let all = self.endpoints.iter();
+        let all = all.map(|endpoint| SocketAddr::new(endpoint.workload.address, endpoint.port));
+        all.filter(|address| !address.ip().is_loopback())
+    }
 }
 
 /// Every port of every Service, by Service key, then in the order written.
@@ -62,15 +75,18 @@ pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
     let mut ports = Vec::new();
     for service in mesh.services.values() {
         let workloads = labels.selected_by(service);
-        let address = service.cluster_ip.unwrap_or_else(|| addresses.invent(&service.key));
+        let first = service.cluster_ips.first().copied();
+        let address = first.unwrap_or_else(|| addresses.invent(&service.key));
         ports.extend(service.ports.iter().map(|port| {
             let mut attached = routes.remove(&(&service.key, port.port)).unwrap_or_default();
             let namespace = service.key.namespace.as_str();
             Port {
                 name: names::service_port(&service.key.name, namespace, port.port),
-                service,
-                port,
+                origin: &service.origin,
+                number: port.port,
+                protocol: port.protocol,
                 address,
+                addresses: &service.cluster_ips,
                 endpoints: resolve(port, &workloads),
                 routes: attached.remove(namespace).unwrap_or_default(),
                 consumer_routes: attached,
@@ -81,6 +97,50 @@ pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
     ports
 }
 
+/// The addresses of workloads that belong to more than one Service port.
+pub(super) fn shared(ports: &[Port<'_>]) -> HashSet<SocketAddr> {
+    let mut owners: HashMap<SocketAddr, &str> = HashMap::new();
+    let mut shared = HashSet::new();
+    for port in ports {
+        for address in port.dialled() {
+            if owners.insert(address, &port.name).is_some_and(|owner| owner != port.name) {
+                shared.insert(address);
+            }
+        }
+    }
+    shared
+}
+
+/// The ports of workloads that stand for themselves where they are called by their own address: they belong to no
+/// Service port, or to several, with as many policies and no way to tell which is meant. Mutual TLS they have all the
+/// same.
+pub(super) fn alone<'a>(
+    mesh: &'a Mesh,
+    ports: &[Port<'a>],
+    shared: &HashSet<SocketAddr>,
+) -> Vec<Port<'a>> {
+    let of_one: HashSet<SocketAddr> = ports.iter().flat_map(Port::dialled).collect();
+    let meshed = mesh.workloads.values().filter(|w| w.meshed && !w.address.is_loopback());
+    let all = meshed.flat_map(|workload| workload.ports.iter().map(move |port| (workload, port)));
+    let alone = all.filter(|(workload, port)| {
+        let address = SocketAddr::new(workload.address, port.port);
+        shared.contains(&address) || !of_one.contains(&address)
+    });
+    let named = alone.map(|(workload, port)| Port {
+        name: names::workload_port(&workload.key.name, &workload.key.namespace, port.port),
+        origin: &workload.origin,
+        number: port.port,
+        protocol: port.protocol,
+        address: workload.address,
+        addresses: &[],
+        endpoints: vec![Endpoint { workload, port: port.port }],
+        routes: Vec::new(),
+        consumer_routes: BTreeMap::new(),
+        policy: None,
+    });
+    named.collect()
+}
+
 /// Addresses of listeners. Envoy refuses a listener whose address another one has, even if neither is
 /// bound (seen with 1.40), so Services without an address cannot all be at 0.0.0.0. They get one of
 /// 240.0.0.0/8, which is reserved and routed nowhere, by a hash of their name.
@@ -88,7 +148,7 @@ struct Addresses(HashSet<IpAddr>);
 
 impl Addresses {
     fn new(mesh: &Mesh) -> Self {
-        Self(mesh.services.values().filter_map(|service| service.cluster_ip).collect())
+        Self(mesh.services.values().flat_map(|service| &service.cluster_ips).copied().collect())
     }
 
     fn invent(&mut self, service: &Key) -> IpAddr {

@@ -26,12 +26,14 @@ pub enum ResourceType {
     Route,
     /// Secret (SDS): trust bundles, never keys.
     Secret,
+    /// Addresses of a Service port: Weft's own, for proxies that intercept connections.
+    Addresses,
 }
 
 impl ResourceType {
     /// Every kind, in the order in which additions are sent.
-    pub const ALL: [Self; 5] =
-        [Self::Cluster, Self::Endpoint, Self::Listener, Self::Route, Self::Secret];
+    pub const ALL: [Self; 6] =
+        [Self::Cluster, Self::Endpoint, Self::Listener, Self::Route, Self::Secret, Self::Addresses];
 
     /// As the protocol names it.
     #[must_use]
@@ -42,6 +44,7 @@ impl ResourceType {
             Self::Listener => type_url::LISTENER,
             Self::Route => type_url::ROUTE,
             Self::Secret => type_url::SECRET,
+            Self::Addresses => type_url::ADDRESSES,
         }
     }
 
@@ -52,7 +55,7 @@ impl ResourceType {
     }
 
     /// As people and the admin endpoint write it: `clusters`, `endpoints`, `listeners`, `routes`,
-    /// `secrets`.
+    /// `secrets`, `addresses`.
     #[must_use]
     pub fn plural(self) -> &'static str {
         match self {
@@ -61,6 +64,7 @@ impl ResourceType {
             Self::Listener => "listeners",
             Self::Route => "routes",
             Self::Secret => "secrets",
+            Self::Addresses => "addresses",
         }
     }
 }

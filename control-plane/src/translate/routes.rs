@@ -29,7 +29,7 @@ use crate::model::{
 
 /// The RouteConfigurations of one Service port; none of one that carries opaque bytes.
 pub(super) fn configurations(port: &Port<'_>, mesh: &Mesh) -> Vec<Resource> {
-    if port.port.protocol == AppProtocol::Tcp {
+    if port.protocol == AppProtocol::Tcp {
         return Vec::new();
     }
     let consumers = &port.consumer_routes;
@@ -115,7 +115,7 @@ fn straight(port: &Port<'_>) -> route::Route {
     route::Route {
         name: port.name.clone(),
         r#match: Some(prefix("/")),
-        metadata: Some(source(&port.service.origin)),
+        metadata: Some(source(port.origin)),
         action: Some(action::straight(port)),
         ..Default::default()
     }

@@ -43,6 +43,7 @@ fn every_service_port_and_every_workload_has_its_resources() {
     assert_eq!(names(&set, ResourceType::Endpoint), ports);
     let clusters = [
         "db.shop:5432",
+        "inbound:0",
         "inbound:80",
         "inbound:8080",
         "mail.shop:25",
@@ -152,8 +153,8 @@ fn a_change_touches_what_it_must_and_nothing_else() {
             &["routes web.shop:80"],
         ),
         (
-            |mesh| service(mesh, "web").cluster_ip = Some([10, 0, 0, 1].into()),
-            &["listeners web.shop:80"],
+            |mesh| service(mesh, "web").cluster_ips = vec![[10, 0, 0, 1].into()],
+            &["addresses web.shop:80", "listeners web.shop:80"],
         ),
         (
             |mesh| mesh.config.mtls = MtlsMode::Strict,

@@ -100,6 +100,7 @@ fn log(applied: &Applied) {
         listeners = of(ResourceType::Listener),
         routes = of(ResourceType::Route),
         secrets = of(ResourceType::Secret),
+        addresses = of(ResourceType::Addresses),
         "configuration published"
     );
 }

@@ -15,6 +15,7 @@ use crate::cluster::Endpoint;
 use crate::control_channel::ControlPlane;
 use crate::health;
 use crate::identity::{Credentials, Identity};
+use crate::inbound::Apps;
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::report::Reporter;
@@ -49,9 +50,10 @@ impl App {
         admin::start(&mut self, &inbound)?;
         let apps = self.doors.iter().filter_map(|door| match &door.behind {
             Behind::Application { app, .. } => Some(Arc::clone(app)),
-            Behind::Service(_) => None,
+            Behind::Service(_) | Behind::Outbound | Behind::Inbound => None,
         });
-        tokio::spawn(sweep(Arc::clone(&self.shared.state), apps.collect()));
+        let found = self.shared.intercepted.as_ref().map(|all| Arc::clone(&all.apps));
+        tokio::spawn(sweep(Arc::clone(&self.shared.state), apps.collect(), found));
         tokio::select! {
             () = self.ready() => tracing::info!(workload = %self.shared.workload, "ready"),
             () = tokio::time::sleep(HOLD) => tracing::warn!(
@@ -110,6 +112,7 @@ impl App {
         let options = xds::Options {
             upstreams,
             on_demand,
+            intercepts: self.config.transparent.is_some(),
             control_plane: control_plane.clone(),
             credentials: identity_handle.credentials.clone(),
             store: store(),
@@ -119,7 +122,7 @@ impl App {
             (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
         let changed = Arc::new(Notify::new());
         // The health checks have no pool; they are as good as of the first worker.
-        let upstream = Upstream { worker: 0, tls: Arc::clone(&self.shared.tls) };
+        let upstream = Upstream { worker: 0, tls: Arc::clone(&self.shared.tls), own: None };
         tokio::spawn(health::run(Arc::clone(&state), upstream, Arc::clone(&changed)));
         let apply = move |update: xds::Update| {
             state.apply(update.changes);
@@ -209,11 +212,12 @@ async fn follow_sync(mut sync: watch::Receiver<SyncState>, telemetry: Arc<Teleme
 
 /// Closes connections that have been idle too long, of every cluster and every worker. The application's more often:
 /// it closes connections too, and when it does is learnt here.
-async fn sweep(state: Arc<State>, apps: Vec<Arc<Endpoint>>) {
+async fn sweep(state: Arc<State>, apps: Vec<Arc<Endpoint>>, found: Option<Arc<Apps>>) {
     let mut tick = tokio::time::interval(SWEEP_APP);
     for round in 0_u64.. {
         tick.tick().await;
-        apps.iter().flat_map(|app| &app.pools).for_each(|pool| pool.sweep());
+        let found = found.as_ref().map_or_else(Vec::new, |found| found.known());
+        apps.iter().chain(&found).flat_map(|app| &app.pools).for_each(|pool| pool.sweep());
         if !round.is_multiple_of(SWEEP) {
             continue;
         }

@@ -40,6 +40,7 @@ fn drops(state: &State, xds: &Handle, idle: Duration) -> Vec<Demand> {
     if !xds.sync.borrow().connected {
         return Vec::new();
     }
-    let idle = state.targets().filter(|target| target.retire(idle));
+    let targets = state.targets();
+    let idle = targets.iter().filter(|target| state.retire(target, idle));
     idle.map(|target| Demand::Drop(Kind::Listener, target.name.to_string())).collect()
 }

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use weft_proto::names::OTHER_PORTS;
 
 use crate::cluster::{Cluster, Endpoint};
 use crate::model::{
@@ -23,7 +24,7 @@ pub(super) use resilience::{watch, watch_upstreams};
 /// One row for each rule of each Service port.
 pub(super) fn routes(state: &State) -> Value {
     let mut rows = Vec::new();
-    for config in state.targets().filter_map(|target| target.load()) {
+    for config in state.targets().iter().filter_map(|target| target.load()) {
         let Some(table) = &config.routes else { continue };
         for host in &table.hosts {
             let hosts: Vec<_> = host.hosts.iter().map(host_text).collect();
@@ -96,7 +97,8 @@ fn endpoint_row(
 
 /// One row for each Service port that is called, and for each port of the workload.
 pub(super) fn listeners(state: &State) -> Value {
-    let outbound = state.targets().map(|target| {
+    let targets = state.targets();
+    let outbound = targets.iter().map(|target| {
         let config = target.load();
         json!({
             "listener": &*target.name,
@@ -111,7 +113,7 @@ pub(super) fn listeners(state: &State) -> Value {
     if let Some(listener) = state.inbound() {
         rows.extend(listener.ports.iter().map(|(port, settings)| {
             json!({
-                "listener": format!("{}:{port}", listener.name),
+                "listener": port_text(&listener.name, *port),
                 "direction": "inbound",
                 "protocol": protocol_text(settings.protocol),
                 "mtls": mtls_text(settings.mtls),
@@ -120,6 +122,13 @@ pub(super) fn listeners(state: &State) -> Value {
         }));
     }
     rows.into()
+}
+
+fn port_text(listener: &str, port: u16) -> String {
+    match port {
+        OTHER_PORTS => format!("{listener}:*"),
+        port => format!("{listener}:{port}"),
+    }
 }
 
 /// The leaf in force.

@@ -2,7 +2,7 @@
 //! the requests in flight on it; when the last of them lets go, its connections close.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -31,6 +31,9 @@ pub struct Endpoint {
     pub checked: Checked,
     /// Connections, one pool for each worker.
     pub pools: Vec<Pool>,
+    /// Of the application behind an inbound port that may carry anything: it spoke before its client when it was last
+    /// seen.
+    pub server_first: AtomicBool,
     /// Connections open, over all workers.
     pub connections: AtomicU32,
     in_flight: AtomicU32,
@@ -49,6 +52,7 @@ impl Endpoint {
             outlier: Outlier::new(),
             checked: Checked::default(),
             pools: (0..workers).map(|_| Pool::default()).collect(),
+            server_first: AtomicBool::new(false),
             connections: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
         }

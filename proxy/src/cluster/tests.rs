@@ -20,7 +20,7 @@ const SETTINGS: PeakEwma =
 const EWMA: Balancer = Balancer::PeakEwma(SETTINGS);
 
 fn ask(random: &Random, now: Instant) -> Ask<'_> {
-    Ask { random, now, avoid: None, session: None, hash: None }
+    Ask { random, now, avoid: None, session: None, only: None, hash: None }
 }
 
 fn answered(endpoint: &Endpoint, time: Duration, now: Instant) {

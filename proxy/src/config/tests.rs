@@ -30,6 +30,18 @@ fn a_full_command_line() {
 }
 
 #[test]
+fn a_sidecar_that_intercepts_has_its_ports_and_nothing_else() {
+    let start = "weft-proxy --bootstrap b --state-dir s --transparent";
+    let Ok(Command::Run(config)) = run(start) else { panic!("not a run") };
+    let ports = config.transparent.map(|ports| (ports.outbound, ports.inbound));
+    assert_eq!(ports, Some((15001, 15006)));
+    assert_eq!(config.health, Some("0.0.0.0:15020".parse().unwrap()));
+    assert!(config.is_on_demand());
+    let both = format!("{start} --upstream 127.0.0.1:15101=product.shop:8080");
+    assert!(run(&both).unwrap_err().contains("cannot be used with"));
+}
+
+#[test]
 fn drain_needs_a_state_directory_only() {
     assert!(matches!(run("weft-proxy drain --state-dir s"), Ok(Command::Drain { .. })));
 }

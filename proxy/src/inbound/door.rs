@@ -3,22 +3,25 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest;
 use http::header::HeaderValue;
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 use weft_certs::SpiffeId;
-use weft_proto::alpn;
+use weft_proto::alpn::{self, word};
 
 use super::Inbound;
 use crate::error::{Error, Token};
 use crate::io::Io;
-use crate::listener::{Carried, First, carried, claims_no_http, detect, patience};
-use crate::model::{InboundPort, MtlsMode};
+use crate::listener::{
+    Carried, First, PATIENCE, SILENCE, carried, claims_no_http, detect, is_mesh,
+};
+use crate::model::{AppProtocol, InboundPort, MtlsMode, Probes};
 use crate::telemetry::metrics::{Direction, Edge, EdgeKey};
 use crate::tls::Peer;
 use crate::upstream::Version;
@@ -53,6 +56,8 @@ pub struct Who {
     pub version: Version,
     /// Counters of this caller.
     pub edge: Arc<Edge>,
+    /// A prober, who may ask for nothing else.
+    pub probes: Option<Arc<Probes>>,
     /// `x-forwarded-client-cert` for the application.
     pub forwarded: Option<HeaderValue>,
 }
@@ -63,42 +68,62 @@ impl Inbound {
         stream: TcpStream,
         client: SocketAddr,
     ) -> Result<Caller, Error> {
-        let listener = self.state.inbound();
-        let port = listener
-            .as_ref()
-            .and_then(|listener| listener.ports.get(&self.port))
-            .ok_or_else(|| {
-                let message = format!("{} has no port {}", self.workload, self.port);
-                Error::new(Token::ConfigurationMissing, message)
-            })?;
-        if self.is_mesh(&stream, *port).await? {
-            self.admit_peer(stream, client).await
-        } else {
-            self.admit_plaintext(stream, client, *port).await
-        }
-    }
-
-    /// On a STRICT port whatever does not begin with a handshake fails in it.
-    async fn is_mesh(&self, stream: &TcpStream, port: InboundPort) -> Result<bool, Error> {
+        let port = self.settings()?;
         match port.mtls {
-            MtlsMode::Strict => Ok(true),
-            MtlsMode::Disable => Ok(false),
+            MtlsMode::Strict => match self.probes() {
+                // Whatever does not begin with a handshake fails in it.
+                None => self.admit_peer(stream, client).await,
+                Some(probes) => self.admit_or_probe(stream, client, probes).await,
+            },
+            MtlsMode::Disable => self.admit_plaintext(stream, client, port).await,
             MtlsMode::Permissive => {
-                let first = detect(stream, patience(Some(port.protocol))).await;
-                Ok(first.map_err(|error| gone(&error))? == First::Tls)
+                let first = detect(&stream, self.patience(port)).await;
+                let first = first.map_err(|error| gone(&error))?;
+                if first == First::Tls && is_mesh(&stream).await.map_err(|error| gone(&error))? {
+                    return self.admit_peer(stream, client).await;
+                }
+                self.admit_plaintext(stream, client, port).await
             }
         }
     }
 
-    async fn admit_peer(&self, stream: TcpStream, client: SocketAddr) -> Result<Caller, Error> {
+    pub(super) fn settings(&self) -> Result<InboundPort, Error> {
+        let listener = self.state.inbound();
+        listener.as_ref().and_then(|listener| listener.port(self.port)).ok_or_else(|| {
+            let message = format!("{} has no port {}", self.workload, self.port);
+            Error::new(Token::ConfigurationMissing, message)
+        })
+    }
+
+    fn probes(&self) -> Option<Arc<Probes>> {
+        self.state.inbound()?.probes.get(&self.port).map(Arc::clone)
+    }
+
+    /// How long the client is waited for before the application may speak.
+    fn patience(&self, port: InboundPort) -> Duration {
+        match port.protocol {
+            AppProtocol::Http => PATIENCE,
+            _ if self.app.server_first.load(Relaxed) => Duration::ZERO,
+            AppProtocol::Tcp | AppProtocol::Detect => SILENCE,
+        }
+    }
+
+    pub(super) async fn admit_peer(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+    ) -> Result<Caller, Error> {
         let tls = self.upstream.tls.current()?;
-        let (mut stream, peer) = tokio::time::timeout(HANDSHAKE, tls.accept(stream))
+        let strict = self.settings()?.mtls == MtlsMode::Strict;
+        let (mut stream, peer) = tokio::time::timeout(HANDSHAKE, tls.accept(stream, strict))
             .await
             .map_err(|_| Error::new(Token::TlsProtocolError, "handshake not done within 10 s"))??;
         let carried = match stream.get_ref().1.alpn_protocol() {
-            Some(alpn::HTTP1) => Carried::Http(Version::Http1),
+            Some(alpn::HTTP1 | b"http/1.1") => Carried::Http(Version::Http1),
+            Some(b"h2") => Carried::Http(Version::Http2),
             Some(alpn::HTTP2) => Carried::Http(spoken(&mut stream).await?),
             Some(alpn::TCP) => Carried::Opaque,
+            Some(alpn::OPEN) => told(&mut stream).await?,
             _ => return Err(Error::new(Token::TlsProtocolError, "no ALPN protocol of the mesh")),
         };
         let until = peer.not_after.duration_since(SystemTime::now()).unwrap_or_default();
@@ -114,12 +139,28 @@ impl Inbound {
         client: SocketAddr,
         port: InboundPort,
     ) -> Result<Caller, Error> {
-        let carried = carried(&stream, Some(port.protocol)).await.map_err(|error| gone(&error))?;
+        let carried = self.carried(&stream, port).await.map_err(|error| gone(&error))?;
         let who = self.who(None, client, carried, None);
         Ok(Caller { io: Io::Plain(stream), who, carried, until: None })
     }
 
-    fn who(
+    async fn carried(&self, stream: &TcpStream, port: InboundPort) -> std::io::Result<Carried> {
+        if (port.protocol, port.mtls) == (AppProtocol::Tcp, MtlsMode::Disable) {
+            return Ok(Carried::Opaque);
+        }
+        let first = detect(stream, self.patience(port)).await?;
+        match (port.protocol, first) {
+            // The application's own.
+            (AppProtocol::Http, First::Tls) => Ok(Carried::Opaque),
+            (AppProtocol::Http, _) => carried(stream).await,
+            (AppProtocol::Detect, first) => Ok(first.carried().unwrap_or(Carried::Nothing)),
+            // Perhaps it is a handshake that comes late.
+            (AppProtocol::Tcp, First::Silent) => Ok(Carried::Nothing),
+            (AppProtocol::Tcp, _) => Ok(Carried::Opaque),
+        }
+    }
+
+    pub(super) fn who(
         &self,
         identity: Option<SpiffeId>,
         address: SocketAddr,
@@ -134,9 +175,30 @@ impl Inbound {
         });
         let version = match carried {
             Carried::Http(version) => version,
-            Carried::Opaque => Version::Http1,
+            Carried::Opaque | Carried::Nothing => Version::Http1,
         };
-        Who { identity, address, version, edge, forwarded }
+        Who { identity, address, version, edge, probes: None, forwarded }
+    }
+}
+
+/// What the caller says of a connection that it opened early.
+async fn told(stream: &mut TlsStream<TcpStream>) -> Result<Carried, Error> {
+    let word = tokio::time::timeout(HANDSHAKE, stream.read_u8())
+        .await
+        .map_err(|_| Error::new(Token::DownstreamClosed, "nothing came within 10 s"))?
+        .map_err(|error| gone(&error))?;
+    match word {
+        word::SILENT => Ok(Carried::Nothing),
+        word => meaning(word),
+    }
+}
+
+/// What the caller knows in the end.
+pub(super) fn meaning(word: u8) -> Result<Carried, Error> {
+    match word {
+        word::TCP => Ok(Carried::Opaque),
+        word::HTTP1 => Ok(Carried::Http(Version::Http1)),
+        _ => Err(Error::new(Token::TlsProtocolError, format!("{word} says nothing of a protocol"))),
     }
 }
 
@@ -164,6 +226,6 @@ fn forwarded_client_cert(own: &SpiffeId, peer: &Peer) -> Option<HeaderValue> {
     HeaderValue::try_from(value).ok()
 }
 
-fn gone(error: &std::io::Error) -> Error {
+pub(super) fn gone(error: &std::io::Error) -> Error {
     Error::new(Token::DownstreamClosed, error.to_string())
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::model::AppProtocol;
 use crate::upstream::Version;
 
 /// First bytes of a connection.
@@ -24,8 +23,11 @@ pub enum First {
     Silent,
 }
 
-const SILENCE: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long a client that may have to hear the server first is waited for. Whoever speaks later is heard all the same,
+/// but the server may speak meanwhile.
+pub(crate) const SILENCE: Duration = Duration::from_millis(5);
+/// How long one is waited for that must speak first.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
 /// Longest method that is looked for, with its space.
 const MAX_METHOD: usize = 24;
 /// How far a first line is looked at.
@@ -69,38 +71,38 @@ pub enum Carried {
     Http(Version),
     /// Bytes that nobody here understands.
     Opaque,
+    /// Nothing yet: the client is silent, and perhaps the server speaks first.
+    Nothing,
 }
 
-/// How long a client is waited for: on a port that is declared as HTTP it speaks first and may take its time,
-/// elsewhere it may have to hear the server before it says a word.
-#[must_use]
-pub fn patience(declared: Option<AppProtocol>) -> Duration {
-    match declared {
-        Some(AppProtocol::Tcp | AppProtocol::Detect) => SILENCE,
-        Some(AppProtocol::Http) | None => PATIENCE,
-    }
-}
-
-/// Tells what a plaintext connection carries. Without a declaration HTTP is assumed: its clients can be told
-/// what is wrong.
+/// Tells what a plaintext connection carries whose client has to speak first: on a port that is declared as HTTP, and on
+/// one of which nothing is known, because its clients can then be told what is wrong.
 ///
 /// # Errors
-/// If the connection fails.
-pub async fn carried(stream: &TcpStream, declared: Option<AppProtocol>) -> io::Result<Carried> {
-    if declared == Some(AppProtocol::Tcp) {
-        return Ok(Carried::Opaque);
-    }
-    let detecting = declared == Some(AppProtocol::Detect);
-    Ok(match detect(stream, patience(declared)).await? {
+/// If the connection fails, or its client speaks no HTTP.
+pub async fn carried(stream: &TcpStream) -> io::Result<Carried> {
+    Ok(match detect(stream, PATIENCE).await? {
         First::Http2 => Carried::Http(Version::Http2),
         First::Http1 => Carried::Http(Version::Http1),
-        _ if detecting => Carried::Opaque,
         First::Other if is_no_http(stream).await? => {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no HTTP"));
         }
         // Declared as HTTP: hyper answers what is none with 400.
         First::Other | First::Tls | First::Silent => Carried::Http(Version::Http1),
     })
+}
+
+impl First {
+    /// What it is on a port that may carry anything; `None` if that is not known yet.
+    #[must_use]
+    pub fn carried(self) -> Option<Carried> {
+        match self {
+            Self::Http1 => Some(Carried::Http(Version::Http1)),
+            Self::Http2 => Some(Carried::Http(Version::Http2)),
+            Self::Tls | Self::Other => Some(Carried::Opaque),
+            Self::Silent => None,
+        }
+    }
 }
 
 /// Whoever does not even claim to speak HTTP would not understand an answer of HTTP either.

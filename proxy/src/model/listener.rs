@@ -1,9 +1,11 @@
 //! Listeners: what travels to a Service port, and what an inbound port accepts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderName;
+use weft_proto::names::OTHER_PORTS;
 use weft_proto::origin::Origin;
 
 /// What a port carries.
@@ -63,12 +65,31 @@ pub struct InboundListener {
     pub name: String,
     /// The workload.
     pub origin: Origin,
-    /// By port. A port that is not here is closed.
+    /// By port, and under [`OTHER_PORTS`] what holds for all others. A port that neither speaks of is closed.
     pub ports: BTreeMap<u16, InboundPort>,
     /// Of those ports that have any.
     pub limits: BTreeMap<u16, PortLimits>,
+    /// Of those ports that have any: what may be asked where plaintext is refused.
+    pub probes: BTreeMap<u16, Arc<Probes>>,
     /// How traces are started.
     pub tracing: Tracing,
+}
+
+/// Probes of one port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probes {
+    /// What a GET may ask for, to the letter, or a call of gRPC.
+    pub paths: Vec<String>,
+    /// It may be connected to, and speaks TLS of its own.
+    pub port: bool,
+}
+
+impl InboundListener {
+    /// What holds for a port; `None` if it is closed.
+    #[must_use]
+    pub fn port(&self, port: u16) -> Option<InboundPort> {
+        self.ports.get(&port).or_else(|| self.ports.get(&OTHER_PORTS)).copied()
+    }
 }
 
 /// One inbound port.

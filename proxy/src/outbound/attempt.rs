@@ -45,7 +45,8 @@ impl Outbound {
         let started = Instant::now();
         // A session's own endpoint has been tried where there is one to avoid.
         let session = hop.session.filter(|_| avoid.is_none());
-        let ask = Ask { random: &self.random, now: started, avoid, session, hash: hop.hash };
+        let (only, hash) = (self.only, hop.hash);
+        let ask = Ask { random: &self.random, now: started, avoid, session, only, hash };
         let Some((endpoint, trial)) = cluster.choose(&ask) else {
             let error = Error::unprocessed(Token::DestinationUnavailable, "no endpoint");
             return nowhere(error, request);

@@ -120,7 +120,8 @@ impl Copy {
     /// Was there a whole answer?
     async fn exchange(&self, request: Request<Body>) -> bool {
         let now = Instant::now();
-        let ask = Ask { random: &self.random, now, avoid: None, session: None, hash: None };
+        let ask =
+            Ask { random: &self.random, now, avoid: None, session: None, only: None, hash: None };
         let Some(endpoint) = self.cluster.pick(&ask) else { return false };
         let _in_flight = endpoint.begin();
         let timeout = self.cluster.spec.connect_timeout;

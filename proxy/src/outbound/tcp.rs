@@ -36,21 +36,40 @@ impl Outbound {
             tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
             return;
         };
-        let (in_flight, mut opened) = match self.connect(tcp, client).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                tracing::warn!(%client, service = %self.service, %error, "opaque connection");
-                tcp.edge.connection_opened(false);
-                let relayed = Relayed { sent: 0, received: 0, error: Some(error.token()) };
-                self.finish(tcp, None, &relayed, started);
-                return;
-            }
-        };
+        match self.connect(tcp, client, Protocol::Tcp, None).await {
+            Ok(connected) => self.carry(tcp, stream, connected, started, watch).await,
+            Err(error) => self.give_up(tcp, client, &error, started),
+        }
+    }
+
+    /// Carries bytes both ways to their end.
+    pub(super) async fn carry(
+        &self,
+        tcp: &TcpHandles,
+        stream: TcpStream,
+        (in_flight, mut opened): (InFlight, Opened),
+        started: Instant,
+        watch: &drain::Watch,
+    ) {
         let endpoint = in_flight.endpoint();
         tcp.edge.connection_opened(endpoint.spec.identity.is_some());
         let mut stream = Io::Plain(stream);
         let relayed = relay(&mut stream, &mut opened.io, watch).await;
         self.finish(tcp, Some(endpoint), &relayed, started);
+    }
+
+    /// Records a connection for which no endpoint was reached.
+    pub(super) fn give_up(
+        &self,
+        tcp: &TcpHandles,
+        client: SocketAddr,
+        error: &Error,
+        started: Instant,
+    ) {
+        tracing::warn!(%client, service = %self.service, %error, "opaque connection");
+        tcp.edge.connection_opened(false);
+        let relayed = Relayed { sent: 0, received: 0, error: Some(error.token()) };
+        self.finish(tcp, None, &relayed, started);
     }
 
     fn finish(
@@ -76,10 +95,14 @@ impl Outbound {
         self.telemetry.finish_connection(&end, &tcp.edge);
     }
 
-    async fn connect(
+    /// `not_before`: when a server may be dialled. Another sidecar may be at any time: it dials its application when it
+    /// is told to.
+    pub(super) async fn connect(
         &self,
         tcp: &TcpHandles,
         client: SocketAddr,
+        protocol: Protocol,
+        not_before: Option<Instant>,
     ) -> Result<(InFlight, Opened), Error> {
         let cluster = &tcp.cluster;
         let hash = cluster::hash(cluster.hash_policies(), None, client);
@@ -87,10 +110,14 @@ impl Outbound {
         let mut failed: Option<(Arc<Endpoint>, Error)> = None;
         for _ in 0..ATTEMPTS {
             let avoid = failed.as_ref().map(|(endpoint, _)| endpoint);
-            let ask = Ask { random: &self.random, now: Instant::now(), avoid, session: None, hash };
+            let (now, only) = (Instant::now(), self.only);
+            let ask = Ask { random: &self.random, now, avoid, session: None, only, hash };
             let Some((endpoint, trial)) = cluster.choose(&ask) else { break };
             let timeout = cluster.spec.connect_timeout;
-            let opened = self.upstream.open(endpoint, Protocol::Tcp, timeout).await;
+            if let (Some(then), None) = (not_before, &endpoint.spec.identity) {
+                tokio::time::sleep_until(then).await;
+            }
+            let opened = self.upstream.open(endpoint, protocol, timeout).await;
             let outcome = match &opened {
                 Ok(_) => Some(Outcome::Success),
                 Err(error) if error.token().fault() == Fault::Upstream => Some(Outcome::Local),

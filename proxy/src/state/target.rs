@@ -1,6 +1,7 @@
 //! One Service port that the application calls, and the snapshot of everything about it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::UnboundedSender;
@@ -18,6 +19,8 @@ pub struct Target {
     current: ArcSwapOption<TargetConfig>,
     /// `None`: subscribed from the start, and kept.
     demand: Option<Demand>,
+    /// On a port that may carry anything: the server spoke before the client when it was last seen.
+    server_first: AtomicBool,
 }
 
 /// A connection of the application to a Service port. While it lives the port is not dropped.
@@ -76,7 +79,12 @@ impl Target {
     /// One that is subscribed from the start.
     #[must_use]
     pub fn new(name: String) -> Self {
-        Self { name: name.into(), current: ArcSwapOption::empty(), demand: None }
+        Self {
+            name: name.into(),
+            current: ArcSwapOption::empty(),
+            demand: None,
+            server_first: AtomicBool::new(false),
+        }
     }
 
     /// One that is subscribed when somebody uses it, which is said to `asked` by its name.
@@ -86,6 +94,21 @@ impl Target {
             name: name.into(),
             current: ArcSwapOption::empty(),
             demand: Some(Demand::new(asked)),
+            server_first: AtomicBool::new(false),
+        }
+    }
+
+    /// Was the server the first to speak, the last time that this was seen? Its clients need not be waited for.
+    #[must_use]
+    pub fn is_server_first(&self) -> bool {
+        self.server_first.load(Relaxed)
+    }
+
+    /// Who was the first to speak on a connection.
+    pub fn spoke_first(&self, server: bool) {
+        // Read first: it hardly ever changes, and many connections note it.
+        if self.is_server_first() != server {
+            self.server_first.store(server, Relaxed);
         }
     }
 

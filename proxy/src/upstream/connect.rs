@@ -21,6 +21,8 @@ pub enum Protocol {
     Http2,
     /// Opaque bytes.
     Tcp,
+    /// Not known yet: said with the first bytes.
+    Open,
 }
 
 /// Bound: connections to one endpoint, over all workers (Envoy's default for a cluster).
@@ -71,7 +73,11 @@ async fn establish(
     protocol: Protocol,
 ) -> Result<Io, Error> {
     let address = endpoint.spec.address;
-    let stream = TcpStream::connect(address).await.map_err(|error| {
+    let stream = match upstream.own.as_ref().filter(|own| own.has(address)) {
+        Some(own) => own.connect(address).await,
+        None => TcpStream::connect(address).await,
+    };
+    let stream = stream.map_err(|error| {
         Error::unprocessed(Token::ConnectionRefused, format!("{address}: {error}"))
     })?;
     // A latency matter only: a stream without it still works.

@@ -20,11 +20,12 @@ use std::time::Duration;
 use http::Request;
 use tokio::time::Instant;
 
-use super::connect::{Protocol, connect};
+use super::connect::{Open, Protocol, connect};
 use super::{Failure, Pool, Sent, Upstream};
 use crate::body::Body;
 use crate::cluster::{Cluster, Endpoint};
 use crate::error::{Error, Replay, Token};
+use crate::io::Io;
 use crate::retry::is_idempotent;
 use exchange::{Broken, exchange};
 use receive::Return;
@@ -93,6 +94,11 @@ pub(super) async fn send(
             }
         }
     }
+}
+
+/// Keeps a new connection for the requests of later.
+pub(super) fn keep(pool: &Pool, io: Io, open: Open) {
+    pool.put_idle(Box::new(Connection::new(io, open)));
 }
 
 fn may_go_twice(request: &Request<Body>) -> bool {

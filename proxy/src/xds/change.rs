@@ -2,7 +2,9 @@
 
 use weft_proto::names::type_url;
 
-use crate::model::{ClusterSpec, EndpointsSpec, InboundListener, OutboundListener, RouteTable};
+use crate::model::{
+    Addresses, ClusterSpec, EndpointsSpec, InboundListener, OutboundListener, RouteTable,
+};
 
 /// Kind of an xDS resource. Ordered so that what is referred to comes before what refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +19,8 @@ pub enum Kind {
     Routes,
     /// Listener, outbound or inbound.
     Listener,
+    /// Addresses at which a listener is found. They name it, and wait for nothing.
+    Addresses,
 }
 
 /// One change of what is in force. Those of one [`Update`] are to be applied in order.
@@ -32,6 +36,8 @@ pub enum Change {
     Cluster(ClusterSpec),
     /// New or changed, possibly empty.
     Endpoints(EndpointsSpec),
+    /// New or changed.
+    Addresses(Addresses),
     /// Gone, or no longer wanted. What referred to it changed before.
     Removed(Kind, String),
 }
@@ -55,7 +61,7 @@ pub struct SyncState {
     /// Why there is no stream.
     pub last_error: Option<String>,
     /// By [`Kind`], in the order of [`Kind::ALL`].
-    pub kinds: [KindState; 5],
+    pub kinds: [KindState; 6],
 }
 
 /// Counts of one [`Kind`].
@@ -76,8 +82,14 @@ pub struct KindState {
 
 impl Kind {
     /// In the order in which changes take force.
-    pub const ALL: [Self; 5] =
-        [Self::Secret, Self::Endpoints, Self::Cluster, Self::Routes, Self::Listener];
+    pub const ALL: [Self; 6] = [
+        Self::Secret,
+        Self::Endpoints,
+        Self::Cluster,
+        Self::Routes,
+        Self::Listener,
+        Self::Addresses,
+    ];
 
     /// xDS type URL.
     #[must_use]
@@ -88,6 +100,7 @@ impl Kind {
             Self::Cluster => type_url::CLUSTER,
             Self::Routes => type_url::ROUTE,
             Self::Listener => type_url::LISTENER,
+            Self::Addresses => type_url::ADDRESSES,
         }
     }
 

@@ -7,6 +7,7 @@
 //! group's `metadata` and weight (endpoints have their own); metadata under keys that are not Weft's.
 //! Pure: no I/O, no clock; must never panic, whatever the bytes.
 
+mod addresses;
 mod affinity;
 mod cluster;
 mod endpoint;
@@ -97,6 +98,10 @@ pub(crate) fn decode(
             change(Change::Routes(found), references)
         }
         Kind::Listener => listener(value::message(&any.value)?, name, context)?,
+        Kind::Addresses => {
+            let found = addresses::addresses(value::message(&any.value)?, name)?;
+            change(Change::Addresses(found), Vec::new())
+        }
     };
     Ok(decoded)
 }
@@ -113,6 +118,7 @@ pub(crate) fn is_same(kind: Kind, one: &Any, other: &Any) -> bool {
         Kind::Cluster => equal::<Cluster>(one, other),
         Kind::Routes => equal::<RouteConfiguration>(one, other),
         Kind::Listener => equal::<Listener>(one, other),
+        Kind::Addresses => one == other,
     }
 }
 

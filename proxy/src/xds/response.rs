@@ -52,6 +52,9 @@ impl Client {
                 self.subscription.removed(kind, &name);
                 self.rejected.remove(&(kind, name.clone()));
                 self.graph.remove((kind, name.clone()), Instant::now());
+                if self.subscription.wants_all(kind) {
+                    self.graph.remove_root(&(kind, name.clone()));
+                }
                 nothing.push(name);
             }
         }
@@ -104,6 +107,9 @@ impl Client {
         match decoded {
             Ok((decoded, raw)) => {
                 self.subscription.accepted(kind, &name, &version);
+                if self.subscription.wants_all(kind) {
+                    self.graph.add_root(key.clone());
+                }
                 self.graph.offer(key, decoded, raw, Instant::now());
                 Outcome::Accepted
             }

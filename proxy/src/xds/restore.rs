@@ -51,6 +51,10 @@ impl Client {
         let stored = self.options.store.resource(*kind, name)?;
         match decode(*kind, name, &stored.any, &self.context) {
             Ok(Decoded { payload, references }) => {
+                if self.subscription.wants_all(*kind) {
+                    // Of what is gone meanwhile the server tells only those who say that they have it.
+                    self.subscription.accepted(*kind, name, &stored.version);
+                }
                 self.graph.restore(key.clone(), stored.version, references);
                 Some(payload)
             }

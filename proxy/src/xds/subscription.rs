@@ -2,8 +2,8 @@
 //! which answers and requests are owed to the server. No I/O and no clock of its own; `stream` sends what
 //! [`Subscription::next_request`] says.
 //!
-//! Weft never subscribes to a wildcard, so a type of which nothing is wanted is never mentioned: its empty
-//! first request would mean "everything".
+//! Names are wanted one by one, but for the types of [`Subscription::want_all`]. A type of which nothing is wanted is
+//! never mentioned: its empty first request would mean "everything".
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -20,8 +20,10 @@ const INVALID_ARGUMENT: i32 = 3;
 /// Bound: answers owed at one time. Servers keep one response of a type in flight.
 const MAX_REPLIES: usize = 16;
 /// Clusters before endpoints before listeners before routes: what a server expects after a reconnect.
-const ORDER: [Kind; 5] =
-    [Kind::Cluster, Kind::Endpoints, Kind::Listener, Kind::Routes, Kind::Secret];
+const ORDER: [Kind; 6] =
+    [Kind::Cluster, Kind::Endpoints, Kind::Listener, Kind::Routes, Kind::Secret, Kind::Addresses];
+/// The name that subscribes to everything.
+const WILDCARD: &str = "*";
 
 /// See the module.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ struct Type {
     replies: VecDeque<Reply>,
     /// Something of this type was sent on this stream.
     opened: bool,
+    /// `Some`: everything is wanted; true once the server has answered that.
+    everything: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,16 @@ impl Subscription {
         Self { node, node_due: true, types }
     }
 
+    /// Every resource of that type is wanted, whatever it is called.
+    pub(crate) fn want_all(&mut self, kind: Kind) {
+        self.of_type(kind).everything = Some(false);
+    }
+
+    /// Was [`Self::want_all`] said of it?
+    pub(crate) fn wants_all(&self, kind: Kind) -> bool {
+        self.types.get(&kind).is_some_and(|of_type| of_type.everything.is_some())
+    }
+
     /// A new stream: the server knows nothing of the one before.
     pub(crate) fn connected(&mut self, now: Instant) {
         self.node_due = true;
@@ -70,7 +84,10 @@ impl Subscription {
             of_type.opened = false;
             of_type.replies.clear();
             of_type.unsubscribe.clear();
-            of_type.subscribe = of_type.wanted.keys().cloned().collect();
+            of_type.subscribe = match of_type.everything {
+                Some(_) => BTreeSet::from([WILDCARD.to_owned()]),
+                None => of_type.wanted.keys().cloned().collect(),
+            };
             of_type.wanted.values_mut().for_each(|wanted| wanted.asked = now);
         }
     }
@@ -91,7 +108,8 @@ impl Subscription {
 
     /// Whether the name is wanted; answers to others come late and mean nothing.
     pub(crate) fn wants(&self, kind: Kind, name: &str) -> bool {
-        self.types.get(&kind).is_some_and(|of_type| of_type.wanted.contains_key(name))
+        self.wants_all(kind)
+            || self.types.get(&kind).is_some_and(|of_type| of_type.wanted.contains_key(name))
     }
 
     /// The resource was accepted in this version.
@@ -111,6 +129,9 @@ impl Subscription {
 
     /// The response `nonce` was applied, or something in it was rejected.
     pub(crate) fn reply(&mut self, kind: Kind, nonce: String, rejection: Option<String>) {
+        if let Some(answered) = &mut self.of_type(kind).everything {
+            *answered = true;
+        }
         self.of_type(kind).replies.push_back(Reply { nonce, rejection });
     }
 
@@ -140,13 +161,18 @@ impl Subscription {
 
     /// Everything wanted was answered at least once.
     pub(crate) fn is_answered(&self) -> bool {
-        self.types.values().flat_map(|of_type| of_type.wanted.values()).all(|name| name.answered)
+        let whole = |of_type: &Type| match of_type.everything {
+            Some(answered) => answered,
+            None => of_type.wanted.values().all(|name| name.answered),
+        };
+        self.types.values().all(whole)
     }
 
     /// Names about which the server has said nothing since `since`.
     pub(crate) fn unanswered_since(&self, since: Instant) -> Vec<Key> {
         let mut found = Vec::new();
-        for (kind, of_type) in &self.types {
+        let by_name = self.types.iter().filter(|(_, of_type)| of_type.everything.is_none());
+        for (kind, of_type) in by_name {
             let late = of_type.wanted.iter().filter(|(_, w)| !w.answered && w.asked <= since);
             found.extend(late.map(|(name, _)| (*kind, name.clone())));
         }
@@ -163,7 +189,11 @@ impl Subscription {
     }
 
     fn answered(&mut self, kind: Kind, name: &str, change: impl FnOnce(&mut Wanted)) {
-        if let Some(wanted) = self.of_type(kind).wanted.get_mut(name) {
+        let of_type = self.of_type(kind);
+        if of_type.everything.is_some() && !of_type.wanted.contains_key(name) {
+            of_type.add(name, Instant::now());
+        }
+        if let Some(wanted) = of_type.wanted.get_mut(name) {
             wanted.answered = true;
             change(wanted);
         }
@@ -179,6 +209,9 @@ impl Type {
         if !self.wanted.contains_key(name) {
             let wanted = Wanted { held: None, answered: false, asked: now };
             self.wanted.insert(name.to_owned(), wanted);
+            if self.everything.is_some() {
+                return;
+            }
             // Order: if it is about to be unsubscribed the server still counts it as subscribed; subscribing
             // again makes it answer again.
             self.unsubscribe.remove(name);
@@ -188,6 +221,9 @@ impl Type {
 
     fn drop(&mut self, name: String) {
         self.wanted.remove(&name);
+        if self.everything.is_some() {
+            return;
+        }
         if !self.subscribe.remove(&name) {
             self.unsubscribe.insert(name);
         }

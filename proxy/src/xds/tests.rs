@@ -252,6 +252,7 @@ fn word(change: &Change) -> String {
         Change::Routes(table) => format!("routes {}", table.name),
         Change::Cluster(spec) => format!("cluster {}", spec.name),
         Change::Endpoints(spec) => format!("endpoints {} {}", spec.cluster, spec.endpoints.len()),
+        Change::Addresses(addresses) => format!("addresses {}", addresses.listener),
         Change::Removed(kind, name) => format!("- {kind:?} {name}"),
     }
 }

@@ -17,6 +17,7 @@ fn workload(key: &Key, labels: std::collections::BTreeMap<String, String>) -> Wo
         service_account: "default".to_owned(),
         labels,
         meshed: true,
+        probes: vec![],
         locality: Default::default(),
         draining: false,
     }
@@ -37,7 +38,7 @@ proptest! {
         let service = Service {
             key: Key::new("m", "s"),
             origin: super::super::Origin::default(),
-            cluster_ip: None,
+            cluster_ips: vec![],
             ports: Vec::new(),
             selector,
         };

@@ -106,14 +106,17 @@ fn shared_addresses(mesh: &Mesh, notes: &mut Notes<'_>) {
     }
     let mut virtual_ips: BTreeMap<(IpAddr, u16), &Key> = BTreeMap::new();
     for (key, service) in &mesh.services {
-        let Some(address) = service.cluster_ip else { continue };
-        for port in &service.ports {
-            if let Some(owner) = virtual_ips.get(&(address, port.port)) {
+        let places = service
+            .ports
+            .iter()
+            .flat_map(|port| service.cluster_ips.iter().map(|address| (*address, port.port)));
+        for place in places {
+            if let Some(owner) = virtual_ips.get(&place) {
                 let id = ObjectId::new(Kind::Service, key);
-                let message = format!("Service {owner} has {address}:{} too", port.port);
+                let message = format!("Service {owner} has {}:{} too", place.0, place.1);
                 notes.add(&id, "spec.clusterIP", Code::AddressShared, message);
             } else {
-                virtual_ips.insert((address, port.port), key);
+                virtual_ips.insert(place, key);
             }
         }
     }

@@ -17,6 +17,18 @@ pub(crate) struct MeshWorkloadSpec {
     pub(crate) locality: Option<String>,
     #[serde(default)]
     pub(crate) ports: Vec<WorkloadPort>,
+    /// What may be asked without mutual TLS.
+    #[serde(default)]
+    pub(crate) probes: Vec<WorkloadProbe>,
+}
+
+/// `probes[]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WorkloadProbe {
+    pub(crate) port: i64,
+    /// Absent: of TCP, or of the application's own TLS.
+    pub(crate) path: Option<String>,
 }
 
 /// `ports[]`.

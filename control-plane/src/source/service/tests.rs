@@ -36,7 +36,7 @@ fn a_service_is_read_with_its_ports_and_defaults() {
     let (mesh, findings) = beside_shop(&object("Service", "other", spec));
     assert!(findings.is_empty(), "{findings:?}");
     let service = &mesh.services[&crate::model::Key::new("shop", "other")];
-    assert_eq!(service.cluster_ip, Some("10.0.0.7".parse().unwrap()));
+    assert_eq!(service.cluster_ips, ["10.0.0.7".parse::<IpAddr>().unwrap()]);
     let expected = ServicePort {
         name: String::new(),
         port: 8080,

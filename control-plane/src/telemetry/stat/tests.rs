@@ -23,6 +23,7 @@ fn workload(name: &str, app: &str, meshed: bool) -> (Key, Workload) {
         ports: Vec::new(),
         service_account: app.to_owned(),
         labels: labels(app, "v1"),
+        probes: vec![],
         meshed,
         locality: Default::default(),
         draining: false,
@@ -35,7 +36,7 @@ fn service(name: &str, app: &str) -> (Key, Service) {
     let service = Service {
         key: key.clone(),
         origin: Origin::default(),
-        cluster_ip: None,
+        cluster_ips: vec![],
         ports: Vec::new(),
         selector: [("app".to_owned(), app.to_owned())].into(),
     };

@@ -6,7 +6,7 @@ use super::super::fixture::{BUNDLE, key, shop, workload};
 use super::super::tests::{decoded, filter};
 use super::super::translate;
 use super::*;
-use crate::model::InboundPolicy;
+use crate::model::{InboundPolicy, WorkloadPort};
 use crate::translate::Visibility;
 
 /// The chains of `web-1`'s one port, as `transport [protocols] tls? filter`.
@@ -22,7 +22,13 @@ fn chains(protocol: AppProtocol, mode: MtlsMode) -> Vec<String> {
         let protocols = of.application_protocols.join(",");
         format!("{}[{protocols}] {tls} {}", of.transport_protocol, filter(chain).0)
     };
-    listener.filter_chains.iter().map(describe).collect()
+    let declared = listener.filter_chains.iter().filter(|chain| port_of(chain).is_some());
+    declared.map(describe).collect()
+}
+
+/// `None` of a chain for all ports that nobody declared.
+fn port_of(chain: &FilterChain) -> Option<u32> {
+    Some(chain.filter_chain_match.as_ref()?.destination_port?.value)
 }
 
 fn listener(mesh: &Mesh) -> Listener {
@@ -80,7 +86,7 @@ fn no_two_chains_match_the_same() {
         let mut seen = std::collections::HashSet::new();
         for chain in listener(&mesh).filter_chains {
             let of = chain.filter_chain_match.unwrap();
-            let port = of.destination_port.unwrap().value;
+            let port = of.destination_port.map(|port| port.value);
             let protocols = match &of.application_protocols[..] {
                 [] => vec![String::new()],
                 some => some.to_vec(),
@@ -103,18 +109,31 @@ fn the_policy_of_a_port_decides() {
         mtls: Some(MtlsMode::Strict),
         rate_limits: vec![],
     });
-    assert_eq!(listener(&mesh).filter_chains.len(), 1);
+    let chains = |mesh: &Mesh, port: Option<u32>| {
+        let chains = listener(mesh).filter_chains;
+        chains.iter().filter(|chain| port_of(chain) == port).count()
+    };
+    assert_eq!(chains(&mesh, Some(80)), 1);
+    // HTTP or not, mutual TLS or plaintext.
+    assert_eq!(chains(&mesh, None), 4);
+    // A policy may speak of a port that the workload does not declare, and of all.
+    mesh.inbound_policies[0].ports = vec![9000];
+    assert_eq!(chains(&mesh, Some(9000)), 2);
+    mesh.inbound_policies[0].ports.clear();
+    assert_eq!((chains(&mesh, Some(80)), chains(&mesh, None)), (1, 2));
 }
 
 #[test]
-fn only_a_sidecar_with_ports_has_one_and_only_it_may_see_it() {
+fn only_a_sidecar_has_one_and_only_it_may_see_it() {
     let mut mesh = shop();
     let set = translate(&mesh, BUNDLE);
     let own = set.get(ResourceType::Listener, "inbound/shop/web-1").unwrap();
     assert_eq!(own.visibility, Visibility::Workload(key("web-1")));
     assert!(set.get(ResourceType::Listener, "inbound/shop/db-1").is_none());
     workload(&mut mesh, "web-1").ports.clear();
-    assert!(translate(&mesh, BUNDLE).get(ResourceType::Listener, "inbound/shop/web-1").is_none());
+    let listener = listener(&mesh);
+    assert_eq!(listener.address, Some(address([127, 66, 0, 1].into(), INTERCEPTED)));
+    assert!(listener.filter_chains.iter().all(|chain| port_of(chain).is_none()));
 }
 
 #[test]

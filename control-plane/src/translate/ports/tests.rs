@@ -69,7 +69,7 @@ fn every_service_has_an_address_of_its_own() {
     for number in 0..2000 {
         add_service(&mut mesh, &format!("s{number}"), 80, AppProtocol::Http);
     }
-    service(&mut mesh, "web").cluster_ip = Some([10, 0, 0, 1].into());
+    service(&mut mesh, "web").cluster_ips = vec![[10, 0, 0, 1].into()];
     let addresses: BTreeSet<_> = ports(&mesh).iter().map(|port| port.address).collect();
     assert_eq!(addresses.len(), mesh.services.len());
     assert!(addresses.contains(&IpAddr::from([10, 0, 0, 1])));
@@ -82,7 +82,7 @@ fn an_invented_address_that_is_taken_moves_on() {
         |mesh: &Mesh| ports(mesh).iter().find(|p| p.name == "web.shop:80").unwrap().address;
     let invented = of_web(&mesh);
     assert_eq!(of_web(&mesh), invented);
-    service(&mut mesh, "db").cluster_ip = Some(invented);
+    service(&mut mesh, "db").cluster_ips = vec![invented];
     assert_ne!(of_web(&mesh), invented);
 }
 

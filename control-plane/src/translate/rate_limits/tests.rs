@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use weft_proto::envoy::hcm::{HttpConnectionManager, http_filter::ConfigType};
-use weft_proto::envoy::listener::Listener;
+use weft_proto::envoy::listener::{FilterChain, Listener};
 use weft_proto::names::metadata;
 use weft_proto::origin::Origin;
 
@@ -36,8 +36,12 @@ fn every_http_chain_of_the_port_has_them_before_the_router_and_names_their_polic
     let limits = vec![limit(RateLimitKey::Everybody), limit(RateLimitKey::CallerIdentity)];
     let set = translate(&limited(limits), BUNDLE);
     let listener: Listener = decoded(&set, ResourceType::Listener, "inbound/shop/web-1");
-    assert_eq!(listener.filter_chains.len(), 2, "mTLS and plaintext");
-    for chain in &listener.filter_chains {
+    let declared = |chain: &&FilterChain| {
+        chain.filter_chain_match.as_ref().is_some_and(|of| of.destination_port.is_some())
+    };
+    let chains: Vec<_> = listener.filter_chains.iter().filter(declared).collect();
+    assert_eq!(chains.len(), 2, "mTLS and plaintext");
+    for chain in chains {
         let (name, bytes) = network_filter(chain);
         assert_eq!(name, "HttpConnectionManager");
         let manager = HttpConnectionManager::decode(bytes).unwrap();

@@ -65,7 +65,7 @@ pub(in crate::app) fn watch_upstreams(state: &Arc<State>, metrics: &Metrics) {
 }
 
 fn upstreams(state: &State) -> Vec<(Vec<String>, u64)> {
-    let standings: Vec<_> = state.targets().map(|target| target.standing()).collect();
+    let standings: Vec<_> = state.targets().iter().map(|target| target.standing()).collect();
     let count = |wanted: Standing| {
         let of = standings.iter().filter(|standing| **standing == wanted).count();
         (vec![super::standing_text(wanted).replace(' ', "_")], of as u64)

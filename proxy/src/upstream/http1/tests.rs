@@ -30,7 +30,11 @@ impl Scene {
         let address = listener.local_addr().unwrap();
         let spec = EndpointSpec { address, workload: "app.test".into(), identity: None, weight: 1 };
         let endpoint = Arc::new(Endpoint::new(spec, 1));
-        Self { listener, endpoint, upstream: Upstream { worker: 0, tls: Arc::default() } }
+        Self {
+            listener,
+            endpoint,
+            upstream: Upstream { worker: 0, tls: Arc::default(), own: None },
+        }
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Response<ResponseBody>, Failure> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::mem::take;
+use std::sync::Arc;
 
 use weft_certs::TrustDomain;
 use weft_proto::alpn;
@@ -39,7 +40,7 @@ pub(super) fn inbound(
     listener: Listener,
     trust_domain: &TrustDomain,
 ) -> Result<InboundListener, Reject> {
-    let Frame { name, origin, collector, chains, default_chain } = frame(listener)?;
+    let Frame { name, origin, collector, probes, chains, default_chain } = frame(listener)?;
     if default_chain.is_some() {
         return Err(Reject::new("default_filter_chain", "not supported on inbound listeners"));
     }
@@ -60,7 +61,8 @@ pub(super) fn inbound(
         let some = port.limits.take().filter(|limits| !limits.limits.is_empty());
         limits.extend(some.map(|some| (number, some)));
     }
-    Ok(InboundListener { name, origin, ports: resolved, limits, tracing })
+    let probes = probes.into_iter().map(|(port, probes)| (port, Arc::new(probes))).collect();
+    Ok(InboundListener { name, origin, ports: resolved, limits, probes, tracing })
 }
 
 fn take_chain(
@@ -116,11 +118,13 @@ fn take_chain(
     }
 }
 
-/// The port that a chain is for. What else its match says must follow from the rest of the chain.
+/// The port that a chain is for; without one, those that no other chain is for. What else its match says must follow from the rest of the chain.
 fn port(mut wanted: FilterChainMatch, secure: bool) -> Result<u16, Reject> {
-    let port = wanted.destination_port.take().map_or(0, |port| port.value);
-    let port = u16::try_from(port).ok().filter(|port| *port != 0);
-    let port = port.ok_or_else(|| Reject::new("destination_port", "missing or not a port"))?;
+    let port = match wanted.destination_port.take() {
+        None => Some(names::OTHER_PORTS),
+        Some(port) => u16::try_from(port.value).ok().filter(|port| *port != names::OTHER_PORTS),
+    };
+    let port = port.ok_or_else(|| Reject::new("destination_port", "not a port"))?;
     let transport = take(&mut wanted.transport_protocol);
     match (transport.as_str(), secure) {
         ("", _) | ("tls", true) | ("raw_buffer", false) => {}

@@ -1,8 +1,10 @@
 //! Listener → [`OutboundListener`], and what both directions share: filter chains and listener filters.
 
+use std::collections::BTreeMap;
 use std::mem::take;
 
 use prost::Name;
+use weft_proto::envoy::core::Metadata;
 use weft_proto::envoy::hcm::HttpConnectionManager;
 use weft_proto::envoy::http_inspector::HttpInspector;
 use weft_proto::envoy::listener::{
@@ -10,13 +12,14 @@ use weft_proto::envoy::listener::{
 };
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy::ClusterSpecifier};
 use weft_proto::envoy::tls_inspector::TlsInspector;
+use weft_proto::google::{Value, value::Kind};
 use weft_proto::names::metadata;
 use weft_proto::origin::Origin;
 
 use super::http::{self, Http, Routes};
 use super::reject::{At, Reject, each, nothing_else};
 use super::value::{metadata_text, origin, type_name, unpack};
-use crate::model::{AppProtocol, OutboundListener, Tracing};
+use crate::model::{AppProtocol, OutboundListener, Probes, Tracing};
 
 /// What the one filter of a chain does.
 pub(super) enum Traffic {
@@ -30,6 +33,7 @@ pub(super) struct Frame {
     pub(super) name: String,
     pub(super) origin: Origin,
     pub(super) collector: Option<String>,
+    pub(super) probes: BTreeMap<u16, Probes>,
     pub(super) chains: Vec<FilterChain>,
     pub(super) default_chain: Option<FilterChain>,
 }
@@ -52,16 +56,38 @@ pub(super) fn frame(mut listener: Listener) -> Result<Frame, Reject> {
         .unwrap_or_else(|| Origin { name: name.clone(), ..Origin::default() });
     let collector = metadata_text(metadata.as_ref(), metadata::TRACING, "endpoint");
     let collector = Some(collector.to_owned()).filter(|endpoint| !endpoint.is_empty());
+    let probes = probes(metadata.as_ref())?;
     each("listener_filters", take(&mut listener.listener_filters), inspector)?;
     let chains = take(&mut listener.filter_chains);
     let default_chain = listener.default_filter_chain.take();
     nothing_else(&listener)?;
-    Ok(Frame { name, origin, collector, chains, default_chain })
+    Ok(Frame { name, origin, collector, probes, chains, default_chain })
+}
+
+fn probes(metadata: Option<&Metadata>) -> Result<BTreeMap<u16, Probes>, Reject> {
+    let found = metadata.and_then(|metadata| metadata.filter_metadata.get(metadata::PROBES));
+    let fields = found.iter().flat_map(|found| &found.fields);
+    let one = |(port, paths): (&String, &Value)| {
+        let number = port.parse().map_err(|_| Reject::new(port, "not a port"))?;
+        let Some(Kind::ListValue(list)) = &paths.kind else {
+            return Err(Reject::new(port, "not a list"));
+        };
+        let mut probes = Probes::default();
+        for path in &list.values {
+            match &path.kind {
+                Some(Kind::StringValue(path)) if path.is_empty() => probes.port = true,
+                Some(Kind::StringValue(path)) => probes.paths.push(path.clone()),
+                _ => return Err(Reject::new(port, "not a list of paths")),
+            }
+        }
+        Ok((number, probes))
+    };
+    fields.map(one).collect::<Result<_, _>>().at(metadata::PROBES)
 }
 
 /// Decodes one Service port as its callers see it.
 pub(super) fn outbound(listener: Listener) -> Result<OutboundListener, Reject> {
-    let Frame { name, origin, collector, chains, default_chain } = frame(listener)?;
+    let Frame { name, origin, collector, chains, default_chain, .. } = frame(listener)?;
     let mut out = OutboundListener {
         name,
         origin,

@@ -78,6 +78,7 @@ fn letter(kind: Kind) -> char {
         Kind::Cluster => 'C',
         Kind::Routes => 'R',
         Kind::Listener => 'L',
+        Kind::Addresses => 'A',
     }
 }
 

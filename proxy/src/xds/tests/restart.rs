@@ -82,6 +82,7 @@ fn alone(store: &tempfile::TempDir) -> (Client, tokio::sync::mpsc::UnboundedRece
     let options = Options {
         upstreams: vec![PRODUCT.to_owned()],
         on_demand: Vec::new(),
+        intercepts: false,
         control_plane: ControlPlane::new(&bootstrap),
         credentials: tokio::sync::watch::channel(None).1,
         store: std::sync::Arc::new(Store::open(store.path()).unwrap()),

@@ -48,6 +48,7 @@ impl Scene {
         let options = Options {
             upstreams: vec![PRODUCT.to_owned()],
             on_demand: Vec::new(),
+            intercepts: false,
             control_plane: ControlPlane::new(&bootstrap),
             credentials: own,
             store: Arc::new(Store::open(directory.path()).unwrap()),
