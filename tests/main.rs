@@ -43,4 +43,5 @@ mod routing;
 mod tcp;
 mod telemetry;
 mod timeouts;
+mod transparent;
 mod upgrades;

@@ -27,6 +27,17 @@ impl ControlPlane {
         address: SocketAddr,
         log: PathBuf,
     ) -> Result<Self> {
+        Self::start_in(config_dir, state_dir, address, log, |program| program).await
+    }
+
+    /// The same somewhere else: `place` changes how it is started.
+    pub(super) async fn start_in(
+        config_dir: &Path,
+        state_dir: &Path,
+        address: SocketAddr,
+        log: PathBuf,
+        place: impl Fn(Program) -> Program,
+    ) -> Result<Self> {
         let args = [
             "--config-dir".into(),
             config_dir.into(),
@@ -37,13 +48,13 @@ impl ControlPlane {
             "--mesh".into(),
             "test".into(),
         ];
-        let process = Process::start(Program {
+        let process = Process::start(place(Program {
             name: "control plane".to_owned(),
             path: binary("weft-control-plane"),
             args: args.into(),
             variables: Vec::new(),
             log,
-        })?;
+        }))?;
         let this = Self { process, state_dir: state_dir.to_owned(), address };
         this.ready().await;
         Ok(this)

@@ -1,0 +1,69 @@
+//! Connections outlive what is not needed to carry them.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{WEB, call, serve, web};
+use crate::harness::{PodNetwork, TcpApp, within};
+
+#[tokio::test]
+async fn neither_a_control_plane_that_restarts_nor_new_certificates_end_a_connection() {
+    let builder = web("tcp").setting("leafLifetime: 10s");
+    let Some(mesh) = builder.start("kept").await else { return };
+    let web = mesh.pod("web");
+    let _app = web.on(TcpApp::greeting(web.v4(8080))).await.unwrap();
+    let to = PodNetwork::service_v4(WEB, 80);
+    let (words, mut echoes) = tokio::sync::mpsc::channel::<u8>(1);
+    let (asks, mut asked) = tokio::sync::mpsc::channel::<u8>(1);
+    let client = mesh.pod("client").on(async move {
+        let mut stream = TcpStream::connect(to).await?;
+        let mut greeting = vec![0; TcpApp::GREETING.len()];
+        stream.read_exact(&mut greeting).await?;
+        while let Some(byte) = asked.recv().await {
+            stream.write_all(&[byte]).await?;
+            words.send(stream.read_u8().await?).await?;
+        }
+        anyhow::Ok(())
+    });
+    let drive = async {
+        let mut number = 0;
+        let mut echo = async || {
+            number += 1;
+            asks.send(number).await.unwrap();
+            let back = within("an echo", Duration::from_secs(5), echoes.recv()).await;
+            assert_eq!(back, Some(number));
+        };
+        echo().await;
+        mesh.control_plane().process().kill();
+        echo().await;
+        mesh.control_plane().restart().await;
+        echo().await;
+        let leaf = || async { mesh.admin("client").get("/v1/config/certificate").await };
+        let first = leaf().await.unwrap()["not_after"].clone();
+        crate::harness::eventually("a new certificate", Duration::from_secs(20), async || {
+            anyhow::ensure!(leaf().await?["not_after"] != first, "still the old one");
+            Ok(())
+        })
+        .await;
+        echo().await;
+        drop(asks);
+    };
+    let (client, ()) = tokio::join!(client, drive);
+    client.unwrap();
+}
+
+#[tokio::test]
+async fn a_sidecar_that_restarts_while_the_control_plane_is_away_still_knows_where_to_go() {
+    let Some(mesh) = web("http").start("away").await else { return };
+    let _app = serve(mesh.pod("web"), 8080).await.unwrap();
+    let (client, to) = (mesh.pod("client"), PodNetwork::service_v4(WEB, 80));
+    assert_eq!(call(client, to).await.unwrap().status, 200);
+    mesh.control_plane().process().kill();
+    let sidecar = mesh.sidecar("client");
+    sidecar.kill();
+    sidecar.start_again().unwrap();
+    mesh.ready("client").await;
+    assert_eq!(call(client, to).await.unwrap().status, 200);
+}
