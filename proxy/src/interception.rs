@@ -29,6 +29,7 @@ pub use settings::{HEALTH_PORT, INBOUND_PORT, OUTBOUND_PORT, PROXY_UID, Settings
 
 use chains::{Family, Present};
 use iptables::Iptables;
+use tool::ToolError;
 
 /// Entries of one list. Each is a rule that every new connection passes, with iptables.
 pub const MAX_ENTRIES: usize = 256;
@@ -125,7 +126,13 @@ fn cleanup(backend: Backend) -> Result<()> {
         Backend::Iptables => Ok(Iptables::find()?.remove()?),
         Backend::Auto => match (nft::remove(), Iptables::find()) {
             (Err(nft), Err(iptables)) => bail!("neither tool works: {nft}; {iptables}"),
-            (_, Ok(iptables)) => Ok(iptables.remove()?),
+            (nft, Ok(iptables)) => {
+                if let Err(reason @ ToolError::Failed { .. }) = nft {
+                    // Where the kernel knows nothing of nft there is nothing to remove either.
+                    tracing::warn!(%reason, "removed what iptables had; nft could not be asked");
+                }
+                Ok(iptables.remove()?)
+            }
             (Ok(()), Err(_)) => Ok(()),
         },
     }

@@ -1,7 +1,7 @@
 //! Connections that must not be led anywhere, and `init` where it cannot do its work.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,7 +69,8 @@ async fn init(scene: &Scene, uid: u32, tools: &[&str], flags: &[&str]) -> Output
 #[tokio::test]
 async fn what_is_missing_is_named() {
     let Some(scene) = Scene::without_rules("nothing to work with").await else { return };
-    let iptables = ["iptables", "ip6tables", "iptables-restore", "ip6tables-restore"];
+    let iptables = iptables("");
+    let iptables = iptables.each_ref().map(String::as_str);
     for (uid, tools, flags, expected) in [
         (0, &[][..], &[][..], "neither tool works: `nft` is not on the PATH"),
         (0, &[], &["--backend=nft"], "`nft` is not on the PATH: install nftables"),
@@ -91,15 +92,57 @@ async fn what_is_missing_is_named() {
     assert!(output.stderr.contains("write 10.0.0.0/8 or 10.0.0.1/32"), "{output:?}");
 }
 
+/// Names of the four tools of one kind.
+fn iptables(kind: &str) -> [String; 4] {
+    ["", "-restore"]
+        .map(|verb| ["iptables", "ip6tables"].map(|tool| format!("{tool}{kind}{verb}")))
+        .concat()
+        .try_into()
+        .expect("two by two")
+}
+
 #[tokio::test]
-async fn without_nft_iptables_is_taken() {
-    let Some(scene) = Scene::without_rules("fallback").await else { return };
-    let tools = ["iptables", "ip6tables", "iptables-restore", "ip6tables-restore"];
-    let output = init(&scene, 0, &tools, &[]).await;
-    assert_eq!(output.code, Some(0), "{output:?}");
-    assert!(output.stderr.contains("taking iptables"), "{output:?}");
-    let to = scene.peer.v6(8080);
+async fn without_nft_the_iptables_that_works_is_taken() {
+    for kind in ["", "-nft", "-legacy"] {
+        let Some(scene) = Scene::without_rules("fallback").await else { return };
+        let tools = iptables(kind);
+        let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+        let output = init(&scene, 0, &tools, &[]).await;
+        assert_eq!(output.code, Some(0), "{kind}: {output:?}");
+        assert!(output.stderr.contains("taking iptables"), "{kind}: {output:?}");
+        for to in scene.peer.both(8080) {
+            assert_eq!(scene.call(APP_UID, to).await, format!("outbound {to}"), "{kind}");
+        }
+        for to in scene.pod.both(15006) {
+            assert!(scene.call_from_peer(to).await.contains("refused"), "{kind}");
+        }
+        for action in ["--check", "--cleanup"] {
+            let output = init(&scene, 0, &tools, &[action]).await;
+            assert_eq!(output.code, Some(0), "{kind}: {output:?}");
+        }
+        let to = scene.peer.v6(8080);
+        assert_eq!(scene.call(APP_UID, to).await, format!("peer {to}"), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_kernel_refuses_nft_iptables_is_taken() {
+    let Some(scene) = Scene::without_rules("a kernel without nft").await else { return };
+    let tools = iptables("");
+    let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+    // What nft says where the kernel knows nothing of it.
+    let words = "#!/bin/sh\necho 'netlink: Error: cache initialization failed' >&2\nexit 1\n";
+    let refuses = scene.network.directory().join("tools-4-0").join("nft");
+    fs::create_dir_all(refuses.parent().unwrap()).unwrap();
+    fs::write(&refuses, words).unwrap();
+    fs::set_permissions(&refuses, fs::Permissions::from_mode(0o755)).unwrap();
+    for action in [&[][..], &["--check"]] {
+        let output = init(&scene, 0, &tools, action).await;
+        assert_eq!(output.code, Some(0), "{output:?}");
+    }
+    let to = scene.peer.v4(8080);
     assert_eq!(scene.call(APP_UID, to).await, format!("outbound {to}"));
-    let output = init(&scene, 0, &tools, &["--check"]).await;
-    assert_eq!(output.code, Some(0), "{output:?}");
+    let output = init(&scene, 0, &tools, &["--backend=nft"]).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("cache initialization failed"), "{output:?}");
 }

@@ -33,7 +33,7 @@ pub(super) fn obstacle() -> Option<String> {
 /// `ip` with these arguments.
 pub(super) fn ip(args: &str) -> Result<String> {
     let output = Command::new("ip").args(args.split(' ')).stdin(Stdio::null()).output();
-    checked(&format!("ip {args}"), output.context("`ip` cannot be started")?)
+    checked(&format!("ip {args}"), &output.context("`ip` cannot be started")?)
 }
 
 /// Several commands of `ip`, in a namespace: one process for all.
@@ -51,10 +51,10 @@ pub(super) fn batch(namespace: Option<&str>, commands: &[String]) -> Result<()> 
     let mut stdin = child.stdin.take().context("it was piped")?;
     stdin.write_all((commands.join("\n") + "\n").as_bytes())?;
     drop(stdin);
-    checked(&commands.join("; "), child.wait_with_output()?).map(drop)
+    checked(&commands.join("; "), &child.wait_with_output()?).map(drop)
 }
 
-fn checked(command: &str, output: Output) -> Result<String> {
+fn checked(command: &str, output: &Output) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{command}: {said}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
