@@ -41,6 +41,7 @@ mod rewrites;
 mod rotation;
 mod routing;
 mod tcp;
+mod tcp_ends;
 mod telemetry;
 mod timeouts;
 mod transparent;

@@ -29,7 +29,7 @@ use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
 use crate::listener::{Carried, HttpLimits, serve};
 use crate::record::{Answer, Peer, Record, grpc_status};
-use crate::relay::{Relayed, relay};
+use crate::relay::{Relayed, refuse, relay};
 use crate::retry::Exhausted;
 use crate::state::State;
 use crate::telemetry::metrics::{Direction, EdgeKey, is_server_fault};
@@ -218,6 +218,8 @@ impl Inbound {
     async fn proxy_tcp(&self, caller: Caller, app: Option<Opened>, watch: &drain::Watch) {
         let Caller { mut io, who, .. } = caller;
         let started = Instant::now();
+        // Order: until bytes can pass, an end would tell the caller that there are none.
+        refuse(&io);
         who.edge.connection_opened(who.identity.is_some());
         let app = match app {
             Some(app) => Ok(app),

@@ -1,5 +1,8 @@
 //! One type for a byte stream of either side, plain or TLS, so that nothing above it is generic over the
-//! transport. Vectored writes pass through: hyper joins head and body in one call.
+//! transport. Vectored writes pass through: hyper joins head and body in one call. How sockets are set up stands in
+//! [`options`].
+
+mod options;
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -8,6 +11,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
+
+pub(crate) use options::{prepare, set_reset_on_close};
 
 /// A connected stream. TLS states are boxed: they are large, and plain streams are many.
 #[derive(Debug)]

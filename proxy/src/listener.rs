@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::drain;
+use crate::io::prepare;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use detect::judge;
@@ -49,6 +50,8 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
             socket.set_only_v6(true)?;
         }
         socket.set_nonblocking(true)?;
+        // Every connection that is accepted from it inherits them.
+        prepare(&socket);
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())
@@ -76,8 +79,6 @@ pub async fn run(
                 if watch.open() > MAX_CONNECTIONS {
                     continue;
                 }
-                // A latency matter only.
-                let _ = stream.set_nodelay(true);
                 handle(stream, peer, watch);
             }
             Err(error) if is_of_one_connection(&error) => {}

@@ -13,7 +13,7 @@ use crate::cluster::{self, Ask, Endpoint, InFlight, Outcome};
 use crate::drain;
 use crate::error::{Error, Fault, Token};
 use crate::io::Io;
-use crate::relay::{Relayed, relay};
+use crate::relay::{Relayed, refuse, relay};
 use crate::state::TcpHandles;
 use crate::telemetry::ConnectionEnd;
 use crate::telemetry::metrics::Direction;
@@ -31,6 +31,9 @@ impl Outbound {
         watch: &drain::Watch,
     ) {
         let started = Instant::now();
+        let mut stream = Io::Plain(stream);
+        // Order: until bytes can pass, an end would tell the client that there are none.
+        refuse(&stream);
         let config = self.target.config().await;
         let Some(tcp) = config.as_deref().and_then(|config| config.tcp.as_ref()) else {
             tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
@@ -53,7 +56,6 @@ impl Outbound {
     ) {
         let endpoint = in_flight.endpoint();
         tcp.edge.connection_opened(endpoint.spec.identity.is_some());
-        let mut stream = Io::Plain(stream);
         let relayed = relay(&mut stream, &mut opened.io, watch).await;
         self.finish(tcp, Some(endpoint), &relayed, started);
     }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::Upstream;
 use crate::cluster::Endpoint;
 use crate::error::{Error, Token};
-use crate::io::Io;
+use crate::io::{Io, prepare};
 
 /// What will travel on a connection; between sidecars it is said by ALPN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +80,7 @@ async fn establish(
     let stream = stream.map_err(|error| {
         Error::unprocessed(Token::ConnectionRefused, format!("{address}: {error}"))
     })?;
-    // A latency matter only: a stream without it still works.
-    let _ = stream.set_nodelay(true);
+    prepare(&stream);
     match (&endpoint.server_name, &endpoint.spec.identity) {
         (Some(name), Some(expected)) => {
             let tls = upstream.tls.current()?;
