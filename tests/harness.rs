@@ -51,7 +51,7 @@ pub(crate) use netns::{APP_UID, PROXY_UID, Pod, PodNetwork};
 pub(crate) use otlp::{Collector, Span};
 pub(crate) use pod_mesh::{PodBuilder, PodMesh};
 pub(crate) use process::{Output, Process, Program, run};
-pub(crate) use raw::{ask, exchange};
+pub(crate) use raw::{ask, exchange, head, until};
 pub(crate) use raw_app::RawApp;
 pub(crate) use share::assert_share;
 pub(crate) use sidecar::Sidecar;

@@ -16,6 +16,7 @@ mod consumer_routes;
 mod demo;
 mod drain;
 mod endpoints;
+mod expect;
 mod fallback;
 mod grpc;
 mod health_checks;

@@ -37,3 +37,20 @@ pub(crate) async fn ask(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
     };
     within("the other side ends the connection", Duration::from_secs(15), exchange).await
 }
+
+/// Reads to the end of a head, and not a byte further.
+pub(crate) async fn head(stream: &mut TcpStream) -> Result<String> {
+    until(stream, "\r\n\r\n").await
+}
+
+/// Reads up to and including `end`, and not a byte further.
+pub(crate) async fn until(stream: &mut TcpStream, end: &str) -> Result<String> {
+    let read = async {
+        let mut text = Vec::new();
+        while !text.ends_with(end.as_bytes()) {
+            text.push(stream.read_u8().await?);
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    within("what is read comes", Duration::from_secs(10), read).await
+}

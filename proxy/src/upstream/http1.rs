@@ -10,6 +10,7 @@ mod chunked;
 mod connection;
 mod encode;
 mod exchange;
+mod expect;
 mod head;
 mod receive;
 mod send;

@@ -90,7 +90,14 @@ impl Exchange {
             if !self.connection.buffer.is_empty() {
                 let parsed = head::parse(&mut self.connection.buffer, &self.method);
                 match parsed.map_err(Cause::Malformed)? {
-                    Some(head) if self.is_interim(&head)? => continue,
+                    Some(head) if self.is_interim(&head)? => {
+                        if head.status == StatusCode::CONTINUE && self.sending.is_held() {
+                            self.sending.go_on();
+                            // Depth: the word frees the body once.
+                            return self.poll(context);
+                        }
+                        continue;
+                    }
                     Some(head) => return Poll::Ready(Ok(head)),
                     None => {}
                 }
@@ -127,11 +134,14 @@ impl Exchange {
 
     fn respond(self, head: Head, home: Return) -> Response<ResponseBody> {
         let Head { status, version, headers, body, keep_alive } = head;
+        // An answer instead of the word for the body: the body is not sent, and since the head has announced one no
+        // other request may follow on this connection.
+        let is_held = self.sending.is_held();
         let receiving = Receiving::new(
             self.connection,
-            (!self.sending.is_done()).then(|| Box::new(self.sending)),
+            (!self.sending.is_done() && !is_held).then(|| Box::new(self.sending)),
             body,
-            keep_alive.then_some(home),
+            (keep_alive && !is_held).then_some(home),
         );
         let body = match receiving.is_over() {
             true if status != StatusCode::SWITCHING_PROTOCOLS => {

@@ -11,6 +11,7 @@ use http_body::{Body as _, Frame};
 use tokio::io::AsyncWrite as _;
 
 use super::encode::{self, CRLF, Framing};
+use super::expect::{self, Held};
 use crate::body::{Body, BodyError};
 use crate::io::Io;
 
@@ -31,6 +32,8 @@ pub(super) struct Sending {
     tail: &'static [u8],
     framing: Framing,
     body: Option<Body>,
+    /// The body waits for the server's word.
+    held: Option<Held>,
     /// The request's head, until a byte has left: it can then be sent elsewhere.
     unsent: Option<Box<request::Parts>>,
     is_done: bool,
@@ -41,8 +44,19 @@ impl Sending {
         let mut head = BytesMut::new();
         let framing = encode::head(&parts, &body, &mut head);
         let body = (framing != Framing::Empty).then_some(body);
+        let held = body.as_ref().and_then(|_| expect::held(&parts.headers));
         let unsent = Some(Box::new(parts));
-        Self { head, data: Bytes::new(), tail: &[], framing, body, unsent, is_done: false }
+        Self { head, data: Bytes::new(), tail: &[], framing, body, held, unsent, is_done: false }
+    }
+
+    /// The server wants the body (RFC 9110 §15.2.1).
+    pub(super) fn go_on(&mut self) {
+        self.held = None;
+    }
+
+    /// The server has not asked for the body, and not a byte of it has been read.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
     }
 
     /// All of it has left.
@@ -111,6 +125,12 @@ impl Sending {
     /// Takes one frame from the body. False: there is none yet.
     fn poll_body(&mut self, context: &mut Context<'_>) -> Result<bool, BodyError> {
         let Some(body) = &mut self.body else { return Ok(true) };
+        if let Some(held) = &mut self.held {
+            if held.poll(context).is_pending() {
+                return Ok(false);
+            }
+            self.held = None;
+        }
         match Pin::new(&mut *body).poll_frame(context) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Some(Ok(frame))) => {

@@ -266,3 +266,58 @@ async fn the_future_of_a_request_is_small() {
     let size = size_of_val(&sent);
     assert!(size <= 2048, "{size} bytes");
 }
+
+fn expecting() -> Request<Body> {
+    let request = Request::post("/").header("host", "a").header("expect", "100-continue");
+    request.body(Body::Full(Bytes::from_static(b"body"))).unwrap()
+}
+
+#[tokio::test]
+async fn a_body_waits_for_the_servers_word() {
+    let scene = Scene::new().await;
+    let server = async {
+        let mut stream = scene.accept().await;
+        read_until(&mut stream, HEAD).await;
+        // What is no word for the body frees nothing of it.
+        stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").await.unwrap();
+        let read = tokio::time::timeout(Duration::from_millis(200), stream.read_u8()).await;
+        assert!(read.is_err(), "{read:?}");
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+        assert_eq!(read_until(&mut stream, "body").await, "body");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        stream
+    };
+    let (_stream, response) = within(server, scene.send(expecting())).await;
+    assert_eq!(response.unwrap().status(), 200);
+    assert!(scene.endpoint.pools[0].take_idle().is_some(), "the connection is as good as any");
+}
+
+#[tokio::test]
+async fn a_refusal_instead_of_the_word_ends_the_connection() {
+    let scene = Scene::new().await;
+    let server = async {
+        let mut stream = scene.accept().await;
+        read_until(&mut stream, HEAD).await;
+        let refusal = b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(refusal).await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        rest
+    };
+    let (rest, response) = within(server, scene.send(expecting())).await;
+    assert_eq!(response.unwrap().status(), 417);
+    assert_eq!(rest, b"", "no body, and no other request");
+    assert!(scene.endpoint.pools[0].take_idle().is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_never_says_the_word_gets_the_body() {
+    let scene = Scene::new().await;
+    let server = async {
+        let mut stream = scene.accept().await;
+        read_until(&mut stream, "body").await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    };
+    let ((), response) = within(server, scene.send(expecting())).await;
+    assert_eq!(response.unwrap().status(), 200);
+}
