@@ -45,5 +45,6 @@ mod tcp;
 mod tcp_ends;
 mod telemetry;
 mod timeouts;
+mod trailers;
 mod transparent;
 mod upgrades;
