@@ -18,6 +18,7 @@ mod drain;
 mod endpoints;
 mod expect;
 mod fallback;
+mod goaway;
 mod grpc;
 mod health_checks;
 mod hostile;

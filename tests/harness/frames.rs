@@ -1,10 +1,11 @@
-//! HTTP/2 frame by frame, as an attacker writes it: nothing here keeps to the protocol unless it is told to.
+//! HTTP/2 frame by frame, of either side, as an attacker writes it: nothing here keeps to the protocol unless it is
+//! told to.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -19,6 +20,8 @@ pub(crate) const CONTINUATION: u8 = 9;
 
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A frame as it came.
 #[derive(Clone, Debug)]
@@ -43,8 +46,8 @@ impl Frame {
 }
 
 /// A connection of which the preface has gone out.
-pub(crate) struct Raw {
-    stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    stream: S,
     out: Vec<u8>,
     /// Bytes written.
     pub(crate) written: usize,
@@ -54,14 +57,25 @@ impl Raw {
     /// Connects; `settings` are identifiers and values.
     pub(crate) async fn connect(to: SocketAddr, settings: &[(u16, u32)]) -> Result<Self> {
         let stream = TcpStream::connect(to).await?;
-        let mut raw =
-            Self { stream, out: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), written: 0 };
+        let mut raw = Self { stream, out: PREFACE.to_vec(), written: 0 };
         let mut payload = Vec::new();
         for (identifier, value) in settings {
             payload.extend(identifier.to_be_bytes());
             payload.extend(value.to_be_bytes());
         }
         raw.put(SETTINGS, 0, 0, &payload);
+        raw.put(SETTINGS, 1, 0, &[]);
+        raw.send().await?;
+        Ok(raw)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// The server's side of a connection: takes the client's preface, and greets with settings.
+    pub(crate) async fn accept(mut stream: S) -> Result<Self> {
+        stream.read_exact(&mut [0; PREFACE.len()]).await?;
+        let mut raw = Self { stream, out: Vec::new(), written: 0 };
+        raw.put(SETTINGS, 0, 0, &[]);
         raw.put(SETTINGS, 1, 0, &[]);
         raw.send().await?;
         Ok(raw)
@@ -124,6 +138,9 @@ pub(crate) fn get(authority: &str) -> Vec<u8> {
     block.extend(authority.as_bytes());
     block
 }
+
+/// The header block of an answer with status 200.
+pub(crate) const OK: &[u8] = &[0x88];
 
 /// A literal header without indexing. `value` up to 16 KiB.
 pub(crate) fn literal(name: &str, value: &str, indexed: bool) -> Vec<u8> {
