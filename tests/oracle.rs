@@ -20,6 +20,7 @@ mod case;
 mod cases;
 mod client;
 mod compare;
+mod detected;
 mod envoy;
 mod generate;
 mod install;

@@ -21,10 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::drain;
 use crate::io::prepare;
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use detect::judge;
 pub use detect::{Carried, First, carried, detect};
-pub(crate) use detect::{PATIENCE, SILENCE, claims_no_http};
+pub(crate) use detect::{PATIENCE, SILENCE, claims_no_http, judge};
 pub(crate) use hello::is_mesh;
 pub(crate) use http::serve;
 pub use limits::HttpLimits;

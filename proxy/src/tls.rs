@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_rustls::{LazyConfigAcceptor, TlsConnector, client, server};
 use weft_certs::tls::{ClientAuth, TlsError, client_config, server_config};
 use weft_certs::{Leaf, SpiffeId, TrustBundle, verify};
 use weft_proto::alpn;
@@ -32,7 +32,7 @@ pub struct TlsConfigs {
     pub not_after: SystemTime,
     connectors: [TlsConnector; 4],
     /// For sidecars, and for other clients of the mesh too.
-    acceptors: [TlsAcceptor; 2],
+    servers: [Arc<rustls::ServerConfig>; 2],
 }
 
 /// An authenticated peer.
@@ -44,6 +44,9 @@ pub struct Peer {
     pub not_after: SystemTime,
     /// Its leaf, for `x-forwarded-client-cert`.
     pub leaf: CertificateDer<'static>,
+    /// It has offered more than one protocol, as Envoys do and sidecars of ours never do: what was agreed on says
+    /// nothing of what it will speak.
+    pub is_undecided: bool,
 }
 
 impl TlsStore {
@@ -91,16 +94,15 @@ impl TlsConfigs {
             // An acceptor that is not weft-proxy knows only the second.
             connector(&[alpn::OPEN, alpn::TCP]),
         ];
-        let acceptor = |protocols: &[&[u8]]| -> Result<TlsAcceptor, TlsError> {
-            let config = server_config(leaf, bundle, ClientAuth::Required, protocols)?;
-            Ok(TlsAcceptor::from(Arc::new(config)))
+        let server = |protocols: &[&[u8]]| {
+            server_config(leaf, bundle, ClientAuth::Required, protocols).map(Arc::new)
         };
         let foreign_too = [&ACCEPTED[..], &alpn::FOREIGN[..]].concat();
         Ok(Self {
             id: leaf.id().clone(),
             not_after: leaf.not_after(),
             connectors,
-            acceptors: [acceptor(&ACCEPTED)?, acceptor(&foreign_too)?],
+            servers: [server(&ACCEPTED)?, server(&foreign_too)?],
         })
     }
 
@@ -145,15 +147,20 @@ impl TlsConfigs {
         stream: TcpStream,
         strict: bool,
     ) -> Result<(server::TlsStream<TcpStream>, Peer), Error> {
-        let stream = self.acceptors[usize::from(strict)].accept(stream).await.map_err(|error| {
+        let failed = |error: std::io::Error| {
             Error::new(Token::TlsProtocolError, format!("handshake with a caller: {error}"))
-        })?;
+        };
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+        let start = hello.await.map_err(failed)?;
+        let offered = start.client_hello().alpn();
+        let is_undecided = offered.is_some_and(|mut offered| offered.nth(1).is_some());
+        let stream = start.into_stream(Arc::clone(&self.servers[usize::from(strict)])).await.map_err(failed)?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let peer = verify::peer(chain, self.id.trust_domain(), SystemTime::now())
             .map_err(|error| Error::new(Token::TlsCertificateError, error.to_string()))?;
         let leaf = chain.first().cloned().map(CertificateDer::into_owned);
         let leaf = leaf.unwrap_or_else(|| CertificateDer::from(Vec::new()));
-        Ok((stream, Peer { id: peer.id, not_after: peer.not_after, leaf }))
+        Ok((stream, Peer { id: peer.id, not_after: peer.not_after, leaf, is_undecided }))
     }
 }
 

@@ -19,7 +19,7 @@ use super::Inbound;
 use crate::error::{Error, Token};
 use crate::io::Io;
 use crate::listener::{
-    Carried, First, PATIENCE, SILENCE, carried, claims_no_http, detect, is_mesh,
+    Carried, First, PATIENCE, SILENCE, carried, claims_no_http, detect, is_mesh, judge,
 };
 use crate::model::{AppProtocol, InboundPort, MtlsMode, Probes};
 use crate::telemetry::metrics::{Direction, Edge, EdgeKey};
@@ -28,6 +28,9 @@ use crate::upstream::Version;
 
 /// How HTTP/2 begins (RFC 9113 §3.4), as far as no other method does.
 const PREFACE: &[u8] = b"PRI";
+
+/// How long an Envoy's first bytes are waited for; without them its bytes are opaque.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Bound of a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -114,11 +117,17 @@ impl Inbound {
         client: SocketAddr,
     ) -> Result<Caller, Error> {
         let tls = self.upstream.tls.current()?;
-        let strict = self.settings()?.mtls == MtlsMode::Strict;
-        let (mut stream, peer) = tokio::time::timeout(HANDSHAKE, tls.accept(stream, strict))
+        let InboundPort { mtls, protocol: declared } = self.settings()?;
+        // Boxed: it is large, and over before the connection carries anything.
+        let accept = Box::pin(tls.accept(stream, mtls == MtlsMode::Strict));
+        let (mut stream, peer) = tokio::time::timeout(HANDSHAKE, accept)
             .await
             .map_err(|_| Error::new(Token::TlsProtocolError, "handshake not done within 10 s"))??;
+        let is_open = peer.is_undecided && declared == AppProtocol::Detect;
         let carried = match stream.get_ref().1.alpn_protocol() {
+            Some(alpn::HTTP1 | alpn::HTTP2 | alpn::TCP) if is_open => {
+                looked_at(&mut stream).await?
+            }
             Some(alpn::HTTP1 | b"http/1.1") => Carried::Http(Version::Http1),
             Some(b"h2") => Carried::Http(Version::Http2),
             Some(alpn::HTTP2) => Carried::Http(spoken(&mut stream).await?),
@@ -212,6 +221,20 @@ async fn spoken(stream: &mut TlsStream<TcpStream>) -> Result<Version, Error> {
     let known = first.len().min(PREFACE.len());
     let agreed = first[..known] == PREFACE[..known] || claims_no_http(first);
     Ok(if agreed { Version::Http2 } else { Version::Http1 })
+}
+
+/// What an Envoy carries on a port whose protocol nobody has declared: it cannot say it by ALPN, so its first bytes do,
+/// as on a connection in plaintext. A request's head comes in one piece, because Envoy has read it before; whoever
+/// stays silent waits for the server.
+async fn looked_at(stream: &mut TlsStream<TcpStream>) -> Result<Carried, Error> {
+    let Ok(first) = tokio::time::timeout(LOOK, stream.fill_buf()).await else {
+        return Ok(Carried::Opaque);
+    };
+    Ok(match judge(first.map_err(|error| gone(&error))?) {
+        Some(First::Http1) => Carried::Http(Version::Http1),
+        Some(First::Http2) => Carried::Http(Version::Http2),
+        Some(First::Tls | First::Other | First::Silent) | None => Carried::Opaque,
+    })
 }
 
 /// Envoy's format: `By=<our id>;Hash=<SHA-256 of the peer's leaf>;URI=<its id>`.
