@@ -138,6 +138,30 @@ async fn a_budget_bounds_retries_when_everything_fails() {
     assert!(retries < requests / 5 + 50, "{retries} retries of {requests} requests");
 }
 
+/// Chance alone would lead most requests back to one of the two that fail.
+#[tokio::test]
+async fn two_retries_find_the_one_of_three_that_is_well() {
+    let policy = "  loadBalancer: {policy: Random}
+  retries: {attempts: 2, conditions: ['503'], budget: {percent: 100, minRetriesPerSecond: 100}}
+  outlierDetection: {consecutiveFailures: 0}\n";
+    let mesh = Mesh::builder()
+        .service("product", &["v1", "v2", "v3"])
+        .caller("gateway")
+        .file("policy.yaml", &traffic_policy("product", policy))
+        .start()
+        .await;
+    let entry = mesh.entry("gateway", "product");
+    for sick in ["product-v1", "product-v2"] {
+        mesh.app(sick).script(|_| Act::Status(503));
+    }
+    for _ in 0..40 {
+        let answer = get(entry, "/").await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.workload()), (200, "product-v3".into()));
+    }
+    let tries: usize = mesh.apps().iter().map(|app| app.count()).sum();
+    assert!((60..=120).contains(&tries), "{tries}: who failed was asked too, and once only");
+}
+
 /// One workload whose first answer is this one; the others are echoes.
 fn first(mesh: &Mesh, act: Act) {
     let calls = AtomicUsize::new(0);

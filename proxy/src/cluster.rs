@@ -8,6 +8,7 @@
 mod balancer;
 mod budget;
 mod checked;
+mod choose;
 mod endpoint;
 mod ewma;
 mod hash;
@@ -18,7 +19,6 @@ mod ring;
 mod spill;
 mod standing;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,17 +29,14 @@ use crate::random::Random;
 
 pub use budget::Budget;
 pub use checked::{Checked, Health};
+pub use choose::Ask;
 pub use endpoint::{Endpoint, InFlight, Trial};
 pub use ewma::Sample;
 pub use hash::{cookie, hash};
 pub use limits::{Admission, Held, Limits};
 pub use outlier::{Circuit, Outcome, Outlier, Reason};
 
-use outlier::Claim;
 use standing::Standing;
-
-/// Bound: how often a request chooses again because another one became the trial of what it chose.
-const CHOICES: usize = 8;
 
 /// One version of a cluster.
 #[derive(Debug)]
@@ -100,23 +97,6 @@ impl Shared {
     }
 }
 
-/// What a pick goes by.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
-    /// The worker's randomness.
-    pub random: &'a Random,
-    /// Now.
-    pub now: Instant,
-    /// The one that has just failed.
-    pub avoid: Option<&'a Arc<Endpoint>>,
-    /// Where the request's session has been so far: there it goes on, if that endpoint is usable.
-    pub session: Option<SocketAddr>,
-    /// The application has chosen by itself: this endpoint, as long as it is one, in whatever state it is.
-    pub only: Option<SocketAddr>,
-    /// The request's key, by [`Cluster::hash_policies`].
-    pub hash: Option<u64>,
-}
-
 impl Cluster {
     /// The next version. Endpoints with the same address, identity and workload are kept with their
     /// connections and history; `workers` is the number of pools of a new one, `own` where this proxy is.
@@ -168,72 +148,6 @@ impl Cluster {
     #[must_use]
     pub fn priority(&self, number: usize) -> Option<usize> {
         self.standing.priority_of(number)
-    }
-
-    /// Chooses an endpoint. Of those that are usable, unless so many are not that the priority panics (`spill`);
-    /// another than [`Ask::avoid`] if there is one; with none usable any: a guess beats a refusal. `None` if there is
-    /// no endpoint.
-    #[must_use]
-    pub fn pick(&self, ask: &Ask<'_>) -> Option<&Arc<Endpoint>> {
-        if let Some(only) = ask.only.and_then(|address| self.at(address)) {
-            return Some(only);
-        }
-        if let Some(own) = ask.session.and_then(|address| self.usable_at(address, ask.now)) {
-            return Some(own);
-        }
-        let spill = self.standing.spill(&self.endpoints, self.spec.slow_start, ask.now);
-        let priorities = self.standing.priorities();
-        let first = match priorities {
-            [_] => 0,
-            _ => spill.priority(ask.hash.unwrap_or_else(|| ask.random.next())),
-        };
-        let other = |endpoint: &Endpoint| {
-            ask.avoid.is_none_or(|avoided| !std::ptr::eq(&**avoided, endpoint))
-        };
-        let usable = |endpoint: &Endpoint| other(endpoint) && endpoint.is_usable(ask.now);
-        let choose = |priority: usize, fits: &dyn Fn(&Endpoint) -> bool| {
-            balancer::pick(self, priorities.get(priority)?, ask, fits)
-        };
-        let wanted: &dyn Fn(&Endpoint) -> bool = if spill.panic[first] { &other } else { &usable };
-        let new = self.spec.slow_start.zip(self.standing.warmest());
-        let warm = new.and_then(|(slow_start, warmest)| {
-            // A new endpoint wins a draw as often as its share says; if nobody wins, the draw is as usual.
-            let wins = |endpoint: &Endpoint| {
-                wanted(endpoint)
-                    && ask.random.unit() * warmest < endpoint.warmth(slow_start, ask.now)
-            };
-            choose(first, &wins)
-        });
-        warm.or_else(|| choose(first, wanted))
-            // Order: what another priority has is better than what is not usable.
-            .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &usable)))
-            .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &other)))
-            .or_else(|| (0..priorities.len()).find_map(|priority| choose(priority, &|_| true)))
-    }
-
-    fn at(&self, address: SocketAddr) -> Option<&Arc<Endpoint>> {
-        self.endpoints.iter().find(|endpoint| endpoint.spec.address == address)
-    }
-
-    fn usable_at(&self, address: SocketAddr, now: Instant) -> Option<&Arc<Endpoint>> {
-        let mut all = self.endpoints.iter().enumerate();
-        let (number, own) = all.find(|(_, endpoint)| endpoint.spec.address == address)?;
-        self.standing.priority_of(number).filter(|_| own.is_usable(now)).map(|_| own)
-    }
-
-    /// As [`Self::pick`], and the trial, if the request is one: it must be ended by [`Self::note`]. Exactly one
-    /// request at a time is an endpoint's trial; while it is, others go there only if there is no other endpoint.
-    #[must_use]
-    pub fn choose(&self, ask: &Ask<'_>) -> Option<(&Arc<Endpoint>, Option<Trial>)> {
-        let mut picked = self.pick(ask)?;
-        for _ in 0..CHOICES {
-            match picked.outlier.claim(ask.now) {
-                Claim::Ordinary => break,
-                Claim::Trial => return Some((picked, Some(Trial::begin(picked)))),
-                Claim::Lost => picked = self.pick(ask)?,
-            }
-        }
-        Some((picked, None))
     }
 
     /// Notes how an attempt ended: ejects the endpoint if that was one failure too many, and ends its trial.

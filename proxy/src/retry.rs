@@ -120,13 +120,14 @@ pub async fn send(
     let budget = &hop.cluster.shared.budget;
     budget.deposit(Instant::now());
     let (kept, mut next) = Replayable::new(request, tee);
-    let mut failed_at: Option<Arc<Endpoint>> = None;
+    // Bound: one less than attempts, which the policy bounds. Nothing is allocated before the first retry.
+    let mut tried: Vec<Arc<Endpoint>> = Vec::new();
     let mut retries = 0;
     // The place of this retry within the cluster's limit of retries.
     let mut retrying = None;
     loop {
         announce(hop, &mut next);
-        let attempt = outbound.attempt(hop, failed_at.as_ref(), next, record).await;
+        let attempt = outbound.attempt(hop, &tried, next, record).await;
         let facts = Facts { method: kept.method(), grpc: hop.grpc, retries };
         let verdict = decide(hop.retry, &facts, &outcome(&attempt, hop.grpc));
         drop(retrying.take());
@@ -150,7 +151,7 @@ pub async fn send(
             tokio::time::sleep(pause).await;
         }
         retries += 1;
-        failed_at = attempt.endpoint;
+        tried.extend(attempt.endpoint);
         let (status, token, unsent) = match attempt.result {
             Ok(answer) => (answer.response.status().as_u16(), None, None),
             Err(failure) => (0, Some(failure.error.token()), failure.request.map(|unsent| *unsent)),
@@ -177,7 +178,7 @@ fn announce(hop: &Hop<'_>, request: &mut Request<Body>) {
 
 /// How long to wait before the next attempt; `None` if there is to be none, or no time for it.
 fn pause(outbound: &Outbound, hop: &Hop<'_>, attempt: &Attempt, retries: u32) -> Option<Duration> {
-    let elsewhere = hop.cluster.endpoints.len() > 1;
+    let elsewhere = hop.cluster.has_other(attempt.endpoint.as_ref(), Instant::now());
     let backoff = pause::backoff(hop.retry.backoff, retries, elsewhere, outbound.random.unit());
     let asked = attempt.result.as_ref().map_or(Hint::Nothing, |answer| {
         pause::hint(answer.response.headers(), hop.grpc, hop.retry.longest_retry_after)

@@ -1,7 +1,8 @@
 //! Choice of an endpoint. Called by `Cluster::pick`, which says which endpoints are usable.
 //!
 //! Weights are spent by repetition: every algorithm chooses among places of an order in which an endpoint
-//! stands as often as its weight (reduced by the common divisor) says.
+//! stands as often as its weight (reduced by the common divisor) says. A new endpoint's place counts with the part
+//! of its weight that slow start gives it: a draw of it is refused so often that its share is exactly that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -43,9 +44,14 @@ pub(super) fn pick<'c>(
     fits: &dyn Fn(&Endpoint) -> bool,
 ) -> Option<&'c Arc<Endpoint>> {
     let Ask { random, now, .. } = *ask;
-    let places = Places { endpoints: &cluster.endpoints, order: &priority.order, fits };
+    let slow_start = cluster.spec.slow_start.zip(priority.warmest());
+    let share = slow_start.map(|(slow_start, warmest)| {
+        move |endpoint: &Endpoint| endpoint.warmth(slow_start, now) / warmest
+    });
+    let share = share.as_ref().map(|share| share as &dyn Fn(&Endpoint) -> f64);
+    let places = Places { endpoints: &cluster.endpoints, order: &priority.order, fits, share };
     match &cluster.spec.balancer {
-        Balancer::RoundRobin => places.next(&cluster.shared.cursor),
+        Balancer::RoundRobin => places.next(&cluster.shared.cursor, random),
         Balancer::RingHash(_) => {
             let owners = priority.ring()?;
             let hash = ask.hash.unwrap_or_else(|| random.next());
@@ -84,6 +90,8 @@ struct Places<'c, 'u> {
     /// Numbers of endpoints.
     order: &'c [usize],
     fits: &'u dyn Fn(&Endpoint) -> bool,
+    /// Of its weight, where some are new; the most is 1 or so.
+    share: Option<&'u dyn Fn(&Endpoint) -> f64>,
 }
 
 impl<'c> Places<'c, '_> {
@@ -91,25 +99,37 @@ impl<'c> Places<'c, '_> {
         self.endpoints.get(*self.order.get(place % self.order.len().max(1))?)
     }
 
-    /// The next place whose turn it is. A place that does not fit loses its turn, and not to its neighbour.
-    fn next(&self, cursor: &AtomicUsize) -> Option<&'c Arc<Endpoint>> {
-        let count = self.order.len();
-        let turns = (0..count).filter_map(|_| self.at(cursor.fetch_add(1, Relaxed)));
-        { turns }.find(|endpoint| (self.fits)(endpoint)).or_else(|| {
-            // Race: other workers may have had the turns of those that fit.
-            (0..count).filter_map(|place| self.at(place)).find(|endpoint| (self.fits)(endpoint))
-        })
+    /// It fits, and this draw of it counts.
+    fn wins(&self, endpoint: &Endpoint, random: &Random) -> bool {
+        (self.fits)(endpoint) && self.share.is_none_or(|share| random.unit() < share(endpoint))
     }
 
-    /// Uniform over the usable places: a few blind draws, then an exact one.
+    /// The next place whose turn it is. A place that does not fit loses its turn, and not to its neighbour.
+    fn next(&self, cursor: &AtomicUsize, random: &Random) -> Option<&'c Arc<Endpoint>> {
+        let count = self.order.len();
+        let turns = (0..count).filter_map(|_| self.at(cursor.fetch_add(1, Relaxed)));
+        // Race: other workers may have had the turns of those that fit.
+        { turns }.find(|endpoint| self.wins(endpoint, random)).or_else(|| self.exact(random))
+    }
+
+    /// Uniform over the usable places, by their share: a few blind draws, then an exact one.
     fn uniform(&self, random: &Random) -> Option<&'c Arc<Endpoint>> {
         let count = self.order.len();
-        let blind = (0..3).filter_map(|_| self.at(random.below(count))).find(|e| (self.fits)(e));
-        blind.or_else(|| {
-            let usable: Vec<_> =
-                (0..count).filter_map(|i| self.at(i)).filter(|e| (self.fits)(e)).collect();
-            usable.get(random.below(usable.len())).copied()
-        })
+        let mut blind = (0..3).filter_map(|_| self.at(random.below(count)));
+        blind.find(|endpoint| self.wins(endpoint, random)).or_else(|| self.exact(random))
+    }
+
+    fn exact(&self, random: &Random) -> Option<&'c Arc<Endpoint>> {
+        let all = (0..self.order.len()).filter_map(|place| self.at(place));
+        let mut sum = 0.0;
+        let usable = all.filter(|endpoint| (self.fits)(endpoint)).map(|endpoint| {
+            sum += self.share.map_or(1.0, |share| share(endpoint));
+            (sum, endpoint)
+        });
+        let usable: Vec<_> = usable.collect();
+        let wanted = random.unit() * sum;
+        let drawn = usable.partition_point(|(sum, _)| *sum <= wanted);
+        usable.get(drawn).or(usable.last()).map(|(_, endpoint)| *endpoint)
     }
 
     /// As [`Self::uniform`], but those that are shunned only if three draws yield no other.
@@ -146,3 +166,6 @@ impl<'c> Places<'c, '_> {
         if cost(second) < cost(first) { Some(second) } else { Some(first) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,11 @@ impl Endpoint {
     /// The share of its weight that it has while it is new: from the minimum to the whole within the window.
     pub(super) fn warmth(&self, slow_start: SlowStart, now: Instant) -> f64 {
         let age = now.saturating_duration_since(self.born).max(Duration::from_millis(1));
-        (age.as_secs_f64() / slow_start.window.as_secs_f64()).clamp(slow_start.minimum, 1.0)
+        if age >= slow_start.window {
+            return 1.0;
+        }
+        let passed = age.as_secs_f64() / slow_start.window.as_secs_f64();
+        passed.powf(1.0 / slow_start.aggression).max(slow_start.minimum)
     }
 
     /// Requests in flight, over all workers.

@@ -91,7 +91,7 @@ pub(super) enum Claim {
     Ordinary,
     /// The trial.
     Trial,
-    /// Another request became the trial a moment ago: choose again.
+    /// Another request is the trial: choose again.
     Lost,
 }
 
@@ -177,16 +177,24 @@ impl Outlier {
         }
     }
 
+    /// Is a trial under way? Nobody else may go there while there is another endpoint.
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
+        self.state.load(Relaxed) == TRIAL
+    }
+
     /// Is it closed? Everything else counts against the share that may be out.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.state.load(Relaxed) == CLOSED
     }
 
-    /// A request has chosen this endpoint. Race: of all that see it due one swaps, and is the trial.
+    /// A request has chosen this endpoint. Race: of all that see it due one swaps, and is the trial; who comes a
+    /// moment later finds the trial under way.
     pub(super) fn claim(&self, now: Instant) -> Claim {
         match self.state.load(Acquire) {
-            CLOSED | TRIAL => Claim::Ordinary,
+            CLOSED => Claim::Ordinary,
+            TRIAL => Claim::Lost,
             until if self.millis(now) + 1 < until => Claim::Ordinary,
             until => match self.state.compare_exchange(until, TRIAL, AcqRel, Acquire) {
                 Ok(_) => Claim::Trial,

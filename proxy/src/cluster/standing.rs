@@ -30,8 +30,6 @@ pub(super) struct Standing {
     /// The tick of the count, from 1, above [`BITS`] of a [`Spill`]. Race: two picks may count at once; both are
     /// right.
     counted: AtomicU64,
-    /// Bits of an `f32`; 0 if no endpoint is new.
-    warmest: AtomicU32,
 }
 
 /// Endpoints of one priority, by their number in the cluster.
@@ -41,6 +39,8 @@ pub(super) struct Priority {
     /// Each as often as its weight says.
     pub(super) order: Vec<usize>,
     ring: Option<Rings>,
+    /// Bits of an `f32`; 0 if no endpoint is new.
+    warmest: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -62,14 +62,10 @@ impl Standing {
             order: balancer::weighted_order(endpoints, &members),
             members,
             ring: ring.map(Rings::new),
+            warmest: AtomicU32::new(0),
         });
         let priorities = priorities.collect();
-        Self {
-            born: Instant::now(),
-            priorities,
-            counted: AtomicU64::new(0),
-            warmest: AtomicU32::new(0),
-        }
+        Self { born: Instant::now(), priorities, counted: AtomicU64::new(0) }
     }
 
     /// In order.
@@ -80,13 +76,6 @@ impl Standing {
     /// The priority of that endpoint, if it has one.
     pub(super) fn priority_of(&self, number: usize) -> Option<usize> {
         self.priorities.iter().position(|priority| priority.members.contains(&number))
-    }
-
-    /// The share of its weight that a draw of an endpoint counts with, relative to the most that any has; `None` if no
-    /// endpoint is new. As of the last [`Self::spill`].
-    pub(super) fn warmest(&self) -> Option<f64> {
-        let warmest = f32::from_bits(self.warmest.load(Relaxed));
-        (warmest > 0.0).then_some(f64::from(warmest))
     }
 
     /// What each priority gets now.
@@ -105,19 +94,12 @@ impl Standing {
         }
         let spill = self.count(endpoints, now);
         if let Some(slow_start) = slow_start {
-            self.warm_up(endpoints, slow_start, now);
+            self.priorities
+                .iter()
+                .for_each(|priority| priority.warm_up(endpoints, slow_start, now));
         }
         self.counted.store(tick | pack(&spill), Relaxed);
         spill
-    }
-
-    #[cold]
-    fn warm_up(&self, endpoints: &[Arc<Endpoint>], slow_start: SlowStart, now: Instant) {
-        let shares = || endpoints.iter().map(|endpoint| endpoint.warmth(slow_start, now));
-        let is_over = shares().all(|share| share >= 1.0);
-        let warmest = if is_over { 0.0 } else { shares().fold(0.0, f64::max) };
-        #[allow(clippy::cast_possible_truncation, reason = "a share needs no more")]
-        self.warmest.store((warmest as f32).to_bits(), Relaxed);
     }
 
     #[cold]
@@ -144,6 +126,25 @@ impl Priority {
     /// The ring of its usable endpoints; `None` if the balancer has none.
     pub(super) fn ring(&self) -> Option<Guard<Arc<Ring>>> {
         self.ring.as_ref().map(|rings| rings.current.load())
+    }
+
+    /// The most that a usable endpoint has of its weight; `None` if no endpoint is new. As of the last
+    /// [`Standing::spill`].
+    pub(super) fn warmest(&self) -> Option<f64> {
+        let warmest = f32::from_bits(self.warmest.load(Relaxed));
+        (warmest > 0.0).then_some(f64::from(warmest))
+    }
+
+    #[cold]
+    fn warm_up(&self, endpoints: &[Arc<Endpoint>], slow_start: SlowStart, now: Instant) {
+        let members = || self.members.iter().map(|number| &endpoints[*number]);
+        let share = |endpoint: &Arc<Endpoint>| endpoint.warmth(slow_start, now);
+        let is_over = members().map(share).all(|share| share >= 1.0);
+        let usable = members().filter(|endpoint| endpoint.is_usable(now));
+        // Where nobody is usable all are, and no draw is measured by anybody.
+        let warmest = if is_over { 0.0 } else { usable.map(share).fold(0.0, f64::max) };
+        #[allow(clippy::cast_possible_truncation, reason = "a share needs no more")]
+        self.warmest.store((warmest as f32).to_bits(), Relaxed);
     }
 }
 

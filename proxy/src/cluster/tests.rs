@@ -9,7 +9,7 @@ use weft_proto::origin::Origin;
 use super::{Ask, Circuit, Cluster, Endpoint, Outcome, Sample};
 use crate::model::{
     Balancer, BudgetSpec, ClusterSpec, EndpointSpec, HashPolicy, HashSource, LimitsSpec, Locality,
-    OutlierSpec, PeakEwma, PlacedEndpoint, RingHash, SlowStart,
+    OutlierSpec, PeakEwma, PlacedEndpoint, RingHash,
 };
 use crate::random::Random;
 
@@ -17,21 +17,21 @@ mod balancing;
 
 const SETTINGS: PeakEwma =
     PeakEwma { decay: Duration::from_secs(10), default_rtt: Duration::from_millis(30) };
-const EWMA: Balancer = Balancer::PeakEwma(SETTINGS);
+pub(super) const EWMA: Balancer = Balancer::PeakEwma(SETTINGS);
 
-fn ask(random: &Random, now: Instant) -> Ask<'_> {
-    Ask { random, now, avoid: None, session: None, only: None, hash: None }
+pub(super) fn ask(random: &Random, now: Instant) -> Ask<'_> {
+    Ask { random, now, tried: &[], session: None, only: None, hash: None }
 }
 
 fn answered(endpoint: &Endpoint, time: Duration, now: Instant) {
     endpoint.latency.note(Sample::Answered(time), SETTINGS, now);
 }
 
-fn cluster(balancer: Balancer, weights: &[u32]) -> Cluster {
+pub(super) fn cluster(balancer: Balancer, weights: &[u32]) -> Cluster {
     limited_to(balancer, weights, 100)
 }
 
-fn limited_to(balancer: Balancer, weights: &[u32], max_ejected_percent: u32) -> Cluster {
+pub(super) fn limited_to(balancer: Balancer, weights: &[u32], max_ejected_percent: u32) -> Cluster {
     let spec = ClusterSpec {
         name: "c".into(),
         origin: Origin::default(),
@@ -63,7 +63,7 @@ fn limited_to(balancer: Balancer, weights: &[u32], max_ejected_percent: u32) -> 
 }
 
 /// One failure of this endpoint; the policy of these tests ejects at the first.
-fn fail(cluster: &Cluster, endpoint: usize) {
+pub(super) fn fail(cluster: &Cluster, endpoint: usize) {
     let (random, endpoint) = (Random::seeded(5), &cluster.endpoints[endpoint]);
     cluster.note(endpoint, None, Outcome::Status(500), &random, Instant::now());
 }
@@ -140,16 +140,16 @@ fn the_one_that_failed_is_taken_only_if_no_other_is_left() {
         let two = cluster(balancer.clone(), &[1, 1]);
         for _ in 0..50 {
             let picked =
-                two.pick(&Ask { avoid: Some(&two.endpoints[0]), ..ask(&random, now) }).unwrap();
+                two.pick(&Ask { tried: &two.endpoints[..1], ..ask(&random, now) }).unwrap();
             assert!(Arc::ptr_eq(picked, &two.endpoints[1]));
         }
         let one = cluster(balancer.clone(), &[1]);
-        assert!(one.pick(&Ask { avoid: Some(&one.endpoints[0]), ..ask(&random, now) }).is_some());
+        assert!(one.pick(&Ask { tried: &one.endpoints, ..ask(&random, now) }).is_some());
         assert!(cluster(balancer.clone(), &[]).pick(&ask(&random, now)).is_none());
     }
 }
 
-fn ring(keyed: bool) -> Balancer {
+pub(super) fn ring(keyed: bool) -> Balancer {
     let source = HashSource::SourceAddress;
     let policies = if keyed { vec![HashPolicy { source, terminal: true }] } else { vec![] };
     Balancer::RingHash(RingHash { policies, ..RingHash::default() })
@@ -338,37 +338,4 @@ fn who_drains_is_used_by_nobody_while_another_is_left() {
         [50, 50],
         "they still serve"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_new_endpoint_gets_its_share_little_by_little() {
-    let slow = SlowStart { window: Duration::from_secs(10), minimum: 0.1 };
-    for balancer in [Balancer::RoundRobin, Balancer::LeastRequest] {
-        let mut spec = (*cluster(balancer.clone(), &[1]).spec).clone();
-        spec.slow_start = Some(slow);
-        let old = placed(&[("a", false); 4], spec);
-        let random = Random::seeded(3);
-        let share = |cluster: &Cluster, at: Instant| {
-            let picks = (0..4000).filter(|_| {
-                let picked = cluster.pick(&ask(&random, at)).unwrap();
-                picked.spec.address.port() == 5
-            });
-            picks.count()
-        };
-        // All are new: nobody is preferred, and the first four are old when the fifth comes.
-        assert!(spread(&old, 4000).iter().all(|count| (850..1150).contains(count)));
-        let mut places = again(&old, &[("a", false); 4]);
-        let mut fifth = places[0].clone();
-        fifth.spec.address.set_port(5);
-        places.push(fifth);
-        tokio::time::advance(Duration::from_secs(60)).await;
-        let grown = Cluster::next(Some(&old), Arc::clone(&old.spec), &places, &own(), 1);
-        let now = Instant::now();
-        // 0.1 of 4.1, a half of 4.5, a fifth of all.
-        for (after, expected) in [(0, 98), (5, 444), (11, 800)] {
-            let got = share(&grown, now + Duration::from_secs(after));
-            let most = expected / 4 + 30;
-            assert!(got.abs_diff(expected) < most, "{balancer:?} after {after} s: {got}");
-        }
-    }
 }

@@ -51,13 +51,16 @@ pub enum Balancer {
     RingHash(RingHash),
 }
 
-/// A new endpoint's share grows over a while (Envoy: with aggression 1).
+/// A new endpoint's share grows over a while, as in Envoy: the part of the window that has passed, to the power of
+/// `1 / aggression`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SlowStart {
     /// How long it takes.
     pub window: Duration,
     /// Where it begins, 0 to 1.
     pub minimum: f64,
+    /// 1: evenly; more: sooner; less: later. Over 0.
+    pub aggression: f64,
 }
 
 /// An active health check.

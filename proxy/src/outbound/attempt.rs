@@ -27,12 +27,12 @@ pub struct Attempt {
 }
 
 impl Outbound {
-    /// Chooses an endpoint, `avoid` last, and sends the request to it. What comes of it is noted for the
+    /// Chooses an endpoint, one of those `tried` last, and sends the request to it. What comes of it is noted for the
     /// balancer and for outlier detection.
     pub async fn attempt(
         &self,
         hop: &Hop<'_>,
-        avoid: Option<&Arc<Endpoint>>,
+        tried: &[Arc<Endpoint>],
         request: Request<Body>,
         record: &mut Record,
     ) -> Attempt {
@@ -43,10 +43,10 @@ impl Outbound {
             Err(error) => return nowhere(error, request),
         };
         let started = Instant::now();
-        // A session's own endpoint has been tried where there is one to avoid.
-        let session = hop.session.filter(|_| avoid.is_none());
+        // A session's own endpoint was the first.
+        let session = hop.session.filter(|_| tried.is_empty());
         let (only, hash) = (self.only, hop.hash);
-        let ask = Ask { random: &self.random, now: started, avoid, session, only, hash };
+        let ask = Ask { random: &self.random, now: started, tried, session, only, hash };
         let Some((endpoint, trial)) = cluster.choose(&ask) else {
             let error = Error::unprocessed(Token::DestinationUnavailable, "no endpoint");
             return nowhere(error, request);

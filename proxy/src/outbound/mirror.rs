@@ -121,7 +121,7 @@ impl Copy {
     async fn exchange(&self, request: Request<Body>) -> bool {
         let now = Instant::now();
         let ask =
-            Ask { random: &self.random, now, avoid: None, session: None, only: None, hash: None };
+            Ask { random: &self.random, now, tried: &[], session: None, only: None, hash: None };
         let Some(endpoint) = self.cluster.pick(&ask) else { return false };
         let _in_flight = endpoint.begin();
         let timeout = self.cluster.spec.connect_timeout;

@@ -109,11 +109,11 @@ impl Outbound {
         let cluster = &tcp.cluster;
         let hash = cluster::hash(cluster.hash_policies(), None, client);
         let mut admission = Some(cluster.limits.admit_connection().await?);
-        let mut failed: Option<(Arc<Endpoint>, Error)> = None;
+        let mut tried: Vec<Arc<Endpoint>> = Vec::new();
+        let mut failed = None;
         for _ in 0..ATTEMPTS {
-            let avoid = failed.as_ref().map(|(endpoint, _)| endpoint);
             let (now, only) = (Instant::now(), self.only);
-            let ask = Ask { random: &self.random, now, avoid, session: None, only, hash };
+            let ask = Ask { random: &self.random, now, tried: &tried, session: None, only, hash };
             let Some((endpoint, trial)) = cluster.choose(&ask) else { break };
             let timeout = cluster.spec.connect_timeout;
             if let (Some(then), None) = (not_before, &endpoint.spec.identity) {
@@ -133,12 +133,12 @@ impl Outbound {
                     let admission = admission.take().unwrap_or_default();
                     return Ok((endpoint.begin_admitted(admission), opened));
                 }
-                Err(error) => failed = Some((Arc::clone(endpoint), error)),
+                Err(error) => {
+                    tried.push(Arc::clone(endpoint));
+                    failed = Some(error);
+                }
             }
         }
-        Err(failed.map_or_else(
-            || Error::new(Token::DestinationUnavailable, "no endpoint"),
-            |(_, error)| error,
-        ))
+        Err(failed.unwrap_or_else(|| Error::new(Token::DestinationUnavailable, "no endpoint")))
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn groups() -> Vec<Group> {
         by_reset(),
         never(),
         elsewhere(),
+        elsewhere_by_chance(),
         refusing_neighbour(),
         by_grpc_status(),
         of_rule(),
@@ -168,6 +169,19 @@ fn elsewhere() -> Group {
         Case::new("two 503", Step::get("/").script(&[E503, E503, OK]).answers(200)),
         Case::new("three 503", Step::get("/").script(&[E503]).answers(503)),
     ])
+}
+
+/// Chance would lead back to one of two that have failed.
+fn elsewhere_by_chance() -> Group {
+    let policy = "  loadBalancer: {policy: Random}
+  outlierDetection: {consecutiveFailures: 0}
+  retries: {attempts: 2, conditions: [\"503\"], budget: {percent: 100, minRetriesPerSecond: 100}}
+";
+    let third = |number| {
+        let step = Step::get("/").script(&[E503, E503, OK]).answers(200);
+        Case::new(format!("the third of three, {number}"), step)
+    };
+    Group::new("retry-chance", "abc").policy(policy).cases((1..=8).map(third))
 }
 
 /// One of two refuses connections: nobody sees it.

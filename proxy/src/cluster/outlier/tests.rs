@@ -158,7 +158,7 @@ fn a_trial_that_nobody_waits_for_leaves_the_next_request_to_be_one() {
     let later = now + BASE;
     assert_eq!(outlier.claim(later), Claim::Trial);
     assert!(outlier.is_ejected(later + 100 * BASE), "one trial, however long it takes");
-    assert_eq!(outlier.claim(later), Claim::Ordinary);
+    assert_eq!(outlier.claim(later), Claim::Lost, "somebody else is the trial");
     assert_eq!(outlier.note(Outcome::Status(500), &SPEC, later), None, "an old attempt");
     outlier.abandon(later);
     assert_eq!(outlier.claim(later), Claim::Trial);

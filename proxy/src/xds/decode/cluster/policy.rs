@@ -23,6 +23,9 @@ use crate::model::{self, Balancer, HashSource, SlowStart};
 const PEAK_EWMA: &str = "weft.config.v1.PeakEwma";
 const DECAY_MS: u32 = 10_000;
 const DEFAULT_RTT_MS: u32 = 30;
+/// Beyond these a share hardly grows, or is whole at once.
+const LEAST_AGGRESSION: f64 = 0.1;
+const MOST_AGGRESSION: f64 = 100.0;
 
 /// The algorithm, and how a new endpoint comes in.
 type Choice = (Balancer, Option<SlowStart>);
@@ -169,19 +172,31 @@ fn peak_ewma(config: &PeakEwma) -> Result<Choice, Reject> {
         }
     };
     let window = Duration::from_millis(config.slow_start_window_ms.into());
-    let slow = SlowStart { window, minimum: f64::from(percent) / 100.0 };
+    let slow = SlowStart { window, minimum: f64::from(percent) / 100.0, aggression: 1.0 };
     Ok((Balancer::PeakEwma(ewma), Some(slow).filter(|slow| !slow.window.is_zero())))
 }
 
-/// With aggression 1, Envoy's default: the share grows evenly.
 fn slow_start(config: Option<SlowStartConfig>) -> Result<Option<SlowStart>, Reject> {
     let Some(mut config) = config else { return Ok(None) };
     let window = duration("slow_start_window", &mut config.slow_start_window);
     let minimum = share("min_weight_percent", &mut config.min_weight_percent, 0.1);
+    // Runtime keys have nowhere to come from; Envoy too takes the default then.
+    let wanted = config.aggression.take().map_or(0.0, |aggression| aggression.default_value);
+    let aggression = aggression(wanted).at("aggression.default_value");
     let slow = window.and_then(|window| {
-        let slow = SlowStart { window: window.unwrap_or_default(), minimum: minimum? };
+        let (window, minimum) = (window.unwrap_or_default(), minimum?);
+        let slow = SlowStart { window, minimum, aggression: aggression? };
         nothing_else(&config).map(|()| slow)
     });
     let slow = slow.at("slow_start_config")?;
     Ok(Some(slow).filter(|slow| !slow.window.is_zero()))
+}
+
+/// 1, Envoy's default, if it is not written.
+fn aggression(written: f64) -> Result<f64, Reject> {
+    match written {
+        0.0 => Ok(1.0),
+        LEAST_AGGRESSION..=MOST_AGGRESSION => Ok(written),
+        _ => Err(Reject::new("", format!("{written} is not from 0.1 to 100"))),
+    }
 }

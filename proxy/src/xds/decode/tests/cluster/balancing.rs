@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prost::Message as _;
+use weft_proto::envoy::core::RuntimeDouble;
 use weft_proto::envoy::lb::common::v3::{ConsistentHashingLbConfig, SlowStartConfig};
 use weft_proto::envoy::lb::least_request::v3::LeastRequest;
 use weft_proto::envoy::lb::ring_hash::v3::{RingHash, ring_hash::HashFunction};
@@ -88,7 +89,7 @@ fn slow_start_and_locality() {
         message.load_balancing_policy.as_mut().unwrap().policies = vec![policy(config)];
         message
     };
-    let slow = SlowStart { window: Duration::from_secs(30), minimum: 0.25 };
+    let slow = SlowStart { window: Duration::from_secs(30), minimum: 0.25, aggression: 1.0 };
     let config = SlowStartConfig {
         slow_start_window: seconds(30),
         min_weight_percent: Some(Percent { value: 25.0 }),
@@ -96,6 +97,21 @@ fn slow_start_and_locality() {
     };
     let turns = RoundRobin { slow_start_config: Some(config.clone()), ..Default::default() };
     assert_eq!(found(&with(any(&turns))).slow_start, Some(slow));
+    let sooner = |value: f64| {
+        let aggression =
+            RuntimeDouble { default_value: value, runtime_key: "slow_start.aggression".into() };
+        let config = SlowStartConfig { aggression: Some(aggression), ..config.clone() };
+        any(&LeastRequest { slow_start_config: Some(config), ..Default::default() })
+    };
+    let expected = SlowStart { aggression: 2.0, ..slow };
+    assert_eq!(found(&with(sooner(2.0))).slow_start, Some(expected));
+    assert_eq!(found(&with(sooner(0.0))).slow_start, Some(slow), "as in Envoy");
+    let at = "load_balancing_policy.policies[0].typed_extension_config.typed_config.\
+              slow_start_config.aggression.default_value";
+    for wrong in [-1.0, 0.01, 1000.0, f64::NAN] {
+        let reason = format!("{at}: {wrong} is not from 0.1 to 100");
+        assert_eq!(refusal(Kind::Cluster, "a", &with(sooner(wrong))), reason);
+    }
     let least = LeastRequest { slow_start_config: Some(config), ..Default::default() };
     assert_eq!(found(&with(any(&least))).slow_start, Some(slow));
     let ewma = weft_proto::config::PeakEwma { slow_start_window_ms: 30_000, ..Default::default() };
