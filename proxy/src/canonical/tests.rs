@@ -4,6 +4,8 @@ use http::{Method, Request, Version};
 
 use super::{canonicalise, host};
 
+mod one_form;
+
 fn request(version: Version, target: &str, hosts: &[&str]) -> Request<()> {
     let mut request = Request::builder().version(version).uri(target);
     for host in hosts {

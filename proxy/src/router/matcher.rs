@@ -34,6 +34,9 @@ fn header_matches(matcher: &HeaderMatch, request: &RequestView<'_>) -> bool {
     }
     let mut values = request.headers.get_all(&matcher.name).iter();
     let Some(first) = values.next() else { return false };
+    if matches!(matcher.value, ValueMatch::Present) {
+        return true;
+    }
     match values.next() {
         None => first.to_str().is_ok_and(|value| value_matches(&matcher.value, value)),
         Some(second) => {

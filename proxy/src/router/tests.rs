@@ -11,6 +11,8 @@ use crate::model::{
 };
 use crate::random::Random;
 
+mod agreement;
+
 fn rule(name: &str, matcher: Matcher) -> Rule {
     Rule {
         origin: Origin { rule: name.into(), ..Origin::default() },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::{Latency, Sample};
@@ -124,4 +125,34 @@ fn who_stops_waiting_tells_at_least_how_long_it_took() {
     assert!((ms(&latency, now) - 10.0).abs() < 0.1);
     abandoned(1000);
     assert!((ms(&latency, now) - 1000.0).abs() < 0.1);
+}
+
+proptest! {
+    /// Whatever the samples: the cost is a number over nothing, a peak counts at once, and failures, however fast,
+    /// never make an endpoint cheaper than what it was known for.
+    #[test]
+    fn failing_fast_never_looks_fast(
+        samples in prop::collection::vec((0..3_u8, 0..2_000_000_u64, 0..20_000_u64), 1..80),
+    ) {
+        let latency = Latency::new();
+        let mut now = Instant::now();
+        for (kind, micros, passes) in samples {
+            now += Duration::from_millis(passes);
+            let (time, before) = (Duration::from_micros(micros), latency.cost(EWMA, now));
+            let sample = match kind {
+                0 => Sample::Answered(time),
+                1 => Sample::Failed(time),
+                _ => Sample::Abandoned(time),
+            };
+            latency.note(sample, EWMA, now);
+            let after = latency.cost(EWMA, now);
+            prop_assert!(after.is_finite() && after > 0.0);
+            // The clock counts microseconds.
+            let least = time.as_secs_f64() * 0.999;
+            prop_assert!(after >= least, "{sample:?}: {after}");
+            if kind != 0 {
+                prop_assert!(after >= before * 0.999, "{sample:?}: {before} to {after}");
+            }
+        }
+    }
 }
