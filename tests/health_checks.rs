@@ -7,14 +7,15 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use crate::harness::manifests::traffic_policy;
-use crate::harness::{Act, Mesh, eventually, get};
+use crate::harness::{Act, Grpc, GrpcHealth, Mesh, TcpApp, eventually, get};
 
 /// What the sidecar of `gateway` says of a workload's health.
 async fn checked(mesh: &Mesh, workload: &str) -> anyhow::Result<String> {
+    let service = workload.split('-').next().unwrap_or_default();
     let endpoints = mesh.proxy("gateway").admin().get("/v1/config/endpoints").await?;
     let all = endpoints.as_array().cloned().unwrap_or_default();
     let found = all.iter().find(|endpoint| {
-        endpoint["workload"] == workload && endpoint["cluster"] == "product.shop:8080"
+        endpoint["workload"] == workload && endpoint["cluster"] == format!("{service}.shop:8080")
     });
     let found = found.ok_or_else(|| anyhow::anyhow!("{endpoints}"))?;
     Ok(found["checked"].as_str().unwrap_or_default().to_owned())
@@ -30,11 +31,16 @@ async fn becomes(mesh: &Mesh, workload: &str, health: &str) {
 }
 
 fn policy(check: &str) -> String {
+    policy_of("product", check, 2)
+}
+
+fn policy_of(service: &str, check: &str, unhealthy: u32) -> String {
+    let often = "interval: 200ms, timeout: 2s, healthyThreshold: 2";
     let spec = format!(
         "  loadBalancer: {{policy: RoundRobin}}
-  healthCheck: {{{check}, interval: 200ms, timeout: 2s, healthyThreshold: 2, unhealthyThreshold: 2}}\n"
+  healthCheck: {{{check}, {often}, unhealthyThreshold: {unhealthy}}}\n"
     );
-    traffic_policy("product", &spec)
+    traffic_policy(service, &spec)
 }
 
 #[tokio::test]
@@ -125,6 +131,102 @@ async fn a_connection_check_reaches_the_application() {
     mesh.app("product-v1").stop();
     becomes(&mesh, "product-v1.shop", "unhealthy").await;
     assert_eq!(checked(&mesh, "product-v2.shop").await.unwrap(), "healthy");
+    mesh.app("product-v1").listen().await.unwrap();
+    becomes(&mesh, "product-v1.shop", "healthy").await;
+}
+
+/// Real servers of `grpc.health.v1`, asked of one service. Calls ask the same, so their answers say whom they reached.
+#[tokio::test]
+async fn a_grpc_server_that_does_not_serve_gets_no_calls_until_it_does() {
+    const SERVICE: &str = "shop.Product";
+    const SERVING: &[u8] = &[8, 1];
+    let mesh = Mesh::builder()
+        .service("product", &["v1", "v2"])
+        .caller("gateway")
+        .file("policy.yaml", &policy("grpc: {service: shop.Product}"))
+        .start()
+        .await;
+    let mut servers = Vec::new();
+    for app in mesh.apps() {
+        app.stop();
+        let address = mesh.app_address(app.workload());
+        let start = async || GrpcHealth::start(address).await;
+        let server = eventually("its port is free", Duration::from_secs(5), start).await;
+        server.says(SERVICE, true).await;
+        servers.push(server);
+    }
+    let mut client = Grpc::connect(mesh.entry("gateway", "product")).await;
+    let mut ask = async || {
+        let question = "\n\u{c}shop.Product";
+        client.call("/grpc.health.v1.Health/Check", &[], question).await.unwrap().0
+    };
+    assert_eq!(ask().await, SERVING, "nobody waits for the first check");
+    for workload in ["product-v1.shop", "product-v2.shop"] {
+        becomes(&mesh, workload, "healthy").await;
+    }
+    servers[0].says(SERVICE, false).await;
+    becomes(&mesh, "product-v1.shop", "unhealthy").await;
+    for _ in 0..20 {
+        assert_eq!(ask().await, SERVING, "the other one");
+    }
+    assert_eq!(checked(&mesh, "product-v2.shop").await.unwrap(), "healthy");
+    servers[0].says(SERVICE, true).await;
+    becomes(&mesh, "product-v1.shop", "healthy").await;
+    servers[0].forgets(SERVICE).await;
+    becomes(&mesh, "product-v1.shop", "unhealthy").await;
+}
+
+/// A port of opaque bytes, whose server speaks first.
+#[tokio::test]
+async fn an_opaque_server_is_healthy_while_it_takes_connections() {
+    let mesh = Mesh::builder()
+        .without_app("db", "tcp")
+        .caller("gateway")
+        .file("policy.yaml", &policy_of("db", "tcp: {}", 2))
+        .start()
+        .await;
+    let address = mesh.app_address("db-v1");
+    let server = TcpApp::greeting(address).await.unwrap();
+    // The first connection makes the sidecar subscribe, and so check.
+    let _client = tokio::net::TcpStream::connect(mesh.entry("gateway", "db")).await.unwrap();
+    becomes(&mesh, "db-v1.shop", "healthy").await;
+    drop(server);
+    becomes(&mesh, "db-v1.shop", "unhealthy").await;
+    let again = async || TcpApp::greeting(address).await;
+    let _server = eventually("its port is free", Duration::from_secs(5), again).await;
+    becomes(&mesh, "db-v1.shop", "healthy").await;
+}
+
+/// Neither a success nor a whole row of failures.
+#[tokio::test]
+async fn an_endpoint_is_unknown_until_its_checks_have_said_something() {
+    let mesh = Mesh::builder()
+        .service("product", &["v1", "v2"])
+        .caller("gateway")
+        .file("policy.yaml", &policy_of("product", "tcp: {}", 100))
+        .start()
+        .await;
+    mesh.app("product-v1").stop();
+    assert_eq!(get(mesh.entry("gateway", "product"), "/").await.unwrap().status, 200);
+    becomes(&mesh, "product-v2.shop", "healthy").await;
+    let sidecar = mesh.proxy("gateway");
+    eventually("checks have failed", Duration::from_secs(10), async || {
+        let failed = sidecar.metric("weft_health_checks_total", &["result=\"failed\""]).await?;
+        ensure!(failed >= 2.0, "{failed}");
+        Ok(())
+    })
+    .await;
+    assert_eq!(checked(&mesh, "product-v1.shop").await.unwrap(), "unknown");
+    for health in ["healthy", "unknown"] {
+        let labels = ["backend=\"product.shop:8080\"", &format!("health=\"{health}\"")];
+        assert_eq!(
+            sidecar.metric("weft_health_endpoints", &labels).await.unwrap(),
+            1.0,
+            "{health}"
+        );
+    }
+    let table = mesh.weft(&["proxy-config", "endpoints", "gateway"]).await;
+    assert!(table.stdout.contains("unknown") && table.stdout.contains("healthy"), "{table:?}");
     mesh.app("product-v1").listen().await.unwrap();
     becomes(&mesh, "product-v1.shop", "healthy").await;
 }

@@ -58,6 +58,22 @@ async fn shown(mesh: &Mesh, workload: &str, field: &str) -> anyhow::Result<Strin
     Ok(found[field].as_str().unwrap_or_default().to_owned())
 }
 
+/// What `weft proxy-config endpoints` says of the circuits of both endpoints, in its JSON and in its table.
+async fn said(mesh: &Mesh) -> [String; 2] {
+    let json = mesh.weft(&["proxy-config", "endpoints", "gateway", "-o", "json"]).await.json();
+    let table = mesh.weft(&["proxy-config", "endpoints", "gateway"]).await.stdout;
+    ["product-v1.shop", "product-v2.shop"].map(|workload| {
+        let rows = json.as_array().into_iter().flatten();
+        let row = { rows }
+            .find(|row| row["workload"] == workload && row["cluster"] == "product.shop:8080");
+        let circuit = row.unwrap()["circuit"].as_str().unwrap().to_owned();
+        let of_workload = |line: &&str| line.contains(workload) && line.contains("product.shop:");
+        let word = circuit.split(' ').next().unwrap();
+        assert!(table.lines().find(of_workload).unwrap().contains(word), "{table}");
+        circuit
+    })
+}
+
 /// When its time is over, one request finds out whether it is well again; all others go elsewhere until it is known.
 #[tokio::test]
 async fn an_endpoint_comes_back_through_exactly_one_trial() {
@@ -80,6 +96,7 @@ async fn an_endpoint_comes_back_through_exactly_one_trial() {
         Ok(())
     })
     .await;
+    assert!(said(&mesh).await[0].starts_with("open"), "{:?}", said(&mesh).await);
     sick.script(|_| Act::Hang);
     let before = sick.count();
     let mut requests = JoinSet::new();
@@ -90,7 +107,7 @@ async fn an_endpoint_comes_back_through_exactly_one_trial() {
     })
     .await;
     assert_eq!(circuit().await.unwrap(), 1.0, "half-open");
-    assert_eq!(shown(&mesh, "product-v1.shop", "circuit").await.unwrap(), "half-open");
+    assert_eq!(said(&mesh).await, ["half-open", "closed"]);
     for _ in 0..30 {
         assert_eq!(get(entry, "/").await.unwrap().status, 200);
     }
@@ -105,6 +122,7 @@ async fn an_endpoint_comes_back_through_exactly_one_trial() {
         Ok(())
     })
     .await;
+    assert_eq!(said(&mesh).await, ["closed", "closed"]);
     let ejections = mesh.proxy("gateway").metric("weft_outlier_ejections_total", &[]).await;
     assert_eq!(ejections.unwrap(), 1.0);
 }

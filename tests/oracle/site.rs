@@ -38,6 +38,9 @@ spec:
   - {requests: 10, per: 1s, key: CallerIdentity}
   - {requests: 1000, per: 1m, key: {header: x-tenant}}
 ";
+/// Where the callers and the first backends are, and where the others are.
+const NEAR: &str = "eu/a";
+const FAR: &str = "eu/b";
 /// Port of backend `a`; the others follow.
 const FIRST_BACKEND_PORT: u16 = 24001;
 const REFUSING_PORT: u16 = 24099;
@@ -65,6 +68,7 @@ impl Site {
         let mesh = Mesh::builder()
             .absent_caller(WEFT)
             .absent_caller(ENVOY)
+            .locality(WEFT, NEAR)
             .without_app(MESHED_SERVICE, "http")
             .listed(services.clone())
             .start()
@@ -226,10 +230,12 @@ metadata: {{name: backend-{letter}, namespace: shop, labels: {{{labels}}}}}
 spec:
   address: {}
   serviceAccount: backend
+  locality: {}
   meshed: false
   ports: [{{name: main, port: {port}, appProtocol: http}}]
 ",
-        address.ip()
+        address.ip(),
+        if ['a', 'b', 'c'].contains(&letter) { NEAR } else { FAR },
     )
 }
 
@@ -242,6 +248,7 @@ metadata: {{name: {name}, namespace: shop, labels: {{role: caller}}}}
 spec:
   address: {}
   serviceAccount: {ACCOUNT}
+  locality: {NEAR}
   meshed: true
   ports: [{{name: main, port: {}, appProtocol: http}}]
 ",

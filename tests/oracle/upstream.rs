@@ -1,6 +1,8 @@
 //! The applications that both proxies send to: recording HTTP servers (HTTP/1.1 and h2c) that do with each attempt
 //! what its case's script says. A request is known by the header [`ID`], which the client sets for each proxy anew.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -150,13 +152,13 @@ async fn answer(
     ledger: Arc<Ledger>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, BoxError> {
+    if !request.headers().contains_key(ID) {
+        return Ok(health::checked(backend, request).await?);
+    }
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, mut body) = request.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let id = parts.headers.get(ID).map(text).unwrap_or_default();
-    if id.is_empty() {
-        return Ok(checked(backend, parts.uri.path()));
-    }
     let host = match parts.uri.authority() {
         Some(authority) => authority.to_string(),
         None => parts.headers.get("host").map(text).unwrap_or_default(),
@@ -192,15 +194,6 @@ async fn answer(
         *response.body_mut() = full("");
     }
     Ok(response)
-}
-
-/// A health check: nobody announced it. Backend `a` is ill if it is asked so.
-fn checked(backend: char, path: &str) -> Response<Body> {
-    let mut response = Response::new(full(""));
-    if (backend, path) == ('a', "/ill") {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    response
 }
 
 async fn act_out(act: Act, echo: Bytes) -> Result<Response<Body>, BoxError> {

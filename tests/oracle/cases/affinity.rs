@@ -15,6 +15,7 @@ pub(crate) fn groups() -> Vec<Group> {
         session(),
         named_session(),
         slow_start(),
+        locality(),
     ]
 }
 
@@ -109,6 +110,20 @@ fn slow_start() -> Group {
     let counts = &[("200", 30, 30), ("a", 8, 12), ("b", 8, 12), ("c", 8, 12)];
     let case = Case::steps("in turn", steps).view(View::Counts(counts));
     Group::new("slow-start", "abc").policy(&policy).cases([case])
+}
+
+/// Why all of Envoy's endpoints are used.
+const FAR: &str = "weft-proxy knows where it is and orders the endpoints itself; all callers share one ClusterLoadAssignment, so an Envoy without a local cluster has no nearest";
+
+/// `a` and `b` are in the callers' zone, `d` is in another one.
+fn locality() -> Group {
+    let policy = "  outlierDetection: {consecutiveFailures: 0}
+  loadBalancer: {policy: RoundRobin, locality: {mode: PreferLocal}}
+";
+    let steps = vec![Step::get("/").answers(200); 24];
+    let counts = &[("200", 24, 24), ("a", 12, 12), ("b", 12, 12), ("d", 0, 0)];
+    let case = Case::steps("near ones", steps).view(View::Counts(counts));
+    Group::new("locality", "abd").policy(policy).cases([case.differs_in(&["envoy:"], FAR)])
 }
 
 fn affine(service: &str, cookie: &str) -> Group {

@@ -126,6 +126,8 @@ fn health() -> Vec<Group> {
     vec![
         checked("health-ill", "http: {path: /ill}", &[("200", 13, 13), ("a", 0, 1)]),
         checked("health-well", "http: {path: /well}", &[("200", 13, 13), ("a", 4, 5)]),
+        checked("health-grpc-ill", "grpc: {service: ill}", &[("200", 13, 13), ("a", 0, 1)]),
+        checked("health-grpc-well", "grpc: {service: well}", &[("200", 13, 13), ("a", 4, 5)]),
         checked("health-tcp", "tcp: {}", &[("200", 13, 13), ("a", 4, 5)]),
     ]
 }
