@@ -119,7 +119,7 @@ impl App {
             tls,
             telemetry,
             exhausted: Arc::default(),
-            limits: config.http,
+            limits: config.http.clone(),
             mirrors: Arc::default(),
             intercepted,
             inbound: inbound_source,

@@ -72,8 +72,12 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             body @ Self::Full(_) => match std::mem::replace(body, Self::Empty) {
-                Self::Full(bytes) => {
-                    progress::note(progress::Last::Gave);
+                Self::Full(mut bytes) => {
+                    let given = bytes.len() as u64;
+                    if let Some(tail) = progress::tail(&mut bytes, given) {
+                        *body = Self::Full(tail);
+                    }
+                    progress::gave(bytes.len());
                     Poll::Ready(Some(Ok(Frame::data(bytes))))
                 }
                 _ => Poll::Ready(None),

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::interception::Init;
@@ -146,6 +147,10 @@ struct RunArgs {
     /// How long the head of an HTTP/1 request may take from its first byte.
     #[arg(long, env = "WEFT_HTTP_HEAD_TIMEOUT", default_value = "10s", value_parser = duration)]
     http_head_timeout: Duration,
+    /// Header fields of a request; crumbs of a cookie count one by one.
+    #[arg(long, env = "WEFT_HTTP_HEADER_FIELDS", default_value_t = 100, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(10..=10_000))]
+    http_header_fields: u16,
     /// Streams of one HTTP/2 connection side by side.
     #[arg(long, env = "WEFT_HTTP2_STREAMS", default_value_t = 100, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -154,11 +159,16 @@ struct RunArgs {
     #[arg(long, env = "WEFT_HTTP2_HEADER_BUDGET", default_value_t = 1024, value_name = "KIB",
           value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
     http2_header_budget: u32,
+    /// MiB held at once for all HTTP/2 connections: request headers, and 4 KiB for each stream. More is REFUSED_STREAM
+    /// for connections that hold over 64 KiB.
+    #[arg(long, env = "WEFT_HTTP2_MEMORY", default_value_t = 16, value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    http2_memory: u32,
     /// Resets that a client may cause by breaking HTTP/2 before its connection ends.
     #[arg(long, env = "WEFT_HTTP2_LOCAL_RESETS", default_value_t = 100, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     http2_local_resets: u16,
-    /// How long the data of an HTTP/2 response may wait for the client's window.
+    /// How long the data of an HTTP/2 response may wait for the client's window; at least 1 KiB must go in that time.
     #[arg(long, env = "WEFT_HTTP2_STALL_TIMEOUT", default_value = "30s", value_parser = duration)]
     http2_stall_timeout: Duration,
 }
@@ -167,8 +177,11 @@ impl RunArgs {
     fn limits(&self) -> HttpLimits {
         HttpLimits {
             head_timeout: self.http_head_timeout,
+            header_fields: usize::from(self.http_header_fields),
             streams: self.http2_streams,
-            held_headers: self.http2_header_budget as usize * 1024,
+            held_headers: (self.http2_header_budget as usize).saturating_mul(1 << 10),
+            memory: (self.http2_memory as usize).saturating_mul(1 << 20),
+            all: Arc::default(),
             local_resets: usize::from(self.http2_local_resets),
             stall: self.http2_stall_timeout,
         }

@@ -11,6 +11,7 @@ mod linger;
 mod original;
 mod paced;
 mod streams;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use weft_certs::SpiffeId;
 
-use crate::body::progress::{self, Last};
+use crate::body::progress;
 use crate::body::{Body, BodyError};
 use crate::canonical;
 use crate::cluster::InFlight;
@@ -297,7 +297,7 @@ impl Tracked {
         }
         let frame = match self.body.poll_frame(cx) {
             Poll::Pending => {
-                progress::note(Last::Empty);
+                progress::empty();
                 return self.poll_deadline(cx);
             }
             Poll::Ready(frame) => frame,
@@ -320,14 +320,14 @@ impl Tracked {
     }
 
     fn give(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        progress::note(Last::Gave);
+        progress::gave(frame.data_ref().map_or(0, Bytes::len));
         if self.is_end_stream() {
             self.end(None);
         }
         Poll::Ready(Some(Ok(frame)))
     }
 
-    /// Holds back a byte of a last chunk that the window may be too small for: so its stall is still seen by somebody.
+    /// See [`progress::tail`].
     fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         if !frame.is_data() {
             return frame;
@@ -335,8 +335,8 @@ impl Tracked {
         let mut data = frame.into_data().unwrap_or_default();
         self.given += data.len() as u64;
         let may_be_last = self.body.is_end_stream() || self.body.size_hint().exact().is_none();
-        if self.given > u64::from(progress::window()) && may_be_last && data.len() > 1 {
-            self.tail = Some(data.split_off(data.len() - 1));
+        if may_be_last {
+            self.tail = progress::tail(&mut data, self.given);
         }
         Frame::data(data)
     }

@@ -154,7 +154,10 @@ impl TlsConfigs {
         let start = hello.await.map_err(failed)?;
         let offered = start.client_hello().alpn();
         let is_undecided = offered.is_some_and(|mut offered| offered.nth(1).is_some());
-        let stream = start.into_stream(Arc::clone(&self.servers[usize::from(strict)])).await.map_err(failed)?;
+        let stream = start
+            .into_stream(Arc::clone(&self.servers[usize::from(strict)]))
+            .await
+            .map_err(failed)?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let peer = verify::peer(chain, self.id.trust_domain(), SystemTime::now())
             .map_err(|error| Error::new(Token::TlsCertificateError, error.to_string()))?;

@@ -217,7 +217,7 @@ impl Worker {
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.shared.telemetry),
             exhausted: Arc::clone(&self.shared.exhausted),
-            limits: self.shared.limits,
+            limits: self.shared.limits.clone(),
         })
     }
 
@@ -231,7 +231,7 @@ impl Worker {
             exhausted: Arc::clone(&self.shared.exhausted),
             mirrors: Arc::clone(&self.shared.mirrors),
             random: Arc::clone(&self.random),
-            limits: self.shared.limits,
+            limits: self.shared.limits.clone(),
         })
     }
 }

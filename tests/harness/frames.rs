@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -49,6 +49,8 @@ impl Frame {
 pub(crate) struct Raw<S = TcpStream> {
     stream: S,
     out: Vec<u8>,
+    /// What has come of the frame that is next.
+    input: Vec<u8>,
     /// Bytes written.
     pub(crate) written: usize,
 }
@@ -57,7 +59,7 @@ impl Raw {
     /// Connects; `settings` are identifiers and values.
     pub(crate) async fn connect(to: SocketAddr, settings: &[(u16, u32)]) -> Result<Self> {
         let stream = TcpStream::connect(to).await?;
-        let mut raw = Self { stream, out: PREFACE.to_vec(), written: 0 };
+        let mut raw = Self { stream, out: PREFACE.to_vec(), input: Vec::new(), written: 0 };
         let mut payload = Vec::new();
         for (identifier, value) in settings {
             payload.extend(identifier.to_be_bytes());
@@ -74,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// The server's side of a connection: takes the client's preface, and greets with settings.
     pub(crate) async fn accept(mut stream: S) -> Result<Self> {
         stream.read_exact(&mut [0; PREFACE.len()]).await?;
-        let mut raw = Self { stream, out: Vec::new(), written: 0 };
+        let mut raw = Self { stream, out: Vec::new(), input: Vec::new(), written: 0 };
         raw.put(SETTINGS, 0, 0, &[]);
         raw.put(SETTINGS, 1, 0, &[]);
         raw.send().await?;
@@ -98,15 +100,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         Ok(())
     }
 
-    /// The next frame; an error at the end of the connection.
+    /// The next frame; an error at the end of the connection. Nothing is lost if it is not waited for.
     pub(crate) async fn next(&mut self) -> Result<Frame> {
-        let mut head = [0; 9];
-        self.stream.read_exact(&mut head).await?;
-        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let mut payload = vec![0; length];
-        self.stream.read_exact(&mut payload).await?;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Ok(Frame { kind: head[3], flags: head[4], stream, payload })
+        loop {
+            if let Some(frame) = self.take() {
+                return Ok(frame);
+            }
+            ensure!(self.stream.read_buf(&mut self.input).await? > 0, "the connection has ended");
+        }
+    }
+
+    fn take(&mut self) -> Option<Frame> {
+        let (&head, rest) = self.input.split_first_chunk::<9>()?;
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        let payload = rest.get(..length)?.to_vec();
+        self.input.drain(..9 + length);
+        Some(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
     }
 
     /// Frames until `done` says so, the connection ends, or the time is over.

@@ -125,6 +125,21 @@ impl Sidecar {
         statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
     }
 
+    /// The most memory that it has had since [`Self::forget_peak`], in bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        let pid = self.process.pid().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("Linux knows the peak") * 1024
+    }
+
+    /// From now on the peak counts anew.
+    pub(crate) fn forget_peak(&self) {
+        let pid = self.process.pid().expect("it runs");
+        fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("the process is ours");
+    }
+
     /// Its metrics as Prometheus gets them.
     pub(crate) async fn metrics(&self) -> Result<String> {
         let answer = get(self.launch.health, "/metrics").await?;

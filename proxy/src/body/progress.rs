@@ -5,6 +5,17 @@
 
 use std::cell::Cell;
 
+use bytes::Bytes;
+
+/// What the body did in a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// What it did last.
+    pub(crate) last: Last,
+    /// Bytes of data that it gave.
+    pub(crate) given: usize,
+}
+
 /// What the body did last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Last {
@@ -18,25 +29,38 @@ pub(crate) enum Last {
 }
 
 thread_local! {
-    static LAST: Cell<Last> = const { Cell::new(Last::Unasked) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { last: Last::Unasked, given: 0 }) };
     static WINDOW: Cell<u32> = const { Cell::new(u32::MAX) };
 }
 
 /// Runs one turn, in which a stream begins with `window` bytes of flow control.
-pub(crate) fn turn<T>(window: u32, poll: impl FnOnce() -> T) -> (T, Last) {
-    LAST.set(Last::Unasked);
+pub(crate) fn turn<T>(window: u32, poll: impl FnOnce() -> T) -> (T, Turn) {
+    TURN.set(Turn::default());
     WINDOW.set(window);
     let polled = poll();
     WINDOW.set(u32::MAX);
-    (polled, LAST.get())
+    (polled, TURN.get())
 }
 
-/// The body did this.
-pub(crate) fn note(last: Last) {
-    LAST.set(last);
+/// The body had nothing.
+pub(crate) fn empty() {
+    TURN.set(Turn { last: Last::Empty, ..TURN.get() });
+}
+
+/// The body gave a frame with this much data.
+pub(crate) fn gave(bytes: usize) {
+    let given = TURN.get().given.saturating_add(bytes);
+    TURN.set(Turn { last: Last::Gave, given });
 }
 
 /// What a stream's window was when it opened; as good as unlimited outside HTTP/2.
 pub(crate) fn window() -> u32 {
     WINDOW.get()
+}
+
+/// Takes the last byte off a last chunk that the window may be too small for: so its stall is still seen by
+/// somebody. hyper lets go of a body that has nothing more to give, and h2 then waits for its client without end.
+pub(crate) fn tail(data: &mut Bytes, given: u64) -> Option<Bytes> {
+    let may_stall = given > u64::from(window()) && data.len() > 1;
+    may_stall.then(|| data.split_off(data.len() - 1))
 }

@@ -11,7 +11,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::Instant;
 
-use super::budget::Budgeted;
+use super::budget::{Account, Budgeted};
 use super::heads;
 use super::limits::HttpLimits;
 use super::linger::Lingering;
@@ -27,6 +27,8 @@ const BUFFER: usize = 64 * 1024;
 /// Receive window of a stream; a connection's is four times that.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const HEADER_LIST: u32 = 64 * 1024;
+/// hyper's bound of an HTTP/1 head's fields where none is set.
+const HEADER_FIELDS: usize = 100;
 
 /// `until`: when the connection must end although nobody asks for it (the peer's certificate expires). Ends
 /// are orderly: HTTP/1.1 finishes the request that it has, HTTP/2 says GOAWAY.
@@ -65,8 +67,13 @@ where
     match version {
         Version::Http1 => {
             let (io, service) = heads::watch(io, limits.head_timeout, service);
+            let mut builder = http1::Builder::new();
+            // hyper's own default needs no allocation for each request.
+            if limits.header_fields != HEADER_FIELDS {
+                builder.max_headers(limits.header_fields);
+            }
             drive!(
-                http1::Builder::new()
+                builder
                     .timer(TokioTimer::new())
                     // hyper's would end idle connections too; `heads` has one of its own.
                     .header_read_timeout(None)
@@ -77,8 +84,10 @@ where
             )
         }
         Version::Http2 => {
-            let (io, windows) = Paced::new(io);
-            let streams = Streams { windows, stall: limits.stall };
+            let (io, wire) = Paced::new(io);
+            let account = Account::new(limits);
+            let streams = Streams::new(&wire, &account, limits.stall);
+            let service = Budgeted::new(service, account, wire, limits);
             drive!(
                 http2::Builder::new(streams)
                     .timer(TokioTimer::new())
@@ -90,10 +99,7 @@ where
                     .max_send_buf_size(BUFFER)
                     .keep_alive_interval(Duration::from_secs(10))
                     .keep_alive_timeout(Duration::from_secs(5))
-                    .serve_connection(
-                        TokioIo::new(io),
-                        Budgeted::new(service, limits.held_headers)
-                    )
+                    .serve_connection(TokioIo::new(io), service)
             )
         }
     }

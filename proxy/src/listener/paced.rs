@@ -1,85 +1,89 @@
 //! The bytes of an HTTP/2 connection on their way to hyper: so many at a turn, and with an eye on what the client
 //! says of its windows. Nothing is changed.
+//!
+//! h2 decodes all that it can read before streams that are new are looked at, and refused if they must be: what
+//! comes in one turn bounds what a flood of them costs. A header may cost one byte here and a hundred when decoded.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::linger::Lingering;
+use super::wire::Wire;
 
-/// Bound of what is read before streams that are new are looked at, and refused if they must be: h2 decodes all
-/// that is there first. A header may cost one byte here and a hundred when decoded.
+/// Bound of what is read in a turn.
 const TURN: usize = 16 * 1024;
-/// RFC 9113 §6.9.2.
-const DEFAULT_WINDOW: u32 = 65_535;
+/// A turn ends with the frame that brings its header blocks to this.
+const BLOCKS: usize = 2 * 1024;
 const PREFACE: usize = 24;
+const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const CONTINUATION: u8 = 9;
 const INITIAL_WINDOW_SIZE: u16 = 4;
-
-/// What a client said of its windows.
-#[derive(Debug)]
-pub(super) struct Windows(AtomicU32);
-
-impl Windows {
-    /// Bytes that a new stream may send at once.
-    pub(super) fn initial(&self) -> u32 {
-        self.0.load(Relaxed)
-    }
-}
 
 /// The stream as hyper gets it.
 #[derive(Debug)]
 pub(super) struct Paced {
     io: Lingering,
+    /// In this turn.
     read: usize,
     frames: Frames,
+    /// Read, and left for the next turn. Bound: one read.
+    held: Vec<u8>,
 }
 
 impl Paced {
-    pub(super) fn new(io: Lingering) -> (Self, Arc<Windows>) {
-        let windows = Arc::new(Windows(AtomicU32::new(DEFAULT_WINDOW)));
-        let frames = Frames {
-            windows: Arc::clone(&windows),
-            skip: PREFACE,
-            settings: false,
-            kept: Vec::new(),
-        };
-        (Self { io, read: 0, frames }, windows)
+    pub(super) fn new(io: Lingering) -> (Self, Arc<Wire>) {
+        let wire = Wire::new();
+        let frames = Frames::new(Arc::clone(&wire));
+        (Self { io, read: 0, frames, held: Vec::new() }, wire)
+    }
+
+    fn begin_turn(&mut self) {
+        self.read = 0;
+        self.frames.blocks = 0;
     }
 }
 
 /// Where frames begin; looks into SETTINGS only. Bound: 9 bytes are kept.
 #[derive(Debug)]
 struct Frames {
-    windows: Arc<Windows>,
+    wire: Arc<Wire>,
     /// Bytes until something is of interest again.
     skip: usize,
     /// Of the next bytes, this many are settings.
     settings: bool,
     kept: Vec<u8>,
+    /// Bytes of header blocks in this turn.
+    blocks: usize,
 }
 
 impl Frames {
-    fn read(&mut self, mut bytes: &[u8]) {
+    fn new(wire: Arc<Wire>) -> Self {
+        Self { wire, skip: PREFACE, settings: false, kept: Vec::new(), blocks: 0 }
+    }
+
+    /// Goes on over these bytes; returns how many of them this turn may have.
+    fn read(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
         loop {
             if !self.settings {
-                let here = self.skip.min(bytes.len());
+                let here = self.skip.min(rest.len());
                 self.skip -= here;
-                bytes = &bytes[here..];
+                rest = &rest[here..];
             }
-            if bytes.is_empty() {
-                return;
+            if rest.is_empty() || self.is_full() {
+                return bytes.len() - rest.len();
             }
             let wanted = if self.settings { 6 } else { 9 };
-            let here = (wanted - self.kept.len()).min(bytes.len());
-            self.kept.extend_from_slice(&bytes[..here]);
-            bytes = &bytes[here..];
+            let here = (wanted - self.kept.len()).min(rest.len());
+            self.kept.extend_from_slice(&rest[..here]);
+            rest = &rest[here..];
             if self.kept.len() < wanted {
-                return;
+                return bytes.len();
             }
             if self.settings {
                 self.setting()
@@ -90,9 +94,17 @@ impl Frames {
         }
     }
 
+    /// Is a frame at its end, and the turn with it?
+    fn is_full(&self) -> bool {
+        self.blocks >= BLOCKS && self.skip == 0 && self.kept.is_empty()
+    }
+
     fn head(&mut self) {
         let [a, b, c, kind, ..] = self.kept[..] else { return };
         self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.blocks += self.skip;
+        }
         // What is no multiple of six is refused by h2.
         self.settings = kind == SETTINGS && self.skip >= 6 && self.skip.is_multiple_of(6);
     }
@@ -102,7 +114,7 @@ impl Frames {
         if u16::from_be_bytes([*a, *b]) == INITIAL_WINDOW_SIZE
             && let Ok(value) = rest.try_into()
         {
-            self.windows.0.store(u32::from_be_bytes(value), Relaxed);
+            self.wire.set_initial_window(u32::from_be_bytes(value));
         }
         self.skip -= 6;
         self.settings = self.skip > 0;
@@ -116,22 +128,35 @@ impl AsyncRead for Paced {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let this = self.get_mut();
-        if this.read >= TURN {
-            this.read = 0;
+        if this.read >= TURN || this.frames.is_full() {
+            this.begin_turn();
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.io).poll_read(cx, buf);
-        match read {
-            Poll::Ready(_) => {
-                let fresh = &buf.filled()[before..];
-                this.read += fresh.len();
-                this.frames.read(fresh);
+        if this.held.is_empty() {
+            let read = Pin::new(&mut this.io).poll_read(cx, buf);
+            if !matches!(read, Poll::Ready(Ok(()))) {
+                this.begin_turn();
+                return read;
             }
-            Poll::Pending => this.read = 0,
+            let fresh = &buf.filled()[before..];
+            let now = this.frames.read(fresh);
+            this.held.extend_from_slice(&fresh[now..]);
+            buf.set_filled(before + now);
+        } else {
+            let here = this.held.len().min(buf.remaining());
+            let now = this.frames.read(&this.held[..here]);
+            buf.put_slice(&this.held[..now]);
+            this.held.drain(..now);
+            if this.held.is_empty() {
+                this.held = Vec::new();
+            }
         }
-        read
+        let now = buf.filled().len() - before;
+        this.read += now;
+        this.frames.wire.add_read(now);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -162,32 +187,4 @@ impl AsyncWrite for Paced {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_word_about_windows_counts_in_pieces_of_any_size() {
-        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        let frame = |kind: u8, payload: &[u8]| {
-            let length = u8::try_from(payload.len()).unwrap();
-            [&[0, 0, length, kind, 0, 0, 0, 0, 0], payload].concat()
-        };
-        bytes.extend(frame(SETTINGS, &[0, 3, 0, 0, 0, 9, 0, 4, 0, 0, 0, 7]));
-        bytes.extend(frame(0, &[0, 4, 0, 0, 0, 1]));
-        bytes.extend(frame(SETTINGS, &[]));
-        let all = [bytes.clone(), frame(SETTINGS, &[0, 4, 0, 0, 1, 0])].concat();
-        for (bytes, expected) in [(&bytes[..33], DEFAULT_WINDOW), (&bytes, 7), (&all, 256)] {
-            for size in 1..40 {
-                let windows = Arc::new(Windows(AtomicU32::new(DEFAULT_WINDOW)));
-                let mut frames = Frames {
-                    windows: Arc::clone(&windows),
-                    skip: PREFACE,
-                    settings: false,
-                    kept: Vec::new(),
-                };
-                bytes.chunks(size).for_each(|piece| frames.read(piece));
-                assert_eq!(windows.initial(), expected, "in pieces of {size}");
-            }
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The task of each HTTP/2 stream, with an eye on its client: a response whose data waits longer than the limit for
-//! a window is reset (S4, S6: a client that asks and never takes). A stream whose response has nothing to say, such
-//! as a gRPC watch, waits for ever.
+//! a window is reset (S4, S6: a client that asks and never takes, or takes a byte now and then). A stream whose
+//! response has nothing to say, such as a gRPC watch, waits for ever.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,22 +10,34 @@ use std::time::Duration;
 
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
-use super::paced::Windows;
-use crate::body::progress::{self, Last};
+use super::budget::{Account, Held};
+use super::wire::Wire;
+use crate::body::progress::{self, Last, Turn};
+
+/// So much must go in each such time while more waits: one byte now and then is no progress.
+const PROGRESS: usize = 1024;
 
 /// Spawns the streams of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
-    pub(super) windows: Arc<Windows>,
-    pub(super) stall: Duration,
+    wire: Arc<Wire>,
+    account: Arc<Account>,
+    stall: Duration,
+}
+
+impl Streams {
+    pub(super) fn new(wire: &Arc<Wire>, account: &Arc<Account>, stall: Duration) -> Self {
+        Self { wire: Arc::clone(wire), account: Arc::clone(account), stall }
+    }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let streams = self.clone();
-        tokio::spawn(Stream { future: Some(stream), streams, waiting: None });
+        let (wire, stall) = (Arc::clone(&self.wire), self.stall);
+        let held = Held::stream(&self.account);
+        tokio::spawn(Stream { future: Some(stream), wire, stall, waiting: None, _held: held });
     }
 }
 
@@ -33,9 +45,11 @@ pin_project! {
     struct Stream<F> {
         #[pin]
         future: Option<F>,
-        streams: Streams,
+        wire: Arc<Wire>,
+        stall: Duration,
         // Since the body gave something that has found no room.
-        waiting: Option<Pin<Box<Sleep>>>,
+        waiting: Option<Waiting>,
+        _held: Held,
     }
 }
 
@@ -45,18 +59,13 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
-        let window = this.streams.windows.initial();
-        let (polled, last) = progress::turn(window, || future.poll(cx));
+        let (polled, turn) = progress::turn(this.wire.initial_window(), || future.poll(cx));
         if polled.is_ready() {
             return polled;
         }
-        match last {
-            Last::Gave => *this.waiting = Some(Box::pin(tokio::time::sleep(this.streams.stall))),
-            Last::Empty => *this.waiting = None,
-            Last::Unasked => {}
-        }
+        Waiting::note(this.waiting, turn, *this.stall);
         let Some(waiting) = this.waiting else { return Poll::Pending };
-        if waiting.as_mut().poll(cx).is_pending() {
+        if waiting.poll_over(cx, *this.stall).is_pending() {
             return Poll::Pending;
         }
         tracing::debug!("a client has taken nothing of a response for too long: stream reset");
@@ -65,3 +74,47 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
         Poll::Ready(())
     }
 }
+
+/// Data that waits for its client.
+#[derive(Debug)]
+struct Waiting {
+    /// When the client last had taken [`PROGRESS`] bytes.
+    since: Instant,
+    taken: usize,
+    /// Not before `since` and the limit; it is set anew only when it goes off.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Waiting {
+    /// A body that gives again has seen its last chunk go; one that has nothing is not waited for.
+    fn note(waiting: &mut Option<Self>, turn: Turn, stall: Duration) {
+        match (turn.last, waiting.as_mut()) {
+            (Last::Unasked, _) => {}
+            (Last::Empty, _) => *waiting = None,
+            (Last::Gave, Some(waiting)) => {
+                waiting.taken += turn.given;
+                if waiting.taken >= PROGRESS {
+                    (waiting.since, waiting.taken) = (Instant::now(), 0);
+                }
+            }
+            (Last::Gave, None) => {
+                let timer = Box::pin(tokio::time::sleep(stall));
+                *waiting = Some(Self { since: Instant::now(), taken: 0, timer });
+            }
+        }
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>, stall: Duration) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let end = self.since + stall;
+            if end <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(end);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests;
