@@ -25,8 +25,10 @@ pub enum Protocol {
     Open,
 }
 
-/// Bound: connections to one endpoint, over all workers (Envoy's default for a cluster).
+/// Bound: connections for HTTP to one endpoint, over all workers (Envoy's default for a cluster).
 const MAX_CONNECTIONS: u32 = 1024;
+/// Bound: the same for opaque bytes. Each is a connection of a client's, of which a listener takes no more.
+const MAX_OPAQUE: u32 = 10_000;
 
 /// Counts an open connection of an endpoint.
 #[derive(Debug)]
@@ -48,7 +50,11 @@ pub(super) async fn connect(
     protocol: Protocol,
     timeout: Duration,
 ) -> Result<(Io, Open), Error> {
-    let open = reserve(endpoint)?;
+    let limit = match protocol {
+        Protocol::Http1 | Protocol::Http2 => MAX_CONNECTIONS,
+        Protocol::Tcp => MAX_OPAQUE,
+    };
+    let open = reserve(endpoint, limit)?;
     match tokio::time::timeout(timeout, establish(upstream, endpoint, protocol)).await {
         Ok(io) => Ok((io?, open)),
         Err(_) => Err(Error::unprocessed(
@@ -58,10 +64,10 @@ pub(super) async fn connect(
     }
 }
 
-fn reserve(endpoint: &Arc<Endpoint>) -> Result<Open, Error> {
+fn reserve(endpoint: &Arc<Endpoint>, limit: u32) -> Result<Open, Error> {
     let open = Open(Arc::clone(endpoint));
-    if endpoint.connections.fetch_add(1, Relaxed) >= MAX_CONNECTIONS {
-        let message = format!("{} has {MAX_CONNECTIONS} connections", endpoint.spec.address);
+    if endpoint.connections.fetch_add(1, Relaxed) >= limit {
+        let message = format!("{} has {limit} connections", endpoint.spec.address);
         return Err(Error::unprocessed(Token::ConnectionLimitReached, message));
     }
     Ok(open)
