@@ -126,17 +126,14 @@ impl Floor {
         let io = TokioIo::new(transport);
         let protocol = self.protocol;
         let service = service_fn(move |request| Arc::clone(&self).forward(request));
-        match protocol {
-            Protocol::Http1 => {
-                let server = hyper::server::conn::http1::Builder::new();
-                let _ = server.serve_connection(io, service).await;
-            }
-            Protocol::Http2 => {
-                let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                server.max_concurrent_streams(2000);
-                server.initial_stream_window_size(1 << 20).initial_connection_window_size(1 << 24);
-                let _ = server.serve_connection(io, service).await;
-            }
+        if protocol == Protocol::Http2 {
+            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            server.max_concurrent_streams(2000);
+            server.initial_stream_window_size(1 << 20).initial_connection_window_size(1 << 24);
+            let _ = server.serve_connection(io, service).await;
+        } else {
+            let server = hyper::server::conn::http1::Builder::new();
+            let _ = server.serve_connection(io, service).await;
         }
     }
 

@@ -3,9 +3,11 @@
 //! in a closed loop, blocking threads with exact timers at a fixed rate.
 
 mod closed;
+mod grpc;
 mod http1;
 mod http2;
 mod rate;
+pub(crate) mod tcp;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -45,6 +47,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Tally {
     /// Latency of each verified response, in nanoseconds. Bound: the responses that fit into a cell's seconds.
     pub(crate) latencies: Vec<u32>,
+    /// Bytes that bulk carried.
+    pub(crate) bytes: u64,
     /// What went wrong. Bound: one a stream, as a stream ends with its first error.
     pub(crate) errors: Vec<String>,
 }
@@ -56,6 +60,7 @@ impl Tally {
 
     fn merge(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
+        self.bytes += other.bytes;
         self.errors.extend(other.errors);
     }
 
@@ -80,9 +85,14 @@ pub(crate) fn run(
 ) -> Result<Outcome> {
     match load {
         Load::Closed { connections, streams } => {
-            let shape = closed::Shape { connections, streams, duration };
+            let shape = closed::Shape { connections, streams, fresh: false, duration };
             runtime()?.block_on(closed::run(target, shape, probe))
         }
+        Load::Fresh { connections } => {
+            let shape = closed::Shape { connections, streams: 1, fresh: true, duration };
+            runtime()?.block_on(closed::run(target, shape, probe))
+        }
+        Load::Bulk(direction) => runtime()?.block_on(tcp::bulk(target, direction, duration, probe)),
         Load::Rate { per_second, connections } => {
             let schedule = rate::Schedule { per_second, connections, duration };
             rate::run(target, &schedule, probe)
@@ -100,6 +110,8 @@ pub(crate) async fn once(target: &Target) -> Result<()> {
                 http1::Connection::open(target.address).await?.exchange(&request, &body).await
             }
             Protocol::Http2 => http2::Stream::open(target).await?.exchange(&body).await,
+            Protocol::Grpc => grpc::Channel::open(target).await?.exchange().await,
+            Protocol::Tcp => tcp::fresh(target.address, &pattern::word()).await,
         }
     };
     timeout(PATIENCE, exchange).await.context("no response in time")?

@@ -13,11 +13,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::cell::Protocol;
 use crate::load;
-use crate::peer::{Kind, Peer};
+use crate::peer::{Credentials, Kind, Peer};
 use crate::pki::Identity;
 use crate::site::Site;
 use impostor::Impostor;
-use knock::{Answer, knock};
+use knock::{Answer, Door, knock};
 
 /// Handshakes that an impostor must have seen before it counts as refused.
 const ATTEMPTS: usize = 3;
@@ -45,19 +45,43 @@ pub(crate) async fn check(kind: Kind, site: &Site) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What the inbound proxy lets in. The first is the control: without it the others would prove nothing.
+/// What the inbound proxy lets in, at each of its doors. The first is the control: without it the others would prove
+/// nothing.
 async fn knocks(peer: &Peer) -> Result<Vec<Finding>> {
-    let credentials = &peer.credentials;
-    let client = Some(&credentials.client);
-    let rogue = Some(&credentials.rogue_client);
-    let mut findings = Vec::new();
+    let mut findings = at(&Door::http(peer), &peer.credentials, RULES).await?;
+    if let Some(opaque) = peer.opaque {
+        findings.extend(at(&Door::opaque(opaque), &peer.credentials, OPAQUE_RULES).await?);
+    }
+    Ok(findings)
+}
+
+/// Who knocks, in the order of [`at`].
+type Rules = [&'static str; 4];
+
+const RULES: Rules = [
+    "inbound accepts the client over TLS 1.3",
+    "inbound refuses TLS without a client certificate",
+    "inbound refuses a rogue CA's client",
+    "inbound refuses plaintext",
+];
+
+const OPAQUE_RULES: Rules = [
+    "opaque: inbound accepts the client over TLS 1.3",
+    "opaque: inbound refuses TLS without a client certificate",
+    "opaque: inbound refuses a rogue CA's client",
+    "opaque: inbound refuses plaintext",
+];
+
+async fn at(door: &Door, credentials: &Credentials, rules: Rules) -> Result<Vec<Finding>> {
     let tries = [
-        ("inbound accepts the client over TLS 1.3", true, knock(peer, Some(client)).await?),
-        ("inbound refuses TLS without a client certificate", false, knock(peer, Some(None)).await?),
-        ("inbound refuses a rogue CA's client", false, knock(peer, Some(rogue)).await?),
-        ("inbound refuses plaintext", false, knock(peer, None).await?),
+        (true, Some(Some(&credentials.client))),
+        (false, Some(None)),
+        (false, Some(Some(&credentials.rogue_client))),
+        (false, None),
     ];
-    for (rule, accepted, answer) in tries {
+    let mut findings = Vec::new();
+    for (rule, (accepted, tls)) in rules.into_iter().zip(tries) {
+        let answer = knock(door, tls).await?;
         let holds = match answer {
             Answer::Served => accepted,
             Answer::Refused(_) => !accepted,
@@ -70,7 +94,7 @@ async fn knocks(peer: &Peer) -> Result<Vec<Finding>> {
 
 /// Whom the outbound proxy sends a request to. The last is the control.
 async fn impostors(peer: Peer) -> Result<Vec<Finding>> {
-    let target = peer.target(Protocol::Http1);
+    let target = peer.target(Protocol::Http1)?;
     let Peer { inbound, inbound_address, alpn, credentials, outbound, support, .. } = peer;
     // Order: the port must be free before an impostor binds it.
     drop(inbound);

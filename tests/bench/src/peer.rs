@@ -91,12 +91,25 @@ pub(crate) struct Entries {
     pub(crate) http2: SocketAddr,
 }
 
+/// The way of opaque bytes through a pair.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opaque {
+    /// The outbound proxy's plaintext listener.
+    pub(crate) entry: SocketAddr,
+    /// The inbound proxy's TLS listener.
+    pub(crate) inbound: SocketAddr,
+    /// ALPN protocols between the two.
+    pub(crate) alpn: &'static [&'static [u8]],
+}
+
 /// A running pair.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) kind: Kind,
     pub(crate) version: String,
     pub(crate) entries: Entries,
+    /// `None` if it carries no opaque bytes.
+    pub(crate) opaque: Option<Opaque>,
     /// The inbound proxy's TLS listener for HTTP/1.1.
     pub(crate) inbound_address: SocketAddr,
     /// ALPN protocols of HTTP/1.1 between the two.
@@ -127,19 +140,32 @@ impl Peer {
             Kind::Haproxy => haproxy::start(site, &dir)?,
             Kind::Nginx => nginx::start(site, &dir)?,
         };
-        for protocol in [Protocol::Http1, Protocol::Http2] {
-            peer.answers(protocol).await?;
+        for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Grpc, Protocol::Tcp] {
+            if peer.carries(protocol) {
+                peer.answers(protocol).await?;
+            }
         }
         Ok(peer)
     }
 
+    /// Can it carry `protocol` to the application?
+    pub(crate) fn carries(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Http1 | Protocol::Http2 => true,
+            // Its HTTP/1.1 to the application has no trailers, without which there is no gRPC.
+            Protocol::Grpc => self.kind != Kind::Nginx,
+            Protocol::Tcp => self.opaque.is_some(),
+        }
+    }
+
     /// Whom the load generator asks.
-    pub(crate) fn target(&self, protocol: Protocol) -> Target {
+    pub(crate) fn target(&self, protocol: Protocol) -> Result<Target> {
         let address = match protocol {
             Protocol::Http1 => self.entries.http1,
-            Protocol::Http2 => self.entries.http2,
+            Protocol::Http2 | Protocol::Grpc => self.entries.http2,
+            Protocol::Tcp => self.opaque.context("no opaque bytes")?.entry,
         };
-        Target { address, host: HOST.to_owned(), protocol }
+        Ok(Target { address, host: HOST.to_owned(), protocol })
     }
 
     /// Reads the CPU time of the pair.
@@ -155,7 +181,7 @@ impl Peer {
     }
 
     async fn answers(&mut self, protocol: Protocol) -> Result<()> {
-        let target = self.target(protocol);
+        let target = self.target(protocol)?;
         let deadline = Instant::now() + START;
         loop {
             self.check()?;

@@ -10,12 +10,13 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 
-use crate::cell::Cell;
+use crate::cell::{self, Cell};
 use crate::load::{self, Outcome};
 use crate::mtls;
 use crate::peer::Peer;
-use crate::report::{Measurement, Memory, PeerReport, Report, Settings};
+use crate::report::{Idle, Measurement, Memory, PeerReport, Report, Settings};
 use crate::site::Site;
+use crate::{files, idle};
 pub(crate) use options::Options;
 
 /// Between the last start and the reading of idle memory.
@@ -38,20 +39,21 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
 }
 
 async fn measure(options: &Options) -> Result<ExitCode> {
+    files::raise()?;
     let mut site = Site::open(options.programs()?)?;
     if options.keep {
         eprintln!("weft-bench: logs and configuration stay in {}", site.keep().display());
     }
     let mut entrants = start(options, &site).await?;
-    for (cell, index) in turns(&options.cells(), entrants.len(), false) {
+    for (cell, index) in turns(&options.cells(), &entrants, false) {
         one(&entrants[index].0, cell, options.warm_up()).await?;
     }
     let mut measurements = Vec::new();
     for round in 0..options.rounds() {
-        for (cell, index) in turns(&options.cells(), entrants.len(), round % 2 == 1) {
+        for (cell, index) in turns(&options.cells(), &entrants, round % 2 == 1) {
             let peer = &mut entrants[index].0;
             let outcome = one(peer, cell, options.duration()).await?;
-            let measurement = Measurement::new(round, cell.name, peer.kind, outcome);
+            let measurement = Measurement::new(round, cell, peer.kind, outcome);
             eprintln!("weft-bench: {measurement}");
             measurements.push(measurement);
             // A proxy that died would otherwise only be seen as errors of the load.
@@ -67,9 +69,11 @@ async fn measure(options: &Options) -> Result<ExitCode> {
     for (peer, report) in &mut entrants {
         report.rested = Some(Memory::of(peer)?);
     }
+    // Order: the pairs that were measured are gone before others take memory.
     let reports = entrants.into_iter().map(|(_, report)| report).collect();
+    let idle = idle(options, &site).await?;
     let settings = Settings::new(options.rounds(), options.duration());
-    finish(options, &Report::new(settings, reports, measurements))
+    finish(options, &Report::new(settings, reports, idle, measurements))
 }
 
 /// Checks mTLS of each kind on a pair of its own, then starts the pairs that are measured.
@@ -107,17 +111,37 @@ async fn start(options: &Options, site: &Site) -> Result<Vec<Entrant>> {
     entrants.into_iter().map(with_report).collect()
 }
 
-/// Every cell with every pair, all pairs of a cell next to each other; the other way round when `reversed`, so
-/// that no pair always follows the same one.
-fn turns(cells: &[Cell], pairs: usize, reversed: bool) -> impl Iterator<Item = (&Cell, usize)> {
-    cells.iter().flat_map(move |cell| {
-        let order = (0..pairs).map(move |index| if reversed { pairs - 1 - index } else { index });
-        order.map(move |index| (cell, index))
-    })
+/// Memory by idle connection, of every pair in turn.
+async fn idle(options: &Options, site: &Site) -> Result<Vec<Idle>> {
+    let mut all = Vec::new();
+    let Some(connections) = options.idle_connections() else { return Ok(all) };
+    for kind in options.kinds() {
+        let measured = idle::measure(kind, site, connections).await?;
+        if let Some(measured) = measured {
+            eprintln!("weft-bench: {}: {measured:.1?}", cell::IDLE);
+            all.push(measured);
+        }
+    }
+    Ok(all)
+}
+
+/// Every cell with every pair that carries it, all pairs of a cell next to each other; the other way round when
+/// `reversed`, so that no pair always follows the same one.
+fn turns<'c>(cells: &'c [Cell], entrants: &[Entrant], reversed: bool) -> Vec<(&'c Cell, usize)> {
+    let mut turns = Vec::new();
+    for cell in cells {
+        let carries = |index: &usize| entrants[*index].0.carries(cell.protocol);
+        let mut order: Vec<usize> = (0..entrants.len()).filter(carries).collect();
+        if reversed {
+            order.reverse();
+        }
+        turns.extend(order.into_iter().map(|index| (cell, index)));
+    }
+    turns
 }
 
 async fn one(peer: &Peer, cell: &Cell, duration: Duration) -> Result<Outcome> {
-    let (target, probe, load) = (peer.target(cell.protocol), peer.probe(), cell.load);
+    let (target, probe, load) = (peer.target(cell.protocol)?, peer.probe(), cell.load);
     let load = spawn_blocking(move || load::run(&target, load, duration, &probe));
     let outcome = load.await?;
     outcome.with_context(|| format!("{} in {}", peer.kind.name(), cell.name))

@@ -31,6 +31,8 @@ pub(crate) struct Programs {
 pub(crate) struct Site {
     app: Process,
     pub(crate) app_address: SocketAddr,
+    /// The application's opaque port.
+    pub(crate) opaque_address: SocketAddr,
     pub(crate) ports: Ports,
     pub(crate) programs: Programs,
     /// Trust anchor of the peers that have no CA of their own.
@@ -54,12 +56,13 @@ impl Site {
             rogue_server: rogue.issue("rogue-server", SERVER)?,
         };
         let ports = Ports::new();
-        let app_address = ports.take()?;
+        let (app_address, opaque_address) = (ports.take()?, ports.take()?);
         let mut command = Command::new(&programs.own);
         command.args(["app", "--listen", &app_address.to_string()]);
+        command.args(["--opaque", &opaque_address.to_string()]);
         let app = Process::start("app", &mut command, dir.path())?;
         let ca = authority.certificate;
-        Ok(Self { app, app_address, ports, programs, ca, credentials, dir })
+        Ok(Self { app, app_address, opaque_address, ports, programs, ca, credentials, dir })
     }
 
     /// A new directory of this run.

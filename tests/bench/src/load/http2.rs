@@ -1,5 +1,7 @@
 //! HTTP/2 with prior knowledge, as the load generator speaks it: straight on h2, no layer above.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
@@ -21,15 +23,7 @@ pub(super) struct Stream {
 impl Stream {
     /// Connects; a task of the current runtime drives the connection.
     pub(super) async fn open(target: &Target) -> Result<Self> {
-        let stream = TcpStream::connect(target.address).await.context("connect")?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = Builder::new()
-            .initial_window_size(1 << 20)
-            .initial_connection_window_size(1 << 24)
-            .handshake(stream)
-            .await?;
-        // Its error reaches every stream on it, where it is counted.
-        tokio::spawn(connection);
+        let sender = connect(target.address).await?;
         let uri = format!("http://{}{}", target.host, pattern::PATH).parse()?;
         Ok(Self { sender, uri })
     }
@@ -53,6 +47,20 @@ impl Stream {
         ensure!(rest.is_empty(), "the body lacks {} bytes", rest.len());
         Ok(())
     }
+}
+
+/// A connection; a task of the current runtime drives it.
+pub(super) async fn connect(address: SocketAddr) -> Result<SendRequest<Bytes>> {
+    let stream = TcpStream::connect(address).await.context("connect")?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = Builder::new()
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(1 << 24)
+        .handshake(stream)
+        .await?;
+    // Its error reaches every stream on it, where it is counted.
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// A connection for the fixed rate, with a runtime of its own that runs while a request is under way.

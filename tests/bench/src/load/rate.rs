@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sys::{prctl, time::TimeSpec};
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
@@ -93,6 +93,7 @@ impl Connection {
         Ok(match target.protocol {
             Protocol::Http1 => Self::Http1(http1::Blocking::open(target.address, &target.host)?),
             Protocol::Http2 => Self::Http2(http2::Blocking::open(target)?),
+            other @ (Protocol::Grpc | Protocol::Tcp) => bail!("no load of {other:?} at a rate"),
         })
     }
 

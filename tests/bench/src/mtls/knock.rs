@@ -2,6 +2,7 @@
 //! reads after the handshake, because in TLS 1.3 a client learns only then that its certificate was refused.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::peer::{HOST, Peer};
+use crate::pattern;
+use crate::peer::{HOST, Opaque, Peer};
 use crate::pki::{self, Identity};
 
 /// What the door said.
@@ -41,39 +43,69 @@ impl fmt::Display for Answer {
     }
 }
 
+/// A listener of the inbound proxy, and what is said at it.
+pub(super) struct Door {
+    address: SocketAddr,
+    alpn: &'static [&'static [u8]],
+    request: Vec<u8>,
+    /// How the application's answer begins.
+    served: Vec<u8>,
+}
+
+impl Door {
+    /// The one for HTTP/1.1.
+    pub(super) fn http(peer: &Peer) -> Self {
+        let path = pattern::PATH;
+        Self {
+            address: peer.inbound_address,
+            alpn: peer.alpn,
+            request: format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\n\r\n").into(),
+            served: b"HTTP/1.1 200".into(),
+        }
+    }
+
+    /// The one for opaque bytes, which come back.
+    pub(super) fn opaque(opaque: Opaque) -> Self {
+        let word = pattern::word();
+        let request = [b"e", &word[..]].concat();
+        Self { address: opaque.inbound, alpn: opaque.alpn, request, served: word.into() }
+    }
+}
+
 /// Sends a request to the inbound proxy: in plaintext, or in TLS with or without a certificate.
-pub(super) async fn knock(peer: &Peer, tls: Option<Option<&Identity>>) -> Result<Answer> {
+pub(super) async fn knock(door: &Door, tls: Option<Option<&Identity>>) -> Result<Answer> {
     let connector = match tls {
-        Some(identity) => Some(connector(identity, peer.alpn)?),
+        Some(identity) => Some(connector(identity, door.alpn)?),
         None => None,
     };
     let talk = async {
-        let stream = TcpStream::connect(peer.inbound_address).await?;
+        let stream = TcpStream::connect(door.address).await?;
         match connector {
-            None => request(stream).await,
+            None => request(stream, &door.request).await,
             Some(connector) => {
                 let name = ServerName::try_from(HOST).map_err(std::io::Error::other)?;
-                request(connector.connect(name, stream).await?).await
+                request(connector.connect(name, stream).await?, &door.request).await
             }
         }
     };
     Ok(match timeout(Duration::from_secs(5), talk).await {
         Err(_) => Answer::Silent,
         Ok(Err(error)) => Answer::Refused(error.to_string()),
-        Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 200") => Answer::Served,
+        Ok(Ok(answer)) if answer.starts_with(&door.served) => Answer::Served,
         Ok(Ok(answer)) if answer.is_empty() => Answer::Refused("closed".to_owned()),
         Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 ") => {
             let text = String::from_utf8_lossy(&answer);
             Answer::Refused(text.lines().next().unwrap_or_default().to_owned())
         }
-        Ok(Ok(_)) => Answer::Refused("not answered in HTTP".to_owned()),
+        Ok(Ok(_)) => Answer::Refused("not what the application answers".to_owned()),
     })
 }
 
-async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io::Result<Vec<u8>> {
-    let path = crate::pattern::PATH;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
+async fn request<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    request: &[u8],
+) -> std::io::Result<Vec<u8>> {
+    stream.write_all(request).await?;
     stream.flush().await?;
     let mut answer = vec![0; 1024];
     let length = stream.read(&mut answer).await?;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Entries, HOST, Kind, Peer, decoy_hosts, version};
+use super::{Entries, HOST, Kind, Opaque, Peer, decoy_hosts, version};
 use crate::process::Process;
 use crate::site::Site;
 
@@ -16,7 +16,7 @@ const PROGRAM: &str = "haproxy";
 const GLOBAL: &str = "\
 global
  nbthread 1
- maxconn 8000
+ maxconn 9500
  ssl-default-bind-options ssl-min-ver TLSv1.3
  ssl-default-server-options ssl-min-ver TLSv1.3
 defaults
@@ -51,14 +51,18 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
         format!("ssl crt {client} ca-file {ca} verify required verifyhost {HOST} sni str({HOST})");
     let accept = format!("ssl crt {server} ca-file {ca} verify required");
     let app = site.app_address;
+    let opaque = Opaque { entry: site.ports.take()?, inbound: site.ports.take()?, alpn: &[] };
     let outbound = pair("http1", entries.http1, "", inbound1, &format!("{dial} alpn http/1.1"))
-        + &pair("http2", entries.http2, "proto h2", inbound2, &format!("{dial} alpn h2"));
+        + &pair("http2", entries.http2, "proto h2", inbound2, &format!("{dial} alpn h2"))
+        + &bytes(opaque.entry, "", opaque.inbound, &dial);
     let inbound = pair("http1", inbound1, &format!("{accept} alpn http/1.1"), app, "")
-        + &pair("http2", inbound2, &format!("{accept} alpn h2"), app, "proto h2");
+        + &pair("http2", inbound2, &format!("{accept} alpn h2"), app, "proto h2")
+        + &bytes(opaque.inbound, &accept, site.opaque_address, "");
     Ok(Peer {
         kind: Kind::Haproxy,
         version: version(Path::new(PROGRAM), "-v"),
         entries,
+        opaque: Some(opaque),
         inbound_address: inbound1,
         alpn: &[b"http/1.1"],
         inbound: proxy("inbound", &inbound, dir)?,
@@ -66,6 +70,14 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
         credentials: credentials.clone(),
         support: None,
     })
+}
+
+/// A way for opaque bytes.
+fn bytes(from: SocketAddr, bind: &str, to: SocketAddr, server: &str) -> String {
+    format!(
+        "frontend tcp\n mode tcp\n bind {from} {bind}\n default_backend tcp\n\
+         backend tcp\n mode tcp\n server s {to} {server}\n"
+    )
 }
 
 fn proxy(name: &str, config: &str, dir: &Path) -> Result<Process> {

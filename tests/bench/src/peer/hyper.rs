@@ -26,6 +26,7 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
         kind: Kind::Hyper,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         entries,
+        opaque: None,
         inbound_address: inbound1,
         alpn: &[],
         inbound: floor("inbound", inbound, &credentials.server, site, dir)?,

@@ -1,16 +1,20 @@
 //! nginx, as installed: one worker. It has no HTTP/2 upstream, so its h2c cells are HTTP/1.1 behind the outbound
-//! proxy; `proxy_ssl_name` checks the DNS name where a mesh checks the SPIFFE id.
+//! proxy; `proxy_ssl_name` checks the DNS name where a mesh checks the SPIFFE id. Opaque bytes need its stream
+//! module, which Debian packs apart.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Entries, HOST, Kind, Peer, version};
+use super::{Entries, HOST, Kind, Opaque, Peer, version};
 use crate::process::Process;
 use crate::site::Site;
 
 const PROGRAM: &str = "nginx";
+
+/// Where Debian puts the stream module.
+const STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 const HTTP: &str = "\
  access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; sendfile off; tcp_nodelay on;
@@ -37,6 +41,10 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
         server.certificate.display(),
         server.key.display()
     );
+    let opaque = match Path::new(STREAM).is_file() {
+        true => Some(Opaque { entry: site.ports.take()?, inbound: site.ports.take()?, alpn: &[] }),
+        false => None,
+    };
     let outbound = format!(
         " upstream u {{ server {inbound_address}; {KEEP} }}\n server {{ listen {}; listen {} http2; \
          server_name {HOST};\n location / {{ proxy_pass https://u; {dial} \
@@ -48,14 +56,29 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
          server_name {HOST}; {accept}\n location / {{ proxy_pass http://u; }} }}",
         site.app_address
     );
+    let opaque_outbound = opaque.map(|opaque| {
+        format!(
+            " server {{ listen {}; proxy_pass {}; proxy_ssl on; {dial} }}",
+            opaque.entry, opaque.inbound
+        )
+    });
+    let opaque_inbound = opaque.map(|opaque| {
+        // A zone of its own: zones of the two modules cannot be one.
+        let accept = accept.replace("shared:S", "shared:T");
+        format!(
+            " server {{ listen {} ssl; {accept} proxy_pass {}; }}",
+            opaque.inbound, site.opaque_address
+        )
+    });
     Ok(Peer {
         kind: Kind::Nginx,
         version: version(Path::new(PROGRAM), "-v"),
         entries,
+        opaque,
         inbound_address,
         alpn: &[b"http/1.1"],
-        inbound: proxy("inbound", &inbound, dir)?,
-        outbound: proxy("outbound", &outbound, dir)?,
+        inbound: proxy("inbound", &inbound, opaque_inbound.as_deref(), dir)?,
+        outbound: proxy("outbound", &outbound, opaque_outbound.as_deref(), dir)?,
         credentials: credentials.clone(),
         support: None,
     })
@@ -64,17 +87,21 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
 /// Idle connections to the next hop: more than the load has.
 const KEEP: &str = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 3600s;";
 
-fn proxy(name: &str, config: &str, dir: &Path) -> Result<Process> {
+fn proxy(name: &str, config: &str, opaque: Option<&str>, dir: &Path) -> Result<Process> {
     let root = dir.join(name);
     std::fs::create_dir_all(&root)?;
     let at = |leaf: &str| root.join(leaf).display().to_string();
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!(" {kind}_temp_path {};\n", at(kind)))
         .concat();
+    let load = opaque.map_or(String::new(), |_| format!("load_module {STREAM};\n"));
+    let stream = opaque.map_or(String::new(), |servers| {
+        format!("stream {{ tcp_nodelay on; proxy_buffer_size 16k;\n{servers}\n}}\n")
+    });
     let text = format!(
-        "daemon off; worker_processes 1; pid {}; error_log stderr error; \
-         worker_rlimit_nofile 8192;\nevents {{ worker_connections 4096; }}\n\
-         http {{\n{HTTP}{paths}{config}\n}}\n",
+        "{load}daemon off; worker_processes 1; pid {}; error_log stderr error; \
+         worker_rlimit_nofile 19800;\nevents {{ worker_connections 19000; }}\n\
+         {stream}http {{\n{HTTP}{paths}{config}\n}}\n",
         at("pid")
     );
     let file = root.join("nginx.conf");

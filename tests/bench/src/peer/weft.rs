@@ -16,19 +16,23 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::{Entries, Kind, Peer, START, version};
+use super::{Entries, Kind, Opaque, Peer, START, version};
 use crate::process::Process;
 use crate::site::Site;
 
 /// HTTP/1.1 between sidecars, as `weft_proto::alpn` names it.
 const ALPN: &[&[u8]] = &[b"weft-http/1.1"];
+/// Opaque bytes between sidecars.
+const OPAQUE: &[&[u8]] = &[b"weft-tcp"];
 
 /// Starts control plane and sidecars from the programs in `bin`.
 pub(super) async fn start(kind: Kind, bin: &Path, site: &Site, dir: &Path) -> Result<Peer> {
     let (entry, inbound_address) = (site.ports.take()?, site.ports.take()?);
+    let opaque = Opaque { entry: site.ports.take()?, inbound: site.ports.take()?, alpn: OPAQUE };
     let config = dir.join("config");
     fs::create_dir_all(&config)?;
-    fs::write(config.join("mesh.yaml"), manifests::mesh(inbound_address))?;
+    let manifests = manifests::mesh(inbound_address, opaque.inbound.port());
+    fs::write(config.join("mesh.yaml"), manifests)?;
     let state = state_dir(dir, "control-plane")?;
     let mut control_plane = control_plane(bin, &config, &state, site.ports.take()?, dir)?;
     let socket = state.join("admin.sock");
@@ -36,16 +40,19 @@ pub(super) async fn start(kind: Kind, bin: &Path, site: &Site, dir: &Path) -> Re
 
     let proxy = Launch { bin, dir, socket: &socket, site };
     let inbound = format!("{inbound_address}={}", site.app_address);
-    let inbound = ["--inbound", &inbound];
+    let bytes = format!("{}={}", opaque.inbound, site.opaque_address);
+    let inbound = ["--inbound", &inbound, "--inbound", &bytes];
     let inbound = proxy.start("inbound", manifests::SERVER, &inbound);
     let upstream = format!("{entry}={}", manifests::SERVICE);
-    let upstream = ["--upstream", &upstream];
+    let bytes = format!("{}={}", opaque.entry, manifests::OPAQUE);
+    let upstream = ["--upstream", &upstream, "--upstream", &bytes];
     let outbound = proxy.start("outbound", manifests::CLIENT, &upstream);
     let (inbound, outbound) = (inbound.await?, outbound.await?);
     Ok(Peer {
         kind,
         version: version(&bin.join("weft-proxy"), "--version"),
         entries: Entries { http1: entry, http2: entry },
+        opaque: Some(opaque),
         inbound_address,
         alpn: ALPN,
         credentials: credentials::issue(&state.join("ca"), dir.join("credentials"))?,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Measurement;
+use crate::cell::Unit;
 
 /// The pairs that others are divided by.
 const REFERENCES: [&str; 2] = ["hyper", "envoy"];
@@ -12,12 +13,13 @@ const REFERENCES: [&str; 2] = ["hyper", "envoy"];
 pub(super) struct Row {
     pub(super) cell: &'static str,
     pub(super) peer: &'static str,
+    pub(super) unit: Unit,
     pub(super) cpu_us: f64,
     pub(super) cpu_us_min: f64,
     pub(super) cpu_us_max: f64,
     pub(super) outbound_us: f64,
     pub(super) inbound_us: f64,
-    pub(super) requests_per_second: f64,
+    pub(super) per_second: f64,
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
     /// CPU time by that of the hyper pair; `None` where one of the two was not measured.
@@ -58,12 +60,13 @@ fn row(all: &[Measurement], cell: &'static str, peer: &'static str) -> Row {
     Row {
         cell,
         peer,
+        unit: own.first().map_or(Unit::Operation, |m| m.unit),
         cpu_us: figure(|m| m.cpu_us),
         cpu_us_min: costs().reduce(f64::min).unwrap_or(0.0),
         cpu_us_max: costs().reduce(f64::max).unwrap_or(0.0),
         outbound_us: figure(|m| m.outbound_us),
         inbound_us: figure(|m| m.inbound_us),
-        requests_per_second: figure(|m| m.requests_per_second),
+        per_second: figure(|m| m.per_second),
         p50_us: figure(|m| m.p50_us),
         p99_us: figure(|m| m.p99_us),
         cpu_by_hyper: ratio(hyper, |m| m.cpu_us),

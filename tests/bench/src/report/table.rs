@@ -4,18 +4,27 @@ use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Memory, Report, Settings, summary::Row};
+use super::{Idle, Memory, Report, Settings, summary::Row};
+use crate::cell::Unit;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { rounds, seconds, .. } = self.settings;
-        writeln!(f, "CPU time of both proxies per request; medians over {rounds} × {seconds} s\n")?;
+        writeln!(
+            f,
+            "CPU time of both proxies per request, round trip or connection, in µs, or per GiB, in s; medians over \
+             {rounds} × {seconds} s\n"
+        )?;
         writeln!(f, "{}\n", self.costs())?;
         writeln!(
             f,
             "Resident memory, MB (10⁶ bytes), idle → right after all cells → 10 s later\n"
         )?;
         writeln!(f, "{}\n", self.memory())?;
+        if !self.idle_connections.is_empty() {
+            writeln!(f, "Resident memory of a fresh sidecar by idle opaque connection, KiB\n")?;
+            writeln!(f, "{}\n", self.idle())?;
+        }
         writeln!(f, "mTLS, TLS 1.3: shown of every pair before it was measured\n")?;
         for peer in &self.peers {
             writeln!(f, "{}: {}", peer.peer, peer.version)?;
@@ -32,13 +41,13 @@ impl Report {
         let header = [
             "cell",
             "pair",
-            "CPU µs",
+            "CPU",
             "min–max",
             "× hyper",
             "× envoy",
             "out",
             "in",
-            "req/s",
+            "per s",
             "p50 µs",
             "p99 µs",
             "p50 × hyper",
@@ -50,6 +59,21 @@ impl Report {
             table.add_row(cost(row));
         }
         align(table, 2)
+    }
+
+    fn idle(&self) -> Table {
+        let mut table = table(&["pair", "connections", "outbound", "inbound", "× envoy"]);
+        let envoy = self.idle_connections.iter().find(|idle| idle.peer == "envoy").map(Idle::both);
+        for idle in &self.idle_connections {
+            table.add_row([
+                idle.peer.to_owned(),
+                idle.connections.to_string(),
+                format!("{:.1}", idle.outbound_kib),
+                format!("{:.1}", idle.inbound_kib),
+                envoy.map_or("–".to_owned(), |envoy| format!("{:.2}", idle.both() / envoy)),
+            ]);
+        }
+        align(table, 1)
     }
 
     fn memory(&self) -> Table {
@@ -78,19 +102,24 @@ impl Report {
 }
 
 fn cost(row: &Row) -> Vec<String> {
+    // Of a transfer of bulk it would say nothing.
+    let latency = |value: f64| match row.unit {
+        Unit::Operation => format!("{value:.0}"),
+        Unit::Gibibyte => "–".to_owned(),
+    };
     let ratio = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
     vec![
         row.cell.to_owned(),
         row.peer.to_owned(),
-        format!("{:.1}", row.cpu_us),
-        format!("{:.1}–{:.1}", row.cpu_us_min, row.cpu_us_max),
+        row.unit.cpu(row.cpu_us),
+        format!("{}–{}", row.unit.number(row.cpu_us_min), row.unit.number(row.cpu_us_max)),
         ratio(row.cpu_by_hyper),
         ratio(row.cpu_by_envoy),
-        format!("{:.1}", row.outbound_us),
-        format!("{:.1}", row.inbound_us),
-        format!("{:.0}", row.requests_per_second),
-        format!("{:.0}", row.p50_us),
-        format!("{:.0}", row.p99_us),
+        row.unit.number(row.outbound_us),
+        row.unit.number(row.inbound_us),
+        row.unit.amount(row.per_second),
+        latency(row.p50_us),
+        latency(row.p99_us),
         ratio(row.p50_by_hyper),
         ratio(row.p99_by_hyper),
         row.errors.to_string(),

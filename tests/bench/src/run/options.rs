@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use weft_tests::envoy;
 
-use crate::cell::{self, Cell};
+use crate::cell::{self, Cell, IDLE};
 use crate::peer::Kind;
 use crate::site::Programs;
 
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// Pairs to measure; without it: hyper, weft, envoy, and haproxy and nginx where installed
     #[arg(long, value_delimiter = ',')]
     peers: Vec<Kind>,
-    /// Cells to run, by the beginning of their names; without it: all
+    /// Cells to run, by the beginning of their names (h1, h2c-c8x16, grpc, tcp, tcp-idle); without it: all
     #[arg(long, value_delimiter = ',')]
     cells: Vec<String>,
     /// Rounds; figures are medians over them
@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Seconds of each pair in each cell of each round
     #[arg(long)]
     seconds: Option<f64>,
+    /// Idle connections whose memory is measured, as far as the limit of open files goes
+    #[arg(long, value_name = "N")]
+    idle_connections: Option<usize>,
     /// Directory of weft-proxy and weft-control-plane; without it: this program's own
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
@@ -70,12 +73,19 @@ impl Options {
         cell::ALL.into_iter().filter(asked).collect()
     }
 
+    /// How many idle connections are asked for; `None` if that is not measured.
+    pub(super) fn idle_connections(&self) -> Option<usize> {
+        let asked = self.cells.is_empty() || self.cells.iter().any(|name| IDLE.starts_with(name));
+        let usual = if self.quick { 500 } else { 9000 };
+        asked.then(|| self.idle_connections.unwrap_or(usual))
+    }
+
     pub(super) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
     }
 
     pub(super) fn duration(&self) -> Duration {
-        let seconds = self.seconds.unwrap_or(if self.quick { 1.0 } else { 2.0 });
+        let seconds = self.seconds.unwrap_or(if self.quick { 1.0 } else { 1.6 });
         Duration::from_secs_f64(seconds.clamp(0.1, 600.0))
     }
 
@@ -85,7 +95,8 @@ impl Options {
 
     /// Finds all programs before anything is started.
     pub(super) fn programs(&self) -> Result<Programs> {
-        ensure!(!self.cells().is_empty(), "no cell is called {}", self.cells.join(" or "));
+        let nothing = self.cells().is_empty() && self.idle_connections().is_none();
+        ensure!(!nothing, "no cell is called {}", self.cells.join(" or "));
         let kinds = self.kinds();
         let own = env::current_exe().context("cannot find this program")?;
         let beside = own.parent().context("this program lies in no directory")?;

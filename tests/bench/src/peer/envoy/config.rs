@@ -16,19 +16,19 @@ pub(super) struct Tls<'a> {
     identity: &'a Identity,
     /// The SPIFFE id that the other side must have.
     peer: &'static str,
-    alpn: &'static str,
+    alpn: Option<&'static str>,
     context: &'static str,
 }
 
 impl<'a> Tls<'a> {
     /// Of the outbound proxy.
-    pub(super) fn client(site: &'a Site, alpn: &'static str) -> Self {
+    pub(super) fn client(site: &'a Site, alpn: Option<&'static str>) -> Self {
         let identity = &site.credentials.client;
         Self { site, identity, peer: SERVER.spiffe_id, alpn, context: "UpstreamTlsContext" }
     }
 
     /// Of the inbound proxy.
-    pub(super) fn server(site: &'a Site, alpn: &'static str) -> Self {
+    pub(super) fn server(site: &'a Site, alpn: Option<&'static str>) -> Self {
         let identity = &site.credentials.server;
         Self { site, identity, peer: CLIENT.spiffe_id, alpn, context: "DownstreamTlsContext" }
     }
@@ -39,7 +39,7 @@ impl<'a> Tls<'a> {
                 "tls_minimum_protocol_version": "TLSv1_3",
                 "tls_maximum_protocol_version": "TLSv1_3",
             },
-            "alpn_protocols": [self.alpn],
+            "alpn_protocols": Vec::from_iter(self.alpn),
             "tls_certificates": [{
                 "certificate_chain": {"filename": self.identity.certificate},
                 "private_key": {"filename": self.identity.key},
@@ -89,6 +89,41 @@ pub(super) fn listener(name: &str, address: SocketAddr, tls: Option<Tls<'_>>) ->
     });
     let filter =
         json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": manager});
+    with_chain(name, address, &filter, tls)
+}
+
+/// A cluster of one endpoint that speaks the protocol of its name, `http1` or `http2`.
+pub(super) fn cluster(name: &str, endpoint: SocketAddr, tls: Option<Tls<'_>>) -> Value {
+    let protocol = if name == "http2" { "http2_protocol_options" } else { "http_protocol_options" };
+    let mut cluster = bare_cluster(name, endpoint, tls);
+    cluster["typed_extension_protocol_options"] = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": format!("{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"),
+            "explicit_http_config": {protocol: {}},
+        },
+    });
+    cluster
+}
+
+/// A listener whose bytes go to [`opaque_cluster`] as they come.
+pub(super) fn opaque_listener(address: SocketAddr, tls: Option<Tls<'_>>) -> Value {
+    let proxy = json!({
+        "@type": format!("{EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy"),
+        "stat_prefix": OPAQUE,
+        "cluster": OPAQUE,
+    });
+    let filter = json!({"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy});
+    with_chain(OPAQUE, address, &filter, tls)
+}
+
+/// A cluster of one endpoint for opaque bytes.
+pub(super) fn opaque_cluster(endpoint: SocketAddr, tls: Option<Tls<'_>>) -> Value {
+    bare_cluster(OPAQUE, endpoint, tls)
+}
+
+const OPAQUE: &str = "tcp";
+
+fn with_chain(name: &str, address: SocketAddr, filter: &Value, tls: Option<Tls<'_>>) -> Value {
     let mut chain = json!({"filters": [filter]});
     if let Some(tls) = tls {
         chain["transport_socket"] = tls.transport_socket();
@@ -96,9 +131,7 @@ pub(super) fn listener(name: &str, address: SocketAddr, tls: Option<Tls<'_>>) ->
     json!({"name": name, "address": socket(address), "filter_chains": [chain]})
 }
 
-/// A cluster of one endpoint that speaks the protocol of its name, `http1` or `http2`.
-pub(super) fn cluster(name: &str, endpoint: SocketAddr, tls: Option<Tls<'_>>) -> Value {
-    let protocol = if name == "http2" { "http2_protocol_options" } else { "http_protocol_options" };
+fn bare_cluster(name: &str, endpoint: SocketAddr, tls: Option<Tls<'_>>) -> Value {
     let limit = 100_000;
     let mut cluster = json!({
         "name": name,
@@ -113,12 +146,6 @@ pub(super) fn cluster(name: &str, endpoint: SocketAddr, tls: Option<Tls<'_>>) ->
         }]},
         "load_assignment": {"cluster_name": name, "endpoints":
             [{"lb_endpoints": [{"endpoint": {"address": socket(endpoint)}}]}]},
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": format!("{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"),
-                "explicit_http_config": {protocol: {}},
-            },
-        },
     });
     if let Some(tls) = tls {
         cluster["transport_socket"] = tls.transport_socket();

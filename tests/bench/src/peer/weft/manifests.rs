@@ -14,9 +14,11 @@ pub(super) const CLIENT: &str = "client.bench";
 pub(super) const SERVER: &str = "server.bench";
 /// What the caller's sidecar is asked to reach.
 pub(super) const SERVICE: &str = "server.bench:8080";
+/// The same for opaque bytes.
+pub(super) const OPAQUE: &str = "server.bench:9000";
 
-/// All objects as one YAML stream; `inbound` is where the server's sidecar listens.
-pub(super) fn mesh(inbound: SocketAddr) -> String {
+/// All objects as one YAML stream; `inbound` is where the server's sidecar listens, at `opaque` for opaque bytes.
+pub(super) fn mesh(inbound: SocketAddr, opaque: u16) -> String {
     let (address, port) = (inbound.ip(), inbound.port());
     format!(
         "\
@@ -35,7 +37,9 @@ kind: Service
 metadata: {{name: server, namespace: bench}}
 spec:
   selector: {{app: server}}
-  ports: [{{name: http, port: 8080, targetPort: http, appProtocol: http}}]
+  ports:
+  - {{name: http, port: 8080, targetPort: http, appProtocol: http}}
+  - {{name: tcp, port: 9000, targetPort: tcp, appProtocol: tcp}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -46,16 +50,7 @@ spec:
   rules:
   - matches: [{{path: {{type: PathPrefix, value: /}}}}]
     backendRefs: [{{name: server, port: 8080}}]
----
-apiVersion: weft.dev/v1alpha1
-kind: TrafficPolicy
-metadata: {{name: server, namespace: bench}}
-spec:
-  targetRefs: [{{group: \"\", kind: Service, name: server}}]
-  limits: {{connections: 1024, pendingRequests: 1024, requests: 4096, retries: 16}}
-  outlierDetection: {{consecutiveFailures: 5, failurePercentage: {{threshold: 50}}}}
-  retries: {{attempts: 2, conditions: [connect-failure, reset, refused-stream, gateway-error], perTryTimeout: 15s}}
----
+{POLICIES}---
 apiVersion: weft.dev/v1alpha1
 kind: MeshWorkload
 metadata: {{name: server, namespace: bench, labels: {{app: server}}}}
@@ -63,7 +58,9 @@ spec:
   address: {address}
   serviceAccount: server
   meshed: true
-  ports: [{{name: http, port: {port}, appProtocol: http}}]
+  ports:
+  - {{name: http, port: {port}, appProtocol: http}}
+  - {{name: tcp, port: {opaque}, appProtocol: tcp}}
 ---
 apiVersion: weft.dev/v1alpha1
 kind: MeshWorkload
@@ -72,3 +69,24 @@ spec: {{address: {address}, serviceAccount: client, meshed: true, ports: []}}
 "
     )
 }
+
+/// What the caller's sidecar does besides: on the HTTP port all that there is, on the other what is for connections.
+const POLICIES: &str = "\
+---
+apiVersion: weft.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: server, namespace: bench}
+spec:
+  targetRefs: [{group: \"\", kind: Service, name: server, sectionName: http}]
+  limits: {connections: 1024, pendingRequests: 1024, requests: 4096, retries: 16}
+  outlierDetection: {consecutiveFailures: 5, failurePercentage: {threshold: 50}}
+  retries: {attempts: 2, conditions: [connect-failure, reset, refused-stream, gateway-error], perTryTimeout: 15s}
+---
+apiVersion: weft.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: opaque, namespace: bench}
+spec:
+  targetRefs: [{group: \"\", kind: Service, name: server, sectionName: tcp}]
+  limits: {connections: 9900, pendingRequests: 1024}
+  outlierDetection: {consecutiveFailures: 5}
+";

@@ -1,16 +1,17 @@
 //! Ratios are made within a round.
 
-use super::{Measurement, median, rows};
+use super::{Measurement, Unit, median, rows};
 
 fn measurement(round: usize, peer: &'static str, cpu_us: f64) -> Measurement {
     Measurement {
         round,
         cell: "cell",
         peer,
+        unit: Unit::Operation,
         requests: 1,
         errors: 0,
         first_errors: Vec::new(),
-        requests_per_second: 1.0,
+        per_second: 1.0,
         cpu_us,
         outbound_us: cpu_us / 2.0,
         inbound_us: cpu_us / 2.0,
