@@ -27,7 +27,7 @@ pub(crate) use detect::{PATIENCE, SILENCE, claims_no_http, judge};
 pub(crate) use hello::is_mesh;
 pub(crate) use http::serve;
 pub use limits::HttpLimits;
-pub(crate) use original::{original_destination, refuse};
+pub(crate) use original::original_destination;
 
 /// Bound: open connections of one side (inbound or outbound). One more is closed at once.
 const MAX_CONNECTIONS: usize = 10_000;

@@ -250,7 +250,7 @@ fn interceptors(
         upstream: upstream.clone(),
         telemetry: Arc::clone(&shared.telemetry),
         exhausted: Arc::clone(&shared.exhausted),
-        limits: shared.limits,
+        limits: shared.limits.clone(),
     });
     let own = Arc::new(Own {
         addresses: Arc::clone(&all.addresses),
@@ -263,7 +263,7 @@ fn interceptors(
         telemetry: Arc::clone(&shared.telemetry),
         random: Arc::clone(random),
         exhausted: Arc::clone(&shared.exhausted),
-        limits: shared.limits,
+        limits: shared.limits.clone(),
         mirrors: Arc::clone(&shared.mirrors),
         passed: Arc::clone(&all.passed),
     });

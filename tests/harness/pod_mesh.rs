@@ -14,7 +14,7 @@ use super::control_plane::ControlPlane;
 use super::manifests::{self, NAMESPACE};
 use super::{
     Admin, Output, PROXY_UID, Pod, PodNetwork, Process, Program, TRUST_DOMAIN, binary, eventually,
-    get, run,
+    get,
 };
 
 /// Where the control plane listens, in the router's namespace.
@@ -214,11 +214,6 @@ impl PodMesh {
         self.network.router()
     }
 
-    /// The network.
-    pub(crate) fn network(&self) -> &PodNetwork {
-        &self.network
-    }
-
     /// The control plane.
     pub(crate) fn control_plane(&self) -> &ControlPlane {
         &self.control_plane
@@ -309,17 +304,5 @@ impl PodMesh {
 
     fn health(&self, name: &str) -> SocketAddr {
         self.pod(name).v4(HEALTH)
-    }
-
-    /// Runs a program to its end in a pod, as the application's user.
-    pub(crate) async fn client(&self, pod: &str, command: &[&str], limit: Duration) -> Output {
-        let program = Program {
-            name: command.join(" "),
-            path: command[0].into(),
-            args: command[1..].iter().map(Into::into).collect(),
-            variables: vec![("HOME".to_owned(), "/tmp".to_owned())],
-            log: PathBuf::new(),
-        };
-        run(&self.pod(pod).program(super::APP_UID, program), limit).await
     }
 }

@@ -1,7 +1,11 @@
 //! What a port takes: mutual TLS, plaintext, or both; and the application's own TLS.
 
+use std::time::Duration;
+
+use anyhow::ensure;
+
 use super::{CLIENT, WEB, call, caller, serve, web};
-use crate::harness::{PodNetwork, TcpApp, exchange};
+use crate::harness::{PodNetwork, TcpApp, eventually, exchange};
 
 /// A policy for one port of `web`.
 fn policy(port: u16, mode: &str) -> String {
@@ -41,6 +45,22 @@ async fn each_port_of_a_workload_has_its_own_mode() {
     assert_eq!(strict.count(), 0);
     assert_eq!(call(outside, web.v4(9002)).await.unwrap().status, 200);
     assert_eq!(open.count(), 1);
+}
+
+#[tokio::test]
+async fn a_mode_changes_while_the_application_runs() {
+    let Some(mesh) = web("http").start("a new mode").await else { return };
+    let (outside, web) = (mesh.outside(), mesh.pod("web"));
+    let _app = serve(web, 8080).await.unwrap();
+    assert_eq!(call(outside, web.v4(8080)).await.unwrap().status, 200);
+    mesh.write("strict.yaml", &policy(8080, "STRICT"));
+    eventually("plaintext is refused", Duration::from_secs(5), async || {
+        ensure!(call(outside, web.v4(8080)).await.is_err(), "still let in");
+        Ok(())
+    })
+    .await;
+    let to = PodNetwork::service_v4(WEB, 80);
+    assert_eq!(call(mesh.pod("client"), to).await.unwrap().status, 200);
 }
 
 #[tokio::test]

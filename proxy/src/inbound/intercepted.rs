@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use super::Inbound;
 use crate::cluster::Endpoint;
 use crate::drain;
-use crate::listener::{HttpLimits, original_destination, refuse};
+use crate::io::set_reset_on_close;
+use crate::listener::{HttpLimits, original_destination};
 use crate::model::EndpointSpec;
 use crate::retry::Exhausted;
 use crate::state::State;
@@ -89,7 +90,7 @@ impl Interceptor {
     ) {
         let Some(address) = original_destination(&stream) else {
             tracing::warn!(%client, "a connection straight to the inbound port is refused");
-            return refuse(stream);
+            return set_reset_on_close(&stream, true);
         };
         Arc::new(self.inbound(address)).handle_connection(stream, client, watch).await;
     }
@@ -104,7 +105,7 @@ impl Interceptor {
             upstream: self.upstream.clone(),
             telemetry: Arc::clone(&self.telemetry),
             exhausted: Arc::clone(&self.exhausted),
-            limits: self.limits,
+            limits: self.limits.clone(),
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::Interceptor;
 use crate::drain;
+use crate::io::prepare;
 
 /// The workload as its own peer, on one worker.
 #[derive(Debug)]
@@ -59,8 +60,7 @@ async fn pair() -> io::Result<(TcpStream, TcpStream)> {
         // Race: whoever else connects meanwhile is not us.
         let (far, peer) = listener.accept().await?;
         if peer == expected {
-            // A latency matter only.
-            let _ = far.set_nodelay(true);
+            prepare(&far);
             return Ok((near, far));
         }
     }

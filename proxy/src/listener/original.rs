@@ -14,10 +14,3 @@ pub(crate) fn original_destination(stream: &TcpStream) -> Option<SocketAddr> {
     let known = if local.is_ipv4() { socket.original_dst_v4() } else { socket.original_dst_v6() };
     known.ok()?.as_socket().filter(|destination| *destination != local)
 }
-
-/// Ends a connection in such a way that its peer takes it for refused, not for served and over.
-pub(crate) fn refuse(stream: TcpStream) {
-    // Without it the peer sees an orderly end, which is all that is lost.
-    let _ = SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO));
-    drop(stream);
-}

@@ -21,6 +21,7 @@ use super::Outbound;
 use crate::cluster::InFlight;
 use crate::drain;
 use crate::error::{Error, Token};
+use crate::io::{Io, set_reset_on_close};
 use crate::listener::{Carried, First, PATIENCE, SILENCE, detect};
 use crate::state::TcpHandles;
 use crate::upstream::{Opened, Protocol, Version};
@@ -60,9 +61,12 @@ impl Outbound {
                 self.target.spoke_first(!said.is_empty());
                 // A client that is gone is noticed when more is to be said to it.
                 let _ = stream.write_all(&said).await;
-                self.carry(tcp, stream, connected, started, &watch).await;
+                self.carry(tcp, Io::Plain(stream), connected, started, &watch).await;
             }
-            Err(error) => self.give_up(tcp, client, &error, started),
+            Err(error) => {
+                set_reset_on_close(&stream, true);
+                self.give_up(tcp, client, &error, started);
+            }
         }
     }
 

@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 
 use super::{Mirrors, Outbound};
 use crate::drain;
-use crate::listener::{HttpLimits, original_destination, refuse};
+use crate::io::set_reset_on_close;
+use crate::listener::{HttpLimits, original_destination};
 use crate::random::Random;
 use crate::retry::Exhausted;
 use crate::state::{Destination, State};
@@ -49,7 +50,7 @@ impl Interceptor {
     ) {
         let Some(address) = original_destination(&stream) else {
             tracing::warn!(%client, "a connection straight to the outbound port is refused");
-            return refuse(stream);
+            return set_reset_on_close(&stream, true);
         };
         match self.state.destination(address) {
             Some(destination) => {
@@ -70,7 +71,7 @@ impl Interceptor {
             telemetry: Arc::clone(&self.telemetry),
             random: Arc::clone(&self.random),
             exhausted: Arc::clone(&self.exhausted),
-            limits: self.limits,
+            limits: self.limits.clone(),
             mirrors: Arc::clone(&self.mirrors),
         }
     }

@@ -10,8 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::Interceptor;
 use crate::drain;
 use crate::error::Token;
-use crate::io::Io;
-use crate::listener::refuse;
+use crate::io::{Io, prepare, set_reset_on_close};
 use crate::relay::{Relayed, relay};
 use crate::telemetry::ConnectionEnd;
 use crate::telemetry::metrics::Direction;
@@ -35,8 +34,7 @@ impl Interceptor {
         self.passed.connection_opened(false);
         let relayed = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(upstream)) => {
-                // A latency matter only.
-                let _ = upstream.set_nodelay(true);
+                prepare(&upstream);
                 relay(&mut Io::Plain(stream), &mut Io::Plain(upstream), watch).await
             }
             failed => {
@@ -45,7 +43,7 @@ impl Interceptor {
                     Ok(_) => Token::ConnectionRefused,
                 };
                 tracing::info!(%client, %address, error = token.as_str(), "passed through in vain");
-                refuse(stream);
+                set_reset_on_close(&stream, true);
                 Relayed { sent: 0, received: 0, error: Some(token) }
             }
         };

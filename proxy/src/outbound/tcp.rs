@@ -31,7 +31,7 @@ impl Outbound {
         watch: &drain::Watch,
     ) {
         let started = Instant::now();
-        let mut stream = Io::Plain(stream);
+        let stream = Io::Plain(stream);
         // Order: until bytes can pass, an end would tell the client that there are none.
         refuse(&stream);
         let config = self.target.config().await;
@@ -49,7 +49,7 @@ impl Outbound {
     pub(super) async fn carry(
         &self,
         tcp: &TcpHandles,
-        stream: TcpStream,
+        mut stream: Io,
         (in_flight, mut opened): (InFlight, Opened),
         started: Instant,
         watch: &drain::Watch,

@@ -52,7 +52,7 @@ pub(super) async fn connect(
 ) -> Result<(Io, Open), Error> {
     let limit = match protocol {
         Protocol::Http1 | Protocol::Http2 => MAX_CONNECTIONS,
-        Protocol::Tcp => MAX_OPAQUE,
+        Protocol::Tcp | Protocol::Open => MAX_OPAQUE,
     };
     let open = reserve(endpoint, limit)?;
     match tokio::time::timeout(timeout, establish(upstream, endpoint, protocol)).await {
