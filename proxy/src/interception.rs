@@ -114,7 +114,7 @@ fn takes_nft(init: &Init) -> Result<bool> {
                 tracing::warn!(reason = %nft, "not with nft; taking iptables");
                 Ok(false)
             }
-            (Err(nft), Err(iptables)) => bail!("neither tool works: {nft}; {iptables}"),
+            (Err(nft), Err(iptables)) => Err(neither(nft, &iptables)),
         },
     }
 }
@@ -125,7 +125,7 @@ fn cleanup(backend: Backend) -> Result<()> {
         Backend::Nft => Ok(nft::remove()?),
         Backend::Iptables => Ok(Iptables::find()?.remove()?),
         Backend::Auto => match (nft::remove(), Iptables::find()) {
-            (Err(nft), Err(iptables)) => bail!("neither tool works: {nft}; {iptables}"),
+            (Err(nft), Err(iptables)) => Err(neither(nft, &iptables)),
             (nft, Ok(iptables)) => {
                 if let Err(reason @ ToolError::Failed { .. }) = nft {
                     // Where the kernel knows nothing of nft there is nothing to remove either.
@@ -167,8 +167,16 @@ fn check_both(settings: &Settings) -> Result<Vec<String>> {
             Ok(findings)
         }
         (_, Ok(iptables)) if left => Ok(iptables.findings(settings)?),
-        (Err(nft), Err(iptables)) => bail!("neither tool works: {nft}; {iptables}"),
+        (Err(nft), Err(iptables)) => Err(neither(nft, &iptables)),
         _ => Ok(vec!["there is no table and no chain of ours".to_owned()]),
+    }
+}
+
+fn neither(nft: ToolError, iptables: &ToolError) -> anyhow::Error {
+    match nft {
+        // The other one lacks the same right: once is enough.
+        ToolError::NotAllowed(_) => nft.into(),
+        _ => anyhow::anyhow!("neither tool works: {nft}; {iptables}"),
     }
 }
 

@@ -78,6 +78,7 @@ async fn what_is_missing_is_named() {
         (0, &[], &["--check"], "is not on the PATH"),
         (0, &[], &["--cleanup"], "is not on the PATH"),
         (APP_UID, &["nft"], &["--backend=nft"], "needs CAP_NET_ADMIN"),
+        (APP_UID, &["nft"], &[], "\"`nft -c -f -` was refused: changing rules needs CAP_NET_ADMIN"),
         (APP_UID, &iptables, &["--backend=iptables"], "needs CAP_NET_ADMIN"),
     ] {
         let output = init(&scene, uid, tools, flags).await;
