@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::harness::frames::{self, DATA, END_HEADERS, END_STREAM, HEADERS, Raw};
 use crate::harness::{Mesh, head, until, within};
 
 const ASK: &[u8] =
@@ -101,4 +102,38 @@ async fn an_application_that_never_says_the_word_gets_the_body() {
     server.write_all(OK).await.unwrap();
     let answers = until(&mut client, "ok").await.unwrap();
     assert!(answers.contains("HTTP/1.1 200 "), "{answers}");
+}
+
+/// HTTP/2 has no word to wait for here: a final answer comes while nothing of the body has gone, and the body passes
+/// whenever the client sends it.
+#[tokio::test]
+async fn over_http2_the_answer_comes_before_the_body_or_after_it() {
+    const SOON: Duration = Duration::from_secs(10);
+    let mesh = Mesh::builder().without_app("product", "http").caller("gateway").start().await;
+    let app = TcpListener::bind(mesh.app_address("product-v1")).await.unwrap();
+    let mut client = Raw::connect(mesh.entry("gateway", "product"), &[]).await.unwrap();
+    let mut head = frames::get("product.shop");
+    // POST, which is next to GET in HPACK's table.
+    head[0] = 0x83;
+    head.extend(frames::literal("expect", "100-continue", false));
+    client.put(HEADERS, END_HEADERS, 1, &head);
+    client.send().await.unwrap();
+    let accepted = within("the application is called", SOON, app.accept()).await;
+    let mut server = Raw::accept(accepted.unwrap().0).await.unwrap();
+    server.until(SOON, |frame| frame.kind == HEADERS).await;
+    server.put(HEADERS, END_HEADERS | END_STREAM, 1, &[0x08, 3, b'4', b'1', b'7']);
+    server.send().await.unwrap();
+    let frames = client.until(SOON, |frame| frame.kind == HEADERS && frame.stream == 1).await;
+    assert!(frames.iter().any(|frame| frame.kind == HEADERS), "{frames:?}");
+    client.put(HEADERS, END_HEADERS, 3, &head);
+    client.put(DATA, END_STREAM, 3, b"body");
+    client.send().await.unwrap();
+    let is_last = |frame: &frames::Frame| frame.kind == DATA && frame.flags & END_STREAM != 0;
+    let frames = server.until(SOON, is_last).await;
+    let data = frames.iter().filter(|frame| frame.kind == DATA).map(|frame| &frame.payload[..]);
+    assert_eq!(data.collect::<Vec<_>>().concat(), b"body", "of the second request only");
+    server.put(HEADERS, END_HEADERS | END_STREAM, 3, frames::OK);
+    server.send().await.unwrap();
+    let frames = client.until(SOON, |frame| frame.kind == HEADERS && frame.stream == 3).await;
+    assert!(frames.iter().any(|frame| frame.kind == HEADERS), "{frames:?}");
 }

@@ -298,15 +298,24 @@ async fn a_refusal_instead_of_the_word_ends_the_connection() {
     let server = async {
         let mut stream = scene.accept().await;
         read_until(&mut stream, HEAD).await;
-        let refusal = b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n";
+        let refusal = b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 2\r\n\r\n";
         stream.write_all(refusal).await.unwrap();
-        let mut rest = Vec::new();
-        stream.read_to_end(&mut rest).await.unwrap();
-        rest
+        // For longer than a body waits that may still be wanted.
+        let read = tokio::time::timeout(Duration::from_millis(1500), stream.read_u8()).await;
+        assert!(read.is_err(), "{read:?}");
+        stream.write_all(b"no").await.unwrap();
+        let mut more = Vec::new();
+        stream.read_to_end(&mut more).await.unwrap();
+        more
     };
-    let (rest, response) = within(server, scene.send(expecting())).await;
-    assert_eq!(response.unwrap().status(), 417);
-    assert_eq!(rest, b"", "no body, and no other request");
+    let client = async {
+        let response = scene.send(expecting()).await.unwrap();
+        assert_eq!(response.status(), 417);
+        rest(response.into_body()).await.unwrap()
+    };
+    let (more, said) = within(server, client).await;
+    assert_eq!(said, b"no");
+    assert_eq!(more, b"", "no body, and no other request");
     assert!(scene.endpoint.pools[0].take_idle().is_none());
 }
 
