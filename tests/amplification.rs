@@ -9,7 +9,7 @@ use crate::harness::manifests::traffic_policy;
 use crate::harness::{Act, Mesh, get};
 
 /// Requests a second. What is not optimised cannot carry as many on a busy machine, where their pile would be what is
-/// measured; the budget's floor is the same share of them.
+/// measured; the budget's floor is the same share of them. `tests/run --all` runs it optimised.
 const RATE: u32 = if cfg!(debug_assertions) { 40 } else { 200 };
 const REQUESTS: usize = 8 * RATE as usize;
 

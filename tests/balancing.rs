@@ -12,9 +12,12 @@ use crate::harness::{Act, Load, Mesh, Tally, eventually, get, http1, request};
 const VERSIONS: [&str; 10] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9"];
 const SLOW: &str = "product-v3";
 const FAILING: &str = "product-v7";
+/// How long a good endpoint takes.
+const SERVES: Duration = Duration::from_millis(50);
 
 /// Ten endpoints, one ten times slower, one failing at once. Ejection is off, so that only the balancer is looked at.
-/// Latencies are printed, counts are asserted: a busy machine bends the former.
+/// Latencies are printed, counts are asserted: a busy machine bends the former, and they are long so that it bends them
+/// less. With at most a hundredth to the slow one the p99 is one of the good ones'.
 #[tokio::test]
 async fn peak_ewma_avoids_the_slow_and_the_fast_failing() {
     let mesh = Mesh::builder()
@@ -25,9 +28,9 @@ async fn peak_ewma_avoids_the_slow_and_the_fast_failing() {
         .await;
     for app in mesh.apps() {
         match app.workload() {
-            SLOW => app.script(|_| Act::Delay(Duration::from_millis(200))),
+            SLOW => app.script(|_| Act::Delay(SERVES * 10)),
             FAILING => app.script(|_| Act::Status(503)),
-            _ => app.script(|_| Act::Delay(Duration::from_millis(20))),
+            _ => app.script(|_| Act::Delay(SERVES)),
         }
     }
     let turns = measure(&mesh, "RoundRobin").await;
@@ -37,7 +40,7 @@ async fn peak_ewma_avoids_the_slow_and_the_fast_failing() {
     assert!((0.07..0.13).contains(&turns.slow), "{turns:?}");
     assert!((0.07..0.13).contains(&turns.failing), "{turns:?}");
     assert!(ewma.slow < 0.04, "{ewma:?}");
-    assert!(ewma.failing < 0.03, "{ewma:?}");
+    assert!(ewma.failing <= 0.01, "{ewma:?}");
 }
 
 #[tokio::test]
@@ -201,7 +204,12 @@ async fn measure(mesh: &Mesh, balancer: &str) -> Shares {
     load.passes(600).await;
     let tally = load.stop().await;
     let shares = shares(&before, &counts(mesh), &tally);
-    eprintln!("{balancer:>10}: p99 {:?} of {}, {shares:?}", tally.p99(), tally.count());
+    eprintln!(
+        "{balancer:>10}: p50 {:?}, p99 {:?} of {}, {shares:?}",
+        tally.p50(),
+        tally.p99(),
+        tally.count()
+    );
     shares
 }
 

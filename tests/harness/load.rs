@@ -123,10 +123,19 @@ impl Tally {
 
     /// 99 of 100 requests that succeeded took no longer.
     pub(crate) fn p99(&self) -> Duration {
+        self.percentile(99)
+    }
+
+    /// Half of the requests that succeeded took no longer.
+    pub(crate) fn p50(&self) -> Duration {
+        self.percentile(50)
+    }
+
+    fn percentile(&self, percent: usize) -> Duration {
         let served = self.outcomes.iter().filter(|outcome| outcome.result.is_ok());
         let mut latencies: Vec<_> = served.map(|outcome| outcome.latency).collect();
         latencies.sort_unstable();
-        latencies.get(latencies.len() * 99 / 100).copied().unwrap_or_default()
+        latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default()
     }
 
     /// Nothing failed, and there was something that could have.
