@@ -232,6 +232,33 @@ async fn slow_heads_are_cut_and_idle_connections_are_not() {
     }
 }
 
+/// Is a POST with trailers so long answered with 200, on a connection that goes on?
+async fn with_trailers(to: SocketAddr, length: usize) -> bool {
+    let mut raw = Raw::connect(to, &[]).await.unwrap();
+    let mut block = frames::get("a");
+    // 0x83: POST.
+    block[0] = 0x83;
+    raw.put(HEADERS, END_HEADERS, 1, &block);
+    raw.put(DATA, 0, 1, b"x");
+    let trailers = frames::literal("x-large", &"y".repeat(length), false);
+    let mut pieces = trailers.chunks(16_000);
+    raw.put(HEADERS, END_STREAM, 1, pieces.next().unwrap());
+    for piece in pieces {
+        raw.put(CONTINUATION, 0, 1, piece);
+    }
+    raw.put(CONTINUATION, END_HEADERS, 1, &[]);
+    raw.send().await.unwrap();
+    let is_end = |frame: &frames::Frame| {
+        matches!(frame.kind, HEADERS | RST_STREAM | GOAWAY)
+            && (frame.stream == 1 || frame.kind == GOAWAY)
+    };
+    let seen = raw.until(Duration::from_secs(10), is_end).await;
+    let end = seen.last().filter(|frame| is_end(frame)).expect("it is answered or refused");
+    assert_ne!(end.kind, GOAWAY, "the connection goes on");
+    // 0x88: 200.
+    end.kind == HEADERS && end.payload.first() == Some(&0x88)
+}
+
 /// S19: what is too large is said to be, and costs nothing.
 #[tokio::test]
 async fn large_heads_are_refused() {
@@ -257,6 +284,10 @@ async fn large_heads_are_refused() {
         let value = "x".repeat(70_000);
         let too_large = http2(side.to, request(Method::GET, "/", &[("x-large", &value)], "")).await;
         assert!(too_large.is_err() || too_large.unwrap().status == 431);
+        for length in [20_000, 60_000] {
+            let arrived = with_trailers(side.to, length).await;
+            assert!(arrived, "{}: trailers of {length} bytes", side.name);
+        }
         side.costs("S19 large heads", 6.0).await;
     }
     eventually("both are idle", Duration::from_secs(5), async || {

@@ -24,6 +24,7 @@ mod health_checks;
 mod hostile;
 mod house;
 mod http2;
+mod http_limits;
 mod identity;
 mod interception;
 mod invalid_backends;

@@ -10,6 +10,7 @@
 
 mod balancing;
 mod endpoints;
+mod http;
 mod policy;
 mod route;
 mod workload;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use balancing::{Balancer, HashOn, HealthCheck, Probe, RingHash, SessionAffinity, SlowStart};
 pub use endpoints::EndpointIndex;
+pub use http::HttpLimits;
 pub use policy::{
     Backoff, FailurePercentage, Fallback, InboundPolicy, Limits, MtlsMode, OutlierDetection,
     RateLimit, RateLimitKey, RetryBudget, RetryOn, RetryPolicy, TrafficPolicy,
@@ -131,6 +133,8 @@ pub struct MeshConfig {
     pub tracing_endpoint: Option<String>,
     /// Share of traces started by the mesh that are sampled, 0 to 1.
     pub tracing_sampling: f64,
+    /// Limits of HTTP connections that sidecars accept.
+    pub http: HttpLimits,
 }
 
 impl Default for MeshConfig {
@@ -141,6 +145,7 @@ impl Default for MeshConfig {
             leaf_lifetime: Duration::from_secs(24 * 3600),
             tracing_endpoint: None,
             tracing_sampling: 0.1,
+            http: HttpLimits::default(),
         }
     }
 }

@@ -82,6 +82,8 @@ pub mod metadata {
     pub const PROBES: &str = "weft.probes";
     /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
     pub const TRACING: &str = "weft.tracing";
+    /// On a listener, typed: limits of HTTP that Envoy has no field for.
+    pub const HTTP_LIMITS: &str = "weft.http_limits";
     /// Envoy's own key by which an endpoint chooses a transport socket.
     pub const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
 }

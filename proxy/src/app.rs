@@ -119,7 +119,7 @@ impl App {
             tls,
             telemetry,
             exhausted: Arc::default(),
-            limits: config.http.clone(),
+            limits: listener::Limits { flags: config.http, all: Arc::default() },
             mirrors: Arc::default(),
             intercepted,
             inbound: inbound_source,

@@ -8,11 +8,10 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::interception::Init;
-use crate::listener::HttpLimits;
+use crate::model::HttpSettings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The port that `weft-proxy init` leaves alone.
@@ -43,8 +42,8 @@ pub struct Config {
     pub access_log: AccessLogMode,
     /// How long a drain waits for what is under way.
     pub drain_grace: Duration,
-    /// Limits of HTTP connections that are accepted.
-    pub http: HttpLimits,
+    /// Limits of HTTP connections that are accepted, as far as they are set here.
+    pub http: HttpSettings,
     /// `OTEL_*`, by name.
     pub otel: BTreeMap<String, String>,
 }
@@ -83,6 +82,9 @@ struct Cli {
     verb: Option<Verb>,
     #[command(flatten)]
     run: Option<RunArgs>,
+    // Beside the others: clap does not see into what is optional twice.
+    #[command(flatten)]
+    http: HttpArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,45 +146,51 @@ struct RunArgs {
     /// How long a drain waits for what is under way: 5s, 500ms.
     #[arg(long, env = "WEFT_DRAIN_GRACE", default_value = "5s", value_parser = duration)]
     drain_grace: Duration,
-    /// How long the head of an HTTP/1 request may take from its first byte.
-    #[arg(long, env = "WEFT_HTTP_HEAD_TIMEOUT", default_value = "10s", value_parser = duration)]
-    http_head_timeout: Duration,
-    /// Header fields of a request; crumbs of a cookie count one by one.
-    #[arg(long, env = "WEFT_HTTP_HEADER_FIELDS", default_value_t = 100, value_name = "COUNT",
-          value_parser = clap::value_parser!(u16).range(10..=10_000))]
-    http_header_fields: u16,
-    /// Streams of one HTTP/2 connection side by side.
-    #[arg(long, env = "WEFT_HTTP2_STREAMS", default_value_t = 100, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    http2_streams: u32,
-    /// KiB of request headers held at once for one HTTP/2 connection; more is REFUSED_STREAM.
-    #[arg(long, env = "WEFT_HTTP2_HEADER_BUDGET", default_value_t = 1024, value_name = "KIB",
-          value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
-    http2_header_budget: u32,
-    /// MiB held at once for all HTTP/2 connections: request headers, and 4 KiB for each stream. More is REFUSED_STREAM
-    /// for connections that hold over 64 KiB.
-    #[arg(long, env = "WEFT_HTTP2_MEMORY", default_value_t = 16, value_name = "MIB",
-          value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
-    http2_memory: u32,
-    /// Resets that a client may cause by breaking HTTP/2 before its connection ends.
-    #[arg(long, env = "WEFT_HTTP2_LOCAL_RESETS", default_value_t = 100, value_name = "COUNT",
-          value_parser = clap::value_parser!(u16).range(1..=1024))]
-    http2_local_resets: u16,
-    /// How long the data of an HTTP/2 response may wait for the client's window; at least 1 KiB must go in that time.
-    #[arg(long, env = "WEFT_HTTP2_STALL_TIMEOUT", default_value = "30s", value_parser = duration)]
-    http2_stall_timeout: Duration,
 }
 
-impl RunArgs {
-    fn limits(&self) -> HttpLimits {
-        HttpLimits {
+/// Limits of HTTP connections that are accepted. What is set here counts before what the mesh sets.
+#[derive(Args, Debug)]
+struct HttpArgs {
+    /// How long the head of an HTTP/1 request may take from its first byte [default: the mesh's, else 10s].
+    #[arg(long, env = "WEFT_HTTP_HEAD_TIMEOUT", value_parser = duration)]
+    http_head_timeout: Option<Duration>,
+    /// Header fields of a request; crumbs of a cookie count one by one [default: the mesh's, else 100].
+    #[arg(long, env = "WEFT_HTTP_HEADER_FIELDS", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    http_header_fields: Option<u32>,
+    /// Streams of one HTTP/2 connection side by side [default: the mesh's, else 100].
+    #[arg(long, env = "WEFT_HTTP2_STREAMS", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    http2_streams: Option<u32>,
+    /// KiB of request headers held at once for one HTTP/2 connection; more is REFUSED_STREAM [default: the mesh's, else
+    /// 1024].
+    #[arg(long, env = "WEFT_HTTP2_HEADER_BUDGET", value_name = "KIB",
+          value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
+    http2_header_budget: Option<u32>,
+    /// MiB held at once for all HTTP/2 connections: request headers, and 4 KiB for each stream. More is REFUSED_STREAM
+    /// for connections that hold over 64 KiB [default: the mesh's, else 16].
+    #[arg(long, env = "WEFT_HTTP2_MEMORY", value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    http2_memory: Option<u32>,
+    /// Resets that a client may cause by breaking HTTP/2 before its connection ends [default: the mesh's, else 100].
+    #[arg(long, env = "WEFT_HTTP2_LOCAL_RESETS", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    http2_local_resets: Option<u32>,
+    /// How long the data of an HTTP/2 response may wait for the client's window; at least 1 KiB must go in that time
+    /// [default: the mesh's, else 30s].
+    #[arg(long, env = "WEFT_HTTP2_STALL_TIMEOUT", value_parser = duration)]
+    http2_stall_timeout: Option<Duration>,
+}
+
+impl HttpArgs {
+    fn settings(&self) -> HttpSettings {
+        HttpSettings {
             head_timeout: self.http_head_timeout,
-            header_fields: usize::from(self.http_header_fields),
+            header_fields: self.http_header_fields,
             streams: self.http2_streams,
-            held_headers: (self.http2_header_budget as usize).saturating_mul(1 << 10),
-            memory: (self.http2_memory as usize).saturating_mul(1 << 20),
-            all: Arc::default(),
-            local_resets: usize::from(self.http2_local_resets),
+            header_budget: self.http2_header_budget,
+            memory: self.http2_memory,
+            local_resets: self.http2_local_resets,
             stall: self.http2_stall_timeout,
         }
     }
@@ -262,7 +270,6 @@ pub fn parse(
         let kind = clap::error::ErrorKind::MissingRequiredArgument;
         return Err(clap::Error::raw(kind, "--bootstrap and --state-dir are needed\n"));
     };
-    let http = run.limits();
     let (outbound, inbound) = (run.outbound_port, run.inbound_port);
     let transparent = run.transparent.then_some(Transparent { outbound, inbound });
     let health = run.health.or(transparent.map(|_| HEALTH));
@@ -279,7 +286,7 @@ pub fn parse(
         workers: run.workers.map_or(processors.min(2), usize::from),
         access_log: run.access_log,
         drain_grace: run.drain_grace,
-        http,
+        http: cli.http.settings(),
         otel: environment.into_iter().filter(|(name, _)| name.starts_with("OTEL_")).collect(),
     })))
 }

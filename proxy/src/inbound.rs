@@ -27,7 +27,7 @@ use crate::body::Body;
 use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
-use crate::listener::{Carried, HttpLimits, serve};
+use crate::listener::{Carried, HttpLimits, Limits, serve};
 use crate::record::{Answer, Peer, Record, grpc_status};
 use crate::relay::{Relayed, refuse, relay};
 use crate::retry::Exhausted;
@@ -63,7 +63,7 @@ pub struct Inbound {
     /// Calls of the application that were tried often enough.
     pub exhausted: Arc<Exhausted>,
     /// Of its callers' connections.
-    pub limits: HttpLimits,
+    pub limits: Limits,
 }
 
 impl Inbound {
@@ -113,9 +113,15 @@ impl Inbound {
             async move { this.handle_request(request, &scope.0, &scope.1).await }
         });
         let (who, watch) = (&scope.0, &scope.1);
-        if let Err(error) = serve(io, version, service, &self.limits, watch, until).await {
+        let limits = self.limits();
+        if let Err(error) = serve(io, version, service, &limits, watch, until).await {
             tracing::debug!(client = %who.address, port = self.port, %error, "inbound connection");
         }
+    }
+
+    /// Of a new connection.
+    fn limits(&self) -> HttpLimits {
+        self.limits.of(self.state.inbound().map(|listener| listener.http).unwrap_or_default())
     }
 
     /// Answers one request; never fails.

@@ -26,7 +26,7 @@ pub use detect::{Carried, First, carried, detect};
 pub(crate) use detect::{PATIENCE, SILENCE, claims_no_http, judge};
 pub(crate) use hello::is_mesh;
 pub(crate) use http::serve;
-pub use limits::HttpLimits;
+pub use limits::{HttpLimits, Limits};
 pub(crate) use original::original_destination;
 
 /// Bound: open connections of one side (inbound or outbound). One more is closed at once.

@@ -18,8 +18,8 @@ pub use cluster::{
     RingHash, SlowStart,
 };
 pub use listener::{
-    AppProtocol, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener, PortLimits,
-    Probes, RateLimit, SessionAffinity, Tracing,
+    AppProtocol, HttpSettings, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener,
+    PortLimits, Probes, RateLimit, SessionAffinity, Tracing,
 };
 pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use route::{

@@ -33,7 +33,7 @@ use crate::body::Body;
 use crate::cluster::{self, Cluster};
 use crate::error::{Error, Token};
 use crate::io::Io;
-use crate::listener::{Carried, HttpLimits, carried, detect, serve};
+use crate::listener::{Carried, HttpLimits, Limits, carried, detect, serve};
 use crate::model::{Action, AppProtocol, Fallback, RetryPolicy, RouteTable, Rule, Split};
 use crate::random::Random;
 use crate::record::{Answer, Record};
@@ -74,7 +74,7 @@ pub struct Outbound {
     /// Requests that were tried often enough.
     pub exhausted: Arc<Exhausted>,
     /// Of the application's connections.
-    pub limits: HttpLimits,
+    pub limits: Limits,
     /// Copies under way.
     pub mirrors: Arc<Mirrors>,
 }
@@ -156,9 +156,15 @@ impl Outbound {
             let scope = Arc::clone(&scope);
             async move { scope.0.handle_request(request, client, version, &scope.1).await }
         });
-        if let Err(error) = serve(io, version, service, &self.limits, &scope.1, None).await {
+        let limits = self.limits();
+        if let Err(error) = serve(io, version, service, &limits, &scope.1, None).await {
             tracing::debug!(%client, %error, service = %self.service, "outbound connection");
         }
+    }
+
+    /// Of a new connection.
+    fn limits(&self) -> HttpLimits {
+        self.limits.of(self.target.load().map(|config| config.listener.http).unwrap_or_default())
     }
 
     /// Answers one request; never fails.

@@ -19,7 +19,7 @@ use weft_proto::origin::Origin;
 
 use crate::cluster::Endpoint;
 use crate::inbound::Inbound;
-use crate::listener::HttpLimits;
+use crate::listener::Limits;
 use crate::model::{
     Action, AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, HeaderOps,
     HostPattern, InboundListener, InboundPort, LimitsSpec, Matcher, MtlsMode, OutboundListener,
@@ -212,6 +212,7 @@ pub(crate) fn start_inbound(
         ports: [(address.port(), InboundPort { protocol, mtls })].into(),
         limits: std::collections::BTreeMap::new(),
         probes: std::collections::BTreeMap::new(),
+        http: crate::model::HttpSettings::default(),
         tracing: Tracing::default(),
     })]);
     let inbound = behind(address.port(), app, state, tls);
@@ -238,7 +239,7 @@ fn behind(port: u16, app: SocketAddr, state: Arc<State>, tls: Arc<TlsStore>) -> 
         upstream: Upstream { worker: 0, tls, own: None },
         telemetry: telemetry(),
         exhausted: Arc::default(),
-        limits: HttpLimits::default(),
+        limits: Limits::default(),
     })
 }
 
@@ -272,7 +273,7 @@ fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
         upstream: Upstream { worker: 0, tls, own: None },
         telemetry: telemetry(),
         exhausted: Arc::default(),
-        limits: HttpLimits::default(),
+        limits: Limits::default(),
         mirrors: Arc::default(),
         random: Arc::new(Random::seeded(1)),
     })
@@ -345,6 +346,7 @@ pub(crate) fn changes(
             protocol,
             routes: (protocol != AppProtocol::Tcp).then(name),
             affinity: None,
+            http: crate::model::HttpSettings::default(),
             tcp_cluster: (protocol != AppProtocol::Http).then(name),
             tracing: Tracing::default(),
         }),

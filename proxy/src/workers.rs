@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::cluster::Endpoint;
 use crate::inbound::{self, Apps, Inbound, Own};
-use crate::listener::HttpLimits;
+use crate::listener::Limits;
 use crate::outbound::{self, Mirrors, Outbound};
 use crate::random::Random;
 use crate::retry::Exhausted;
@@ -76,7 +76,7 @@ pub struct Shared {
     /// Requests that were tried often enough.
     pub exhausted: Arc<Exhausted>,
     /// Limits of connections that are accepted.
-    pub limits: HttpLimits,
+    pub limits: Limits,
     /// Copies of requests under way.
     pub mirrors: Arc<Mirrors>,
     /// Drain of connections from callers.

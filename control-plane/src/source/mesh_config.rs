@@ -1,5 +1,6 @@
 //! `MeshConfig` to [`model::MeshConfig`](crate::model::MeshConfig).
 
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,9 @@ pub(crate) fn read(spec: MeshConfigSpec, problems: &mut Problems) -> MeshConfig 
     }
     if let Some(tracing) = spec.tracing {
         read_tracing(tracing, &mut config, problems);
+    }
+    if let Some(http) = spec.limits.and_then(|limits| limits.http) {
+        config.http = limits::read(&http, problems);
     }
     config
 }

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use prost::{Message, Name};
-use weft_proto::envoy::core::{Http1ProtocolOptions, TypedExtensionConfig};
+use weft_proto::config;
+use weft_proto::envoy::core::{
+    Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, Metadata, TypedExtensionConfig,
+};
 use weft_proto::envoy::hcm::http_connection_manager::{
     PathWithEscapedSlashesAction, RouteSpecifier, Tracing, UpgradeConfig,
 };
@@ -15,15 +18,20 @@ use weft_proto::envoy::session_cookie::CookieBasedSessionState;
 use weft_proto::envoy::stateful_session::StatefulSession;
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
 use weft_proto::envoy::{http_inspector, router, tls_inspector};
+use weft_proto::google::Any;
+use weft_proto::names::metadata;
 
 use super::value::{ads, any, boolean, duration, percent, uint32};
-use crate::model::{MeshConfig, SessionAffinity};
+use crate::model::{HttpLimits, MeshConfig, SessionAffinity};
 
 /// Protocols by which Envoy's HTTP inspector says that it saw plaintext HTTP.
 pub(super) const PLAINTEXT_HTTP: [&str; 2] = ["http/1.1", "h2c"];
 
 /// Bound of a request's headers: weft-proxy's own, a little over Envoy's 60.
 const MAX_HEADERS_KIB: u32 = 64;
+
+/// Our own message, which knows no type name of itself.
+const HTTP_LIMITS: &str = "type.googleapis.com/weft.config.v1.HttpLimits";
 
 /// Routes by name, from RDS.
 pub(super) fn rds(name: &str) -> RouteSpecifier {
@@ -75,12 +83,36 @@ pub(super) fn http(
         merge_slashes: true,
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::KeepUnchanged.into(),
         max_request_headers_kb: Some(uint32(MAX_HEADERS_KIB)),
+        request_headers_timeout: config.http.head_timeout.map(duration),
+        stream_flush_timeout: config.http.stall_timeout.map(duration),
+        common_http_protocol_options: config.http.header_fields.map(|count| HttpProtocolOptions {
+            max_headers_count: Some(uint32(count)),
+            ..Default::default()
+        }),
+        http2_protocol_options: config.http.streams.map(|count| Http2ProtocolOptions {
+            max_concurrent_streams: Some(uint32(count)),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(any(&manager))),
     }
+}
+
+/// Limits that Envoy has no field for go beside the origin of a listener. An Envoy leaves them alone.
+pub(super) fn limits(limits: &HttpLimits, mut metadata: Metadata) -> Metadata {
+    let own = config::HttpLimits {
+        http2_header_budget_kib: limits.header_budget.unwrap_or_default(),
+        http2_memory_mib: limits.memory.unwrap_or_default(),
+        http2_local_resets: limits.local_resets.unwrap_or_default(),
+    };
+    if own != config::HttpLimits::default() {
+        let any = Any { type_url: HTTP_LIMITS.to_owned(), value: own.encode_to_vec() };
+        metadata.typed_filter_metadata.insert(metadata::HTTP_LIMITS.to_owned(), any);
+    }
+    metadata
 }
 
 /// Sessions by a cookie. Not strict: a session whose endpoint is gone goes on at another.

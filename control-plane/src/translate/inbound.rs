@@ -53,7 +53,7 @@ pub(super) fn listener(workload: &Workload, mesh: &Mesh) -> Option<Resource> {
         address: Some(address(workload.address, first)),
         additional_addresses: rest.collect(),
         bind_to_port: Some(boolean(false)),
-        metadata: Some(about(workload, mesh)),
+        metadata: Some(filters::limits(&mesh.config.http, about(workload, mesh))),
         listener_filters: vec![filters::tls_inspector(), filters::http_inspector()],
         listener_filters_timeout: Some(duration(DETECT_TIMEOUT)),
         continue_on_listener_filters_timeout: true,

@@ -40,7 +40,7 @@ pub(super) fn outbound(port: &Port<'_>, config: &MeshConfig) -> Resource {
         additional_addresses: more.collect(),
         // Connections come from the one redirected or explicit socket of the proxy.
         bind_to_port: Some(boolean(false)),
-        metadata: Some(source(port.origin)),
+        metadata: Some(filters::limits(&config.http, source(port.origin))),
         listener_filters: if detect { vec![filters::http_inspector()] } else { vec![] },
         listener_filters_timeout: detect.then(|| duration(DETECT_TIMEOUT)),
         continue_on_listener_filters_timeout: detect,

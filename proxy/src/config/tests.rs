@@ -16,7 +16,7 @@ fn run(args: &str) -> Result<Command, String> {
 fn a_full_command_line() {
     let Command::Run(config) =
         run("weft-proxy --bootstrap b --state-dir s --inbound 127.66.0.4:8080=127.0.0.1:18080 \
-         --upstream 127.0.0.1:15101=product.shop:8080 --workers 1 --drain-grace 500ms")
+         --upstream 127.0.0.1:15101=product.shop:8080 --workers 1 --drain-grace 500ms --http2-streams 5 --http-head-timeout 2s")
         .unwrap()
     else {
         panic!("not a run")
@@ -24,6 +24,8 @@ fn a_full_command_line() {
     assert_eq!(config.inbound[0].listen.port(), 8080);
     assert_eq!(config.upstream[0].service, "product.shop:8080");
     assert_eq!((config.workers, config.drain_grace), (1, Duration::from_millis(500)));
+    assert_eq!((config.http.streams, config.http.memory), (Some(5), None));
+    assert_eq!(config.http.head_timeout, Some(Duration::from_secs(2)));
     assert!(!config.is_on_demand());
     assert_eq!(config.upstream_idle, Duration::from_secs(600));
     assert_eq!(config.otel.len(), 1);
@@ -100,6 +102,8 @@ fn mistakes_say_what_was_expected() {
         ("--inbound 127.0.0.1=x", "ADDRESS:PORT"),
         ("--drain-grace 5", "no unit"),
         ("--workers 0", "1..=64"),
+        ("--http2-streams 0", "1..=10000"),
+        ("--http2-header-budget 63", "64..=1048576"),
     ] {
         let error = run(&format!("{start} {rest}")).unwrap_err();
         assert!(error.contains(expected), "{error}");

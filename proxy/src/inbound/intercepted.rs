@@ -11,7 +11,7 @@ use super::Inbound;
 use crate::cluster::Endpoint;
 use crate::drain;
 use crate::io::set_reset_on_close;
-use crate::listener::{HttpLimits, original_destination};
+use crate::listener::{Limits, original_destination};
 use crate::model::EndpointSpec;
 use crate::retry::Exhausted;
 use crate::state::State;
@@ -47,7 +47,7 @@ pub struct Interceptor {
     /// Calls of the application that were tried often enough.
     pub exhausted: Arc<Exhausted>,
     /// Of its callers' connections.
-    pub limits: HttpLimits,
+    pub limits: Limits,
 }
 
 impl Apps {

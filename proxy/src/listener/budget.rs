@@ -36,7 +36,7 @@ const SHARE: usize = 64 * 1024;
 /// Beyond so many bytes that were read for it, a request may be all that keeps them.
 const PINNED: usize = 2 * 1024;
 
-/// What is held for one connection. Bytes.
+/// What is held for one connection, and what may be. Bytes.
 #[derive(Debug)]
 pub(super) struct Account {
     headers: AtomicUsize,
@@ -44,6 +44,9 @@ pub(super) struct Account {
     held: AtomicUsize,
     /// Of all connections.
     all: Arc<AtomicUsize>,
+    header_fields: usize,
+    of_connection: usize,
+    of_all: usize,
 }
 
 impl Account {
@@ -52,16 +55,19 @@ impl Account {
             headers: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             all: Arc::clone(&limits.all),
+            header_fields: limits.header_fields,
+            of_connection: limits.held_headers,
+            of_all: limits.memory,
         })
     }
 
-    fn admits(&self, headers: usize, limits: &HttpLimits) -> bool {
+    fn admits(&self, headers: usize) -> bool {
         let load = Load {
             headers: self.headers.load(Relaxed),
             held: self.held.load(Relaxed),
             all: self.all.load(Relaxed),
         };
-        load.admits(headers, limits.held_headers, limits.memory)
+        load.admits(headers, self.of_connection, self.of_all)
     }
 }
 
@@ -121,17 +127,11 @@ pub(super) struct Budgeted<S> {
     service: S,
     account: Arc<Account>,
     wire: Arc<Wire>,
-    limits: HttpLimits,
 }
 
 impl<S> Budgeted<S> {
-    pub(super) fn new(
-        service: S,
-        account: Arc<Account>,
-        wire: Arc<Wire>,
-        limits: &HttpLimits,
-    ) -> Self {
-        Self { service, account, wire, limits: limits.clone() }
+    pub(super) fn new(service: S, account: Arc<Account>, wire: Arc<Wire>) -> Self {
+        Self { service, account, wire }
     }
 }
 
@@ -147,11 +147,11 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let read = self.wire.take_read();
         // Order: what is refused is let go before the next stream is looked at.
-        if request.headers().len() > self.limits.header_fields {
+        if request.headers().len() > self.account.header_fields {
             return Served::TooLarge;
         }
         let headers = cost(request.headers(), request.uri());
-        if !self.account.admits(headers, &self.limits) {
+        if !self.account.admits(headers) {
             return Served::Refused;
         }
         if read > PINNED {

@@ -87,7 +87,7 @@ where
             let (io, wire) = Paced::new(io);
             let account = Account::new(limits);
             let streams = Streams::new(&wire, &account, limits.stall);
-            let service = Budgeted::new(service, account, wire, limits);
+            let service = Budgeted::new(service, account, wire);
             drive!(
                 http2::Builder::new(streams)
                     .timer(TokioTimer::new())

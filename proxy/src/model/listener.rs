@@ -34,6 +34,8 @@ pub struct OutboundListener {
     pub tcp_cluster: Option<String>,
     /// Sessions that are kept by a cookie.
     pub affinity: Option<SessionAffinity>,
+    /// Limits of the application's connections.
+    pub http: HttpSettings,
     /// How traces are started.
     pub tracing: Tracing,
 }
@@ -71,6 +73,8 @@ pub struct InboundListener {
     pub limits: BTreeMap<u16, PortLimits>,
     /// Of those ports that have any: what may be asked where plaintext is refused.
     pub probes: BTreeMap<u16, Arc<Probes>>,
+    /// Limits of callers' connections.
+    pub http: HttpSettings,
     /// How traces are started.
     pub tracing: Tracing,
 }
@@ -89,6 +93,41 @@ impl InboundListener {
     #[must_use]
     pub fn port(&self, port: u16) -> Option<InboundPort> {
         self.ports.get(&port).or_else(|| self.ports.get(&OTHER_PORTS)).copied()
+    }
+}
+
+/// Limits of HTTP connections, as far as somebody has set them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// From the first byte of an HTTP/1 head to its last.
+    pub head_timeout: Option<Duration>,
+    /// Header fields of a request.
+    pub header_fields: Option<u32>,
+    /// Streams of one HTTP/2 connection side by side.
+    pub streams: Option<u32>,
+    /// Request headers held for one HTTP/2 connection, KiB.
+    pub header_budget: Option<u32>,
+    /// Memory of all HTTP/2 connections, MiB.
+    pub memory: Option<u32>,
+    /// Streams that a client may make us reset.
+    pub local_resets: Option<u32>,
+    /// How long the data of an HTTP/2 response may wait.
+    pub stall: Option<Duration>,
+}
+
+impl HttpSettings {
+    /// These, and `other` where these say nothing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            head_timeout: self.head_timeout.or(other.head_timeout),
+            header_fields: self.header_fields.or(other.header_fields),
+            streams: self.streams.or(other.streams),
+            header_budget: self.header_budget.or(other.header_budget),
+            memory: self.memory.or(other.memory),
+            local_resets: self.local_resets.or(other.local_resets),
+            stall: self.stall.or(other.stall),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::{Mirrors, Outbound};
 use crate::drain;
 use crate::io::set_reset_on_close;
-use crate::listener::{HttpLimits, original_destination};
+use crate::listener::{Limits, original_destination};
 use crate::random::Random;
 use crate::retry::Exhausted;
 use crate::state::{Destination, State};
@@ -33,7 +33,7 @@ pub struct Interceptor {
     /// Requests that were tried often enough.
     pub exhausted: Arc<Exhausted>,
     /// Of the application's connections.
-    pub limits: HttpLimits,
+    pub limits: Limits,
     /// Copies under way.
     pub mirrors: Arc<Mirrors>,
     /// Counters of what passes through.

@@ -22,6 +22,7 @@ fn listener() -> Change {
         protocol: AppProtocol::Http,
         routes: Some(NAME.into()),
         affinity: None,
+        http: crate::model::HttpSettings::default(),
         tcp_cluster: None,
         tracing: Tracing::default(),
     })

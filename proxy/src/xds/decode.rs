@@ -18,6 +18,7 @@ mod rate_limit;
 mod reject;
 mod route;
 mod secret;
+mod settings;
 mod tls;
 mod value;
 

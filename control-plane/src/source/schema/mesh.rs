@@ -48,6 +48,29 @@ pub(crate) struct MeshConfigSpec {
     pub(crate) mtls: Option<MtlsName>,
     pub(crate) leaf_lifetime: Option<String>,
     pub(crate) tracing: Option<Tracing>,
+    pub(crate) limits: Option<Limits>,
+}
+
+/// `limits`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) http: Option<HttpLimits>,
+}
+
+/// `limits.http`; absent fields are left to the proxies.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HttpLimits {
+    pub(crate) head_timeout: Option<String>,
+    pub(crate) header_fields: Option<i64>,
+    pub(crate) http2_streams: Option<i64>,
+    /// KiB.
+    pub(crate) http2_header_budget: Option<i64>,
+    /// MiB.
+    pub(crate) http2_memory: Option<i64>,
+    pub(crate) http2_local_resets: Option<i64>,
+    pub(crate) http2_stall_timeout: Option<String>,
 }
 
 /// `tracing`.

@@ -12,7 +12,7 @@ use super::super::fixture::{BUNDLE, key, shop};
 use super::super::tests::{decoded, filter};
 use super::super::{ResourceType, translate};
 use super::*;
-use crate::model::{SessionAffinity, TrafficPolicy};
+use crate::model::{HttpLimits, SessionAffinity, TrafficPolicy};
 
 fn listener(name: &str) -> Listener {
     decoded(&translate(&shop(), BUNDLE), ResourceType::Listener, name)
@@ -85,4 +85,38 @@ fn detected() {
     assert_eq!(wanted.application_protocols, ["http/1.1", "h2c"]);
     assert_eq!(filter(http).0, "HttpConnectionManager");
     assert_eq!(filter(listener.default_filter_chain.as_ref().unwrap()).0, "TcpProxy");
+}
+
+#[test]
+fn limits_of_http_are_in_envoys_fields_where_it_has_one() {
+    let mut mesh = shop();
+    mesh.config.http = HttpLimits {
+        head_timeout: Some(Duration::from_secs(5)),
+        header_fields: Some(50),
+        streams: Some(10),
+        header_budget: Some(64),
+        memory: None,
+        local_resets: Some(20),
+        stall_timeout: Some(Duration::from_secs(60)),
+    };
+    let resources = translate(&mesh, BUNDLE);
+    for name in ["product.shop:8080", "inbound/shop/product-v1"] {
+        let listener: Listener = decoded(&resources, ResourceType::Listener, name);
+        let ("HttpConnectionManager", config) = filter(&listener.filter_chains[0]) else {
+            panic!()
+        };
+        let manager = HttpConnectionManager::decode(config).unwrap();
+        assert_eq!(manager.request_headers_timeout, Some(duration(Duration::from_secs(5))));
+        assert_eq!(manager.stream_flush_timeout, Some(duration(Duration::from_secs(60))));
+        let common = manager.common_http_protocol_options.unwrap();
+        assert_eq!(common.max_headers_count.unwrap().value, 50);
+        let http2 = manager.http2_protocol_options.unwrap();
+        assert_eq!(http2.max_concurrent_streams.unwrap().value, 10);
+        let any = &listener.metadata.unwrap().typed_filter_metadata["weft.http_limits"];
+        let own = weft_proto::config::HttpLimits::decode(&*any.value).unwrap();
+        assert_eq!((own.http2_header_budget_kib, own.http2_memory_mib), (64, 0));
+        assert_eq!(own.http2_local_resets, 20);
+    }
+    let plain = listener("product.shop:8080");
+    assert!(plain.metadata.unwrap().typed_filter_metadata.is_empty());
 }

@@ -31,6 +31,7 @@ fn listener() -> Change {
         protocol: AppProtocol::Tcp,
         routes: None,
         affinity: None,
+        http: crate::model::HttpSettings::default(),
         tcp_cluster: None,
         tracing: Tracing::default(),
     })

@@ -16,8 +16,9 @@ use weft_proto::google::Any;
 
 use super::rate_limit;
 use super::reject::{At, Reject, each, nothing_else};
+use super::settings;
 use super::value::{ads, share, type_name, unpack};
-use crate::model::{RateLimit, SessionAffinity};
+use crate::model::{HttpSettings, RateLimit, SessionAffinity};
 
 /// An HttpConnectionManager in our words.
 pub(super) struct Http {
@@ -29,6 +30,8 @@ pub(super) struct Http {
     pub(super) affinity: Option<SessionAffinity>,
     /// What every request must pass.
     pub(super) limits: Vec<RateLimit>,
+    /// What Envoy has fields for.
+    pub(super) settings: HttpSettings,
 }
 
 /// As the listener reads them.
@@ -74,9 +77,9 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
     // Ports never take part in host matching here.
     hcm.strip_port_mode.take_if(|mode| *mode == StripPortMode::StripAnyHostPort(true));
     hcm.max_request_headers_kb.take_if(|limit| limit.value == MAX_HEADERS_KIB);
-    hcm.http2_protocol_options.take_if(|options| *options == Default::default());
+    let settings = settings::of(&mut hcm)?;
     nothing_else(&hcm)?;
-    Ok(Http { routes, sampling, default_host, affinity, limits })
+    Ok(Http { routes, sampling, default_host, affinity, limits, settings })
 }
 
 /// Paths have one form here, whatever anybody asks for (`canonical::normalise_path`).

@@ -15,8 +15,8 @@ use super::reject::{At, Reject, nothing_else};
 use super::value::origin;
 use super::{route, tls};
 use crate::model::{
-    Action, AppProtocol, HostPattern, InboundListener, InboundPort, MtlsMode, PathMatch,
-    PortLimits, RouteTable, Tracing,
+    Action, AppProtocol, HostPattern, HttpSettings, InboundListener, InboundPort, MtlsMode,
+    PathMatch, PortLimits, RouteTable, Tracing,
 };
 
 /// What was said about one port so far.
@@ -26,6 +26,13 @@ struct Port {
     plain: Side,
     /// Of the chains that carry HTTP, which must agree.
     limits: Option<PortLimits>,
+}
+
+/// What all chains that carry HTTP say alike.
+#[derive(Clone, Copy, Default)]
+struct Common {
+    sampling: f64,
+    settings: HttpSettings,
 }
 
 /// What a port takes over mutual TLS, or in plaintext.
@@ -40,7 +47,8 @@ pub(super) fn inbound(
     listener: Listener,
     trust_domain: &TrustDomain,
 ) -> Result<InboundListener, Reject> {
-    let Frame { name, origin, collector, probes, chains, default_chain } = frame(listener)?;
+    let Frame { name, origin, collector, probes, settings, chains, default_chain } =
+        frame(listener)?;
     if default_chain.is_some() {
         return Err(Reject::new("default_filter_chain", "not supported on inbound listeners"));
     }
@@ -49,12 +57,14 @@ pub(super) fn inbound(
         names::workload(workload, prefix.rsplit('/').next().unwrap_or_default())
     });
     let mut ports: BTreeMap<u16, Port> = BTreeMap::new();
-    let mut sampling = None;
+    let mut common = None;
     for (index, chain) in chains.into_iter().enumerate() {
-        take_chain(chain, &workload, trust_domain, &mut ports, &mut sampling)
+        take_chain(chain, &workload, trust_domain, &mut ports, &mut common)
             .at(format_args!("filter_chains[{index}]"))?;
     }
-    let tracing = Tracing { sampling: sampling.unwrap_or(0.0), endpoint: collector };
+    let Common { sampling, settings: of_chains } = common.unwrap_or_default();
+    let tracing = Tracing { sampling, endpoint: collector };
+    let http = settings.or(of_chains);
     let (mut resolved, mut limits) = (BTreeMap::new(), BTreeMap::new());
     for (number, mut port) in ports {
         resolved.insert(number, resolve(number, &port)?);
@@ -62,7 +72,7 @@ pub(super) fn inbound(
         limits.extend(some.map(|some| (number, some)));
     }
     let probes = probes.into_iter().map(|(port, probes)| (port, Arc::new(probes))).collect();
-    Ok(InboundListener { name, origin, ports: resolved, limits, probes, tracing })
+    Ok(InboundListener { name, origin, ports: resolved, limits, probes, http, tracing })
 }
 
 fn take_chain(
@@ -70,7 +80,7 @@ fn take_chain(
     workload: &str,
     trust_domain: &TrustDomain,
     ports: &mut BTreeMap<u16, Port>,
-    sampling: &mut Option<f64>,
+    common: &mut Option<Common>,
 ) -> Result<(), Reject> {
     chain.name = String::new();
     let policy = origin(chain.metadata.take().as_ref()).unwrap_or_default();
@@ -101,15 +111,19 @@ fn take_chain(
                 let at = "filters[0].typed_config.http_filters";
                 return Err(Reject::new(at, "sessions are for callers"));
             }
-            let Http { routes, sampling: share, limits, .. } = http;
+            let Http { routes, sampling, limits, settings, .. } = http;
             let limits = PortLimits { origin: policy, limits };
             if *port.limits.get_or_insert_with(|| limits.clone()) != limits {
                 let reason = format!("must be the same on every chain of port {number}");
                 return Err(Reject::new("filters[0].typed_config.http_filters", reason));
             }
-            if *sampling.get_or_insert(share) != share {
-                let reason = "must be the same on every port";
+            let common = common.get_or_insert(Common { sampling, settings });
+            let reason = "must be the same on every port";
+            if common.sampling != sampling {
                 return Err(Reject::new("filters[0].typed_config.tracing", reason));
+            }
+            if common.settings != settings {
+                return Err(Reject::new("filters[0].typed_config", format!("limits: {reason}")));
             }
             to_application(routes, number).at("filters[0].typed_config")
         }

@@ -18,8 +18,9 @@ use weft_proto::origin::Origin;
 
 use super::http::{self, Http, Routes};
 use super::reject::{At, Reject, each, nothing_else};
+use super::settings;
 use super::value::{metadata_text, origin, type_name, unpack};
-use crate::model::{AppProtocol, OutboundListener, Probes, Tracing};
+use crate::model::{AppProtocol, HttpSettings, OutboundListener, Probes, Tracing};
 
 /// What the one filter of a chain does.
 pub(super) enum Traffic {
@@ -34,6 +35,8 @@ pub(super) struct Frame {
     pub(super) origin: Origin,
     pub(super) collector: Option<String>,
     pub(super) probes: BTreeMap<u16, Probes>,
+    /// Limits of HTTP that Envoy has no field for.
+    pub(super) settings: HttpSettings,
     pub(super) chains: Vec<FilterChain>,
     pub(super) default_chain: Option<FilterChain>,
 }
@@ -57,11 +60,12 @@ pub(super) fn frame(mut listener: Listener) -> Result<Frame, Reject> {
     let collector = metadata_text(metadata.as_ref(), metadata::TRACING, "endpoint");
     let collector = Some(collector.to_owned()).filter(|endpoint| !endpoint.is_empty());
     let probes = probes(metadata.as_ref())?;
+    let settings = settings::own(metadata.as_ref())?;
     each("listener_filters", take(&mut listener.listener_filters), inspector)?;
     let chains = take(&mut listener.filter_chains);
     let default_chain = listener.default_filter_chain.take();
     nothing_else(&listener)?;
-    Ok(Frame { name, origin, collector, probes, chains, default_chain })
+    Ok(Frame { name, origin, collector, probes, settings, chains, default_chain })
 }
 
 fn probes(metadata: Option<&Metadata>) -> Result<BTreeMap<u16, Probes>, Reject> {
@@ -87,7 +91,7 @@ fn probes(metadata: Option<&Metadata>) -> Result<BTreeMap<u16, Probes>, Reject> 
 
 /// Decodes one Service port as its callers see it.
 pub(super) fn outbound(listener: Listener) -> Result<OutboundListener, Reject> {
-    let Frame { name, origin, collector, chains, default_chain, .. } = frame(listener)?;
+    let Frame { name, origin, collector, settings, chains, default_chain, .. } = frame(listener)?;
     let mut out = OutboundListener {
         name,
         origin,
@@ -95,6 +99,7 @@ pub(super) fn outbound(listener: Listener) -> Result<OutboundListener, Reject> {
         routes: None,
         tcp_cluster: None,
         affinity: None,
+        http: settings,
         tracing: Tracing { sampling: 0.0, endpoint: collector },
     };
     let has_default = default_chain.is_some();
@@ -142,9 +147,10 @@ fn take_outbound(
             let reason = "rate limits are supported on inbound listeners only";
             return Err(Reject::new("filters[0].typed_config.http_filters", reason));
         }
-        Traffic::Http(Http { routes: Routes::Named(routes), sampling, affinity, .. })
-            if out.routes.is_none() =>
-        {
+        Traffic::Http(Http {
+            routes: Routes::Named(routes), sampling, affinity, settings, ..
+        }) if out.routes.is_none() => {
+            out.http = out.http.or(settings);
             out.affinity = affinity;
             out.tracing.sampling = sampling;
             out.routes = Some(routes);

@@ -1,6 +1,8 @@
 //! Outbound listeners.
 
-use weft_proto::envoy::core::TypedExtensionConfig;
+use prost::Message as _;
+use weft_proto::config::HttpLimits;
+use weft_proto::envoy::core::{Http2ProtocolOptions, HttpProtocolOptions, TypedExtensionConfig};
 use weft_proto::envoy::hcm::{self, HttpConnectionManager, HttpFilter};
 use weft_proto::envoy::http_inspector::HttpInspector;
 use weft_proto::envoy::http_types::Cookie;
@@ -8,9 +10,10 @@ use weft_proto::envoy::listener::{Listener, ListenerFilter, listener_filter};
 use weft_proto::envoy::session_cookie::CookieBasedSessionState;
 use weft_proto::envoy::stateful_session::StatefulSession;
 use weft_proto::envoy::types::Percent;
+use weft_proto::google::Any;
 
 use super::{change, refusal};
-use crate::model::{AppProtocol, OutboundListener, SessionAffinity, Tracing};
+use crate::model::{AppProtocol, HttpSettings, OutboundListener, SessionAffinity, Tracing};
 use crate::xds::decode::Key;
 use crate::xds::fixture::{
     PRODUCT, any, chain, http_filter, http_listener, number, origin, outbound, rds, seconds,
@@ -47,6 +50,7 @@ fn http_tcp_and_detection() {
         routes: Some(PRODUCT.to_owned()),
         tcp_cluster: None,
         affinity: None,
+        http: HttpSettings::default(),
         tracing: Tracing { sampling: 0.25, endpoint: None },
     };
     assert_eq!((listener, references), (expected, vec![routes.clone()]));
@@ -238,4 +242,61 @@ fn http_settings_that_must_be_there() {
     for (expected, found) in cases {
         assert_eq!(found, format!("{start}{expected}"));
     }
+}
+
+#[test]
+fn limits_of_http() {
+    let limited = |streams: u32, fields: u32, own: HttpLimits| {
+        let mut http = http_filter(rds(PRODUCT));
+        http.request_headers_timeout = seconds(5);
+        http.stream_flush_timeout = seconds(60);
+        http.common_http_protocol_options = Some(HttpProtocolOptions {
+            max_headers_count: number(fields),
+            ..HttpProtocolOptions::default()
+        });
+        http.http2_protocol_options = Some(Http2ProtocolOptions {
+            max_concurrent_streams: number(streams),
+            ..Http2ProtocolOptions::default()
+        });
+        let mut listener = outbound(vec![chain(&http, &[])], None);
+        let metadata = listener.metadata.get_or_insert_default();
+        let type_url = "type.googleapis.com/weft.config.v1.HttpLimits".to_owned();
+        let own = Any { type_url, value: own.encode_to_vec() };
+        metadata.typed_filter_metadata.insert("weft.http_limits".to_owned(), own);
+        listener
+    };
+    let own =
+        HttpLimits { http2_header_budget_kib: 64, http2_local_resets: 20, ..HttpLimits::default() };
+    let expected = HttpSettings {
+        head_timeout: Some(std::time::Duration::from_secs(5)),
+        header_fields: Some(50),
+        streams: Some(10),
+        header_budget: Some(64),
+        memory: None,
+        local_resets: Some(20),
+        stall: Some(std::time::Duration::from_secs(60)),
+    };
+    assert_eq!(found(&limited(10, 50, own)).0.http, expected);
+    let at = "filter_chains[0].filters[0].typed_config";
+    let small = HttpLimits { http2_header_budget_kib: 63, ..HttpLimits::default() };
+    let key = "metadata.typed_filter_metadata[weft.http_limits].http2_header_budget_kib";
+    for (listener, expected) in [
+        (
+            limited(0, 50, own),
+            format!(
+                "{at}.http2_protocol_options.max_concurrent_streams: 0 is not within 1 and 10000"
+            ),
+        ),
+        (
+            limited(10, 9, own),
+            format!(
+                "{at}.common_http_protocol_options.max_headers_count: 9 is not within 10 and 10000"
+            ),
+        ),
+        (limited(10, 50, small), format!("{key}: 63 is not within 64 and 1048576")),
+    ] {
+        assert_eq!(refused(&listener), expected);
+    }
+    let hasty = refused_http(|http| http.stream_flush_timeout = seconds(0));
+    assert_eq!(hasty, format!("{at}.stream_flush_timeout: must be more than zero"));
 }
