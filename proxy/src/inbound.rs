@@ -75,14 +75,17 @@ impl Inbound {
         watch: drain::Watch,
     ) {
         let admitted = tokio::select! {
-            admitted = self.admit(stream, client) => admitted,
+            // Boxed, as what follows: a task is as large as its largest part, and a handshake is much larger than
+            // what opaque bytes need for hours.
+            admitted = Box::pin(self.admit(stream, client)) => admitted,
             () = watch.aborted() => return,
         };
         match admitted {
+            // Boxed: a task is as large as its largest part, and that is not the one for opaque bytes.
             Ok(caller) => match caller.carried {
-                Carried::Opaque => self.proxy_tcp(caller, None, &watch).await,
-                Carried::Http(_) => self.serve_http(caller, watch).await,
-                Carried::Nothing => self.let_speak(caller, watch).await,
+                Carried::Opaque => Box::pin(self.proxy_tcp(caller, None, &watch)).await,
+                Carried::Http(_) => Box::pin(self.serve_http(caller, watch)).await,
+                Carried::Nothing => Box::pin(self.let_speak(caller, watch)).await,
             },
             Err(error) => self.refused(client, &error),
         }
@@ -229,7 +232,7 @@ impl Inbound {
         who.edge.connection_opened(who.identity.is_some());
         let app = match app {
             Some(app) => Ok(app),
-            None => self.dial().await,
+            None => Box::pin(self.dial()).await,
         };
         let relayed = match app {
             Ok(mut app) => relay(&mut io, &mut app.io, watch).await,

@@ -124,9 +124,12 @@ impl Outbound {
             () = watch.draining() => return,
         };
         match carried {
-            Ok(Carried::Http(version)) => self.serve_http(stream, client, version, watch).await,
-            Ok(Carried::Opaque) => self.proxy_tcp(stream, client, &watch).await,
-            Ok(Carried::Nothing) => self.let_speak(stream, client, watch).await,
+            // Boxed: a task is as large as its largest part, and that is not the one for opaque bytes.
+            Ok(Carried::Http(version)) => {
+                Box::pin(self.serve_http(stream, client, version, watch)).await;
+            }
+            Ok(Carried::Opaque) => Box::pin(self.proxy_tcp(stream, client, &watch)).await,
+            Ok(Carried::Nothing) => Box::pin(self.let_speak(stream, client, watch)).await,
             Err(error) => tracing::debug!(%client, %error, "outbound connection"),
         }
     }

@@ -28,7 +28,8 @@ impl Inbound {
     pub(super) async fn let_speak(self: Arc<Self>, caller: Caller, watch: drain::Watch) {
         let client = caller.who.address;
         let heard = tokio::select! {
-            heard = self.hear(caller) => heard,
+            // Boxed: all of it is over before the bytes flow.
+            heard = Box::pin(self.hear(caller)) => heard,
             () = watch.aborted() => return,
         };
         match heard {
@@ -37,7 +38,7 @@ impl Inbound {
                     if version == Version::Http1 {
                         self.upstream.keep(&self.app, app);
                     }
-                    self.serve_http(caller, watch).await;
+                    Box::pin(self.serve_http(caller, watch)).await;
                 }
                 Carried::Opaque | Carried::Nothing => {
                     self.proxy_tcp(caller, Some(app), &watch).await;

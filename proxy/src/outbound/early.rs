@@ -49,13 +49,14 @@ impl Outbound {
         let config = self.target.config().await;
         let Some(tcp) = config.as_deref().and_then(|config| config.tcp.as_ref()) else { return };
         let early = tokio::select! {
-            early = self.early(tcp, &stream, client, started) => early,
+            // Boxed, as in `tcp`: all of it is over before the bytes flow.
+            early = Box::pin(self.early(tcp, &stream, client, started)) => early,
             () = watch.aborted() => return,
         };
         match early {
             Ok(Early::Http(version)) => {
                 self.target.spoke_first(false);
-                self.serve_http(stream, client, version, watch).await;
+                Box::pin(self.serve_http(stream, client, version, watch)).await;
             }
             Ok(Early::Opaque(connected, said)) => {
                 self.target.spoke_first(!said.is_empty());

@@ -39,7 +39,8 @@ impl Outbound {
             tracing::warn!(%client, service = %self.service, "no destination for opaque bytes");
             return;
         };
-        match self.connect(tcp, client, Protocol::Tcp, None).await {
+        // Boxed: a handshake is much larger than what follows it, perhaps for hours.
+        match Box::pin(self.connect(tcp, client, Protocol::Tcp, None)).await {
             Ok(connected) => self.carry(tcp, stream, connected, started, watch).await,
             Err(error) => self.give_up(tcp, client, &error, started),
         }
