@@ -2,6 +2,7 @@
 //! transport. Vectored writes pass through: hyper joins head and body in one call. How sockets are set up stands in
 //! [`options`].
 
+mod ahead;
 mod options;
 
 use std::io::{IoSlice, Result};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
+pub use ahead::Ahead;
 pub(crate) use options::{prepare, set_reset_on_close};
 
 /// A connected stream. TLS states are boxed: they are large, and plain streams are many.
@@ -20,9 +22,9 @@ pub enum Io {
     /// Plaintext.
     Plain(TcpStream),
     /// TLS that we opened.
-    Client(Box<client::TlsStream<TcpStream>>),
+    Client(Box<client::TlsStream<Ahead>>),
     /// TLS that we accepted.
-    Server(Box<server::TlsStream<TcpStream>>),
+    Server(Box<server::TlsStream<Ahead>>),
 }
 
 macro_rules! each {
@@ -40,8 +42,8 @@ impl Io {
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            Self::Client(stream) => stream.get_ref().0,
-            Self::Server(stream) => stream.get_ref().0,
+            Self::Client(stream) => stream.get_ref().0.get_ref(),
+            Self::Server(stream) => stream.get_ref().0.get_ref(),
         }
     }
 }

@@ -15,6 +15,7 @@ use weft_certs::{Leaf, SpiffeId, TrustBundle, verify};
 use weft_proto::alpn;
 
 use crate::error::{Error, Token};
+use crate::io::Ahead;
 use crate::upstream::Protocol;
 
 /// Protocols that are accepted, in order of preference. A caller that offers [`alpn::OPEN`] wants it.
@@ -116,14 +117,14 @@ impl TlsConfigs {
         name: ServerName<'static>,
         expected: &SpiffeId,
         stream: TcpStream,
-    ) -> Result<client::TlsStream<TcpStream>, Error> {
+    ) -> Result<client::TlsStream<Ahead>, Error> {
         let connector = match protocol {
             Protocol::Http1 => &self.connectors[0],
             Protocol::Http2 => &self.connectors[1],
             Protocol::Tcp => &self.connectors[2],
             Protocol::Open => &self.connectors[3],
         };
-        let stream = connector.connect(name, stream).await.map_err(|error| {
+        let stream = connector.connect(name, Ahead::new(stream)).await.map_err(|error| {
             let token = if is_certificate_error(&error) {
                 Token::TlsCertificateError
             } else {
@@ -146,11 +147,11 @@ impl TlsConfigs {
         &self,
         stream: TcpStream,
         strict: bool,
-    ) -> Result<(server::TlsStream<TcpStream>, Peer), Error> {
+    ) -> Result<(server::TlsStream<Ahead>, Peer), Error> {
         let failed = |error: std::io::Error| {
             Error::new(Token::TlsProtocolError, format!("handshake with a caller: {error}"))
         };
-        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Ahead::new(stream));
         let start = hello.await.map_err(failed)?;
         let offered = start.client_hello().alpn();
         let is_undecided = offered.is_some_and(|mut offered| offered.nth(1).is_some());

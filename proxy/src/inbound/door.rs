@@ -17,7 +17,7 @@ use weft_proto::alpn::{self, word};
 
 use super::Inbound;
 use crate::error::{Error, Token};
-use crate::io::Io;
+use crate::io::{Ahead, Io};
 use crate::listener::{
     Carried, First, PATIENCE, SILENCE, carried, claims_no_http, detect, is_mesh, judge,
 };
@@ -136,7 +136,11 @@ impl Inbound {
             _ => return Err(Error::new(Token::TlsProtocolError, "no ALPN protocol of the mesh")),
         };
         let until = peer.not_after.duration_since(SystemTime::now()).unwrap_or_default();
-        let forwarded = forwarded_client_cert(&tls.id, &peer);
+        // Opaque bytes have no headers to put it in.
+        let forwarded = match carried {
+            Carried::Http(_) => forwarded_client_cert(&tls.id, &peer),
+            Carried::Opaque => None,
+        };
         let who = self.who(Some(peer.id), client, carried, forwarded);
         let io = Io::Server(Box::new(stream));
         Ok(Caller { io, who, carried, until: Some(Instant::now() + until) })
@@ -191,7 +195,7 @@ impl Inbound {
 }
 
 /// What the caller says of a connection that it opened early.
-async fn told(stream: &mut TlsStream<TcpStream>) -> Result<Carried, Error> {
+async fn told(stream: &mut TlsStream<Ahead>) -> Result<Carried, Error> {
     let word = tokio::time::timeout(HANDSHAKE, stream.read_u8())
         .await
         .map_err(|_| Error::new(Token::DownstreamClosed, "nothing came within 10 s"))?
@@ -213,7 +217,7 @@ pub(super) fn meaning(word: u8) -> Result<Carried, Error> {
 
 /// An Envoy offers every protocol of its cluster, keeps its client's version, and so may speak HTTP/1.1 where HTTP/2
 /// was agreed on. Its first bytes say it, and they come at once: nobody opens such a connection without a request.
-async fn spoken(stream: &mut TlsStream<TcpStream>) -> Result<Version, Error> {
+async fn spoken(stream: &mut TlsStream<Ahead>) -> Result<Version, Error> {
     let first = tokio::time::timeout(HANDSHAKE, stream.fill_buf())
         .await
         .map_err(|_| Error::new(Token::DownstreamClosed, "nothing came within 10 s"))?
@@ -226,7 +230,7 @@ async fn spoken(stream: &mut TlsStream<TcpStream>) -> Result<Version, Error> {
 /// What an Envoy carries on a port whose protocol nobody has declared: it cannot say it by ALPN, so its first bytes do,
 /// as on a connection in plaintext. A request's head comes in one piece, because Envoy has read it before; whoever
 /// stays silent waits for the server.
-async fn looked_at(stream: &mut TlsStream<TcpStream>) -> Result<Carried, Error> {
+async fn looked_at(stream: &mut TlsStream<Ahead>) -> Result<Carried, Error> {
     let Ok(first) = tokio::time::timeout(LOOK, stream.fill_buf()).await else {
         return Ok(Carried::Opaque);
     };

@@ -1,0 +1,135 @@
+//! The socket below TLS. rustls reads 4 KiB at a time, so a record takes it five calls of the system; here what is
+//! surely more is read in one, ahead of it. Used by `tls`, for both sides. Must never hold back a byte: it reads ahead
+//! only when asked to read, and hands out what it has before it asks the system again.
+//!
+//! Only bulk pays for it: a connection has a buffer from the second read in a row that came back full until all that
+//! was read ahead is handed out and the system has no more. Small messages never get so far.
+
+use std::io::{IoSlice, Result};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bound of what is read ahead on one connection.
+const BUFFER: usize = 64 * 1024;
+/// So many full reads in a row are bulk.
+const BULK: u8 = 2;
+
+/// A stream that may have been read further than it was asked for.
+#[derive(Debug)]
+pub struct Ahead<S = TcpStream> {
+    stream: S,
+    /// Allocated while bulk comes in.
+    buffer: Option<Box<Buffer>>,
+    /// Reads in a row that came back full, as far as that matters.
+    full: u8,
+}
+
+/// Bytes read and not yet handed out: `bytes[start..end]`.
+#[derive(Debug)]
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl<S> Ahead<S> {
+    /// Nothing is read ahead yet.
+    pub fn new(stream: S) -> Self {
+        Self { stream, buffer: None, full: 0 }
+    }
+
+    /// The stream below. It must not be read: bytes may have been taken from it already.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+}
+
+impl Buffer {
+    fn new() -> Box<Self> {
+        Box::new(Self { bytes: vec![0; BUFFER], start: 0, end: 0 })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn hand_out(&mut self, to: &mut ReadBuf<'_>) {
+        let count = to.remaining().min(self.end - self.start);
+        to.put_slice(&self.bytes[self.start..self.start + count]);
+        self.start += count;
+    }
+
+    /// Only when it is empty.
+    fn poll_fill<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        let mut free = ReadBuf::new(&mut self.bytes);
+        ready!(Pin::new(stream).poll_read(cx, &mut free))?;
+        (self.start, self.end) = (0, free.filled().len());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Ahead<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        let this = self.get_mut();
+        let Some(buffer) = &mut this.buffer else {
+            let (before, offered) = (buf.filled().len(), buf.remaining());
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            let full = buf.filled().len() - before == offered;
+            this.full = if full { this.full + 1 } else { 0 };
+            if this.full >= BULK {
+                this.buffer = Some(Buffer::new());
+            }
+            return Poll::Ready(Ok(()));
+        };
+        if buffer.is_empty() {
+            let filled = buffer.poll_fill(&mut this.stream, cx);
+            // An end, a failure, or nothing more for now: whoever comes next shows again that it is bulk.
+            if !matches!(filled, Poll::Ready(Ok(()))) || buffer.is_empty() {
+                (this.buffer, this.full) = (None, 0);
+                return filled;
+            }
+        }
+        buffer.hand_out(buf);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Ahead<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;
