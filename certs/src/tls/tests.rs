@@ -160,7 +160,7 @@ async fn sessions_of_different_identities_do_not_mix() {
 #[tokio::test]
 async fn the_session_store_is_bounded() {
     let pair = Pair::new();
-    // rustls keeps 32 identities and forgets the oldest: after 40 others, ours is gone.
+    // 32 identities are kept, and the oldest is forgotten: after 40 others, ours is gone.
     pair.meet().await;
     let now = SystemTime::now();
     for number in 0..40 {
@@ -171,6 +171,23 @@ async fn the_session_store_is_bounded() {
         assert_eq!(client.unwrap().kind, HandshakeKind::Full);
     }
     assert_eq!(pair.meet().await.0.kind, HandshakeKind::Full);
+}
+
+#[tokio::test]
+async fn connections_that_are_opened_at_once_are_all_resumed() {
+    let pair = Pair::new();
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
+        let mut opening = tokio::task::JoinSet::new();
+        for _ in 0..40 {
+            let (client, server) = (Arc::clone(&pair.client), Arc::clone(&pair.server));
+            opening.spawn(async move {
+                meet(&client, &server, server_name(&shop("product"))).await.0.unwrap().kind
+            });
+        }
+        while let Some(kind) = opening.join_next().await {
+            assert_eq!(kind.unwrap(), expected);
+        }
+    }
 }
 
 #[tokio::test]
