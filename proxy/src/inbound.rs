@@ -28,6 +28,7 @@ use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
 use crate::listener::{Carried, HttpLimits, Limits, serve};
+use crate::model::AppProtocol;
 use crate::record::{Answer, Peer, Record, grpc_status};
 use crate::relay::{Relayed, refuse, relay};
 use crate::retry::Exhausted;
@@ -207,6 +208,16 @@ impl Inbound {
         Ok((Answer { response, written, in_flight }, wish))
     }
 
+    /// On a port that is declared as HTTP a caller of the mesh must not say that his bytes are opaque: in them he could
+    /// tell the application whatever only this sidecar may, who he is above all.
+    fn check_opaque(&self, who: &door::Who) -> Result<(), Error> {
+        if who.identity.is_some() && self.settings()?.protocol == AppProtocol::Http {
+            let message = "opaque bytes on a port that is declared as HTTP";
+            return Err(Error::new(Token::TlsProtocolError, message));
+        }
+        Ok(())
+    }
+
     async fn dial(&self) -> Result<Opened, Error> {
         self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await
     }
@@ -226,6 +237,9 @@ impl Inbound {
     /// `app`: the application, if it has been dialled already.
     async fn proxy_tcp(&self, caller: Caller, app: Option<Opened>, watch: &drain::Watch) {
         let Caller { mut io, who, .. } = caller;
+        if let Err(error) = self.check_opaque(&who) {
+            return self.refused(who.address, &error);
+        }
         let started = Instant::now();
         // Order: until bytes can pass, an end would tell the caller that there are none.
         refuse(&io);

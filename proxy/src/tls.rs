@@ -151,7 +151,8 @@ impl TlsConfigs {
         let failed = |error: std::io::Error| {
             Error::new(Token::TlsProtocolError, format!("handshake with a caller: {error}"))
         };
-        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Ahead::new(stream));
+        let hello =
+            LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Ahead::new(stream));
         let start = hello.await.map_err(failed)?;
         let offered = start.client_hello().alpn();
         let is_undecided = offered.is_some_and(|mut offered| offered.nth(1).is_some());

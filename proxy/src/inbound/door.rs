@@ -138,7 +138,7 @@ impl Inbound {
         let until = peer.not_after.duration_since(SystemTime::now()).unwrap_or_default();
         // Opaque bytes have no headers to put it in.
         let forwarded = match carried {
-            Carried::Http(_) => forwarded_client_cert(&tls.id, &peer),
+            Carried::Http(_) | Carried::Nothing => forwarded_client_cert(&tls.id, &peer),
             Carried::Opaque => None,
         };
         let who = self.who(Some(peer.id), client, carried, forwarded);
