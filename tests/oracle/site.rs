@@ -66,6 +66,8 @@ impl Site {
         let unique: BTreeSet<_> = services.iter().collect();
         ensure!(unique.len() == services.len(), "two groups have one name");
         let mesh = Mesh::builder()
+            // As both have them anyway: that Envoy takes the fields is what counts.
+            .setting("limits: {http: {headTimeout: 10s, headerFields: 100, http2Streams: 100, http2HeaderBudget: 1024, http2StallTimeout: 30s}}")
             .absent_caller(WEFT)
             .absent_caller(ENVOY)
             .locality(WEFT, NEAR)
