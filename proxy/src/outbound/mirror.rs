@@ -122,7 +122,8 @@ impl Copy {
         let now = Instant::now();
         let ask =
             Ask { random: &self.random, now, tried: &[], session: None, only: None, hash: None };
-        let Some(endpoint) = self.cluster.pick(&ask) else { return false };
+        // A copy decides nothing: a trial that falls to it is given up when it ends, and is nobody else's until then.
+        let Some((endpoint, _trial)) = self.cluster.choose(&ask) else { return false };
         let _in_flight = endpoint.begin();
         let timeout = self.cluster.spec.connect_timeout;
         let sent = self.upstream.send(None, endpoint, self.version, timeout, request).await;
