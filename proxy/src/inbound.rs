@@ -240,6 +240,7 @@ impl Inbound {
         if let Err(error) = self.check_opaque(&who) {
             return self.refused(who.address, &error);
         }
+        io.read_ahead();
         let started = Instant::now();
         // Order: until bytes can pass, an end would tell the caller that there are none.
         refuse(&io);

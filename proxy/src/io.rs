@@ -38,6 +38,16 @@ macro_rules! each {
 }
 
 impl Io {
+    /// Bulk is read in large pieces from now on: for opaque bytes.
+    pub fn read_ahead(&mut self) {
+        match self {
+            // Its reader chooses the size.
+            Self::Plain(_) => {}
+            Self::Client(stream) => stream.get_mut().0.allow(),
+            Self::Server(stream) => stream.get_mut().0.allow(),
+        }
+    }
+
     /// The socket below.
     pub fn socket(&self) -> &TcpStream {
         match self {

@@ -21,7 +21,7 @@ use crate::io::{Io, set_reset_on_close};
 
 /// Bytes that are read at once. One buffer serves all relays of a thread; what finds no room on the other side is
 /// kept in a copy, which bounds what a relay holds in each direction.
-const BUFFER: usize = 16 * 1024;
+const BUFFER: usize = 64 * 1024;
 /// How often a side that has ended is looked at: it is read no more, and so would not be heard to break.
 const LOOK: Duration = Duration::from_secs(1);
 

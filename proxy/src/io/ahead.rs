@@ -2,8 +2,9 @@
 //! surely more is read in one, ahead of it. Used by `tls`, for both sides. Must never hold back a byte: it reads ahead
 //! only when asked to read, and hands out what it has before it asks the system again.
 //!
-//! Only bulk pays for it: a connection has a buffer from the second read in a row that came back full until all that
-//! was read ahead is handed out and the system has no more. Small messages never get so far.
+//! Only opaque bulk pays for it: once [`Ahead::allow`] was called a connection has a buffer from the second read in a
+//! row that came back full until all that was read ahead is handed out and the system has no more. Small messages
+//! never get so far; HTTP/2 would, with each burst of them, so HTTP does not ask for it.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -21,6 +22,7 @@ const BULK: u8 = 2;
 #[derive(Debug)]
 pub struct Ahead<S = TcpStream> {
     stream: S,
+    allowed: bool,
     /// Allocated while bulk comes in.
     buffer: Option<Box<Buffer>>,
     /// Reads in a row that came back full, as far as that matters.
@@ -36,9 +38,14 @@ struct Buffer {
 }
 
 impl<S> Ahead<S> {
-    /// Nothing is read ahead yet.
+    /// Reads what it is asked for, until more is allowed.
     pub fn new(stream: S) -> Self {
-        Self { stream, buffer: None, full: 0 }
+        Self { stream, allowed: false, buffer: None, full: 0 }
+    }
+
+    /// From now on bulk is read ahead.
+    pub fn allow(&mut self) {
+        self.allowed = true;
     }
 
     /// The stream below. It must not be read: bytes may have been taken from it already.
@@ -86,7 +93,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Ahead<S> {
             let (before, offered) = (buf.filled().len(), buf.remaining());
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
             let full = buf.filled().len() - before == offered;
-            this.full = if full { this.full + 1 } else { 0 };
+            this.full = if full && this.allowed { this.full + 1 } else { 0 };
             if this.full >= BULK {
                 this.buffer = Some(Buffer::new());
             }

@@ -1,6 +1,6 @@
 //! What comes out is what went in, whatever pieces it comes in, and only bulk gets a buffer.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::*;
 
@@ -11,10 +11,16 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index % 251) as u8).collect()
 }
 
+fn allowed(far: DuplexStream) -> Ahead<DuplexStream> {
+    let mut far = Ahead::new(far);
+    far.allow();
+    far
+}
+
 #[tokio::test]
 async fn bulk_comes_out_as_it_went_in() {
     let (mut near, far) = duplex(200_000);
-    let mut far = Ahead::new(far);
+    let mut far = allowed(far);
     let sent = bytes(1_000_003);
     let expected = sent.clone();
     let send = tokio::spawn(async move {
@@ -40,7 +46,7 @@ async fn bulk_comes_out_as_it_went_in() {
 #[tokio::test]
 async fn small_messages_need_no_buffer() {
     let (mut near, far) = duplex(200_000);
-    let mut far = Ahead::new(far);
+    let mut far = allowed(far);
     let mut piece = vec![0; PIECE];
     for length in [1, 100, PIECE, 100, PIECE, 1] {
         near.write_all(&bytes(length)).await.unwrap();
@@ -52,7 +58,7 @@ async fn small_messages_need_no_buffer() {
 #[tokio::test]
 async fn the_buffer_goes_when_nothing_more_comes() {
     let (mut near, far) = duplex(200_000);
-    let mut far = Ahead::new(far);
+    let mut far = allowed(far);
     near.write_all(&bytes(3 * PIECE + 5)).await.unwrap();
     let mut piece = vec![0; PIECE];
     for left in [PIECE, PIECE, PIECE, 5] {
@@ -67,4 +73,16 @@ async fn the_buffer_goes_when_nothing_more_comes() {
     near.write_all(b"later").await.unwrap();
     assert_eq!(far.read(&mut piece).await.unwrap(), 5);
     assert_eq!(&piece[..5], b"later");
+}
+
+#[tokio::test]
+async fn nothing_is_read_ahead_unless_allowed() {
+    let (mut near, far) = duplex(200_000);
+    let mut far = Ahead::new(far);
+    near.write_all(&bytes(5 * PIECE)).await.unwrap();
+    let mut piece = vec![0; PIECE];
+    for _ in 0..5 {
+        assert_eq!(far.read(&mut piece).await.unwrap(), PIECE);
+        assert!(far.buffer.is_none());
+    }
 }
