@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
+use crate::headers::unique;
+
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Eight digits.
 const MOST: u128 = 99_999_999;
@@ -42,7 +44,7 @@ pub fn announce(headers: &mut HeaderMap, left: Duration) {
         (u128::from(left.as_secs()).min(MOST), 'S')
     };
     if let Ok(value) = HeaderValue::try_from(format!("{number}{unit}")) {
-        headers.insert(GRPC_TIMEOUT, value);
+        headers.insert(GRPC_TIMEOUT, unique(value));
     }
 }
 

@@ -88,3 +88,10 @@ pub fn remove_trusted(headers: &mut HeaderMap) {
         }
     }
 }
+
+/// A value that no other request will have. HTTP/2 is told not to put it into the table of its connection, where it
+/// would take the place of values that come again (RFC 7541 §6.2.3; h2 knows no weaker way to say so).
+pub fn unique(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}

@@ -6,6 +6,8 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanId, TraceId};
 
+use crate::headers;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const B3: HeaderName = HeaderName::from_static("b3");
@@ -170,7 +172,8 @@ impl<const N: usize> Hex<N> {
 
 impl<const N: usize> From<Hex<N>> for HeaderValue {
     fn from(hex: Hex<N>) -> Self {
-        Self::from_bytes(&hex.text[..hex.length]).unwrap_or(Self::from_static("0"))
+        let value = Self::from_bytes(&hex.text[..hex.length]);
+        headers::unique(value.unwrap_or(Self::from_static("0")))
     }
 }
 
