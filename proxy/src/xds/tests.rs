@@ -99,7 +99,7 @@ async fn comes_back_with_what_it_holds_and_takes_only_what_changed() {
     stream.fail(Status::unavailable("restarting")).await;
     let mut stream = scene.fake.next_stream().await;
     let mut requests: Vec<DeltaDiscoveryRequest> = Vec::new();
-    for _ in Kind::ALL {
+    for _ in Kind::ALL.iter().filter(|kind| **kind != Kind::Addresses) {
         requests.push(stream.hear().await.unwrap());
     }
     assert!(requests[0].node.is_some());

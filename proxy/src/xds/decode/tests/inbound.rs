@@ -113,7 +113,7 @@ fn chains_without_a_sense_are_refused() {
     let cases = [
         (
             vec![on_port(chain(&inbound_http(8080), &[]), 0, "", None)],
-            "filter_chains[0].filter_chain_match.destination_port: missing or not a port",
+            "filter_chains[0].filter_chain_match.destination_port: not a port",
         ),
         (
             vec![on_port(chain(&inbound_http(8080), &[]), 8080, "tls", None)],
