@@ -118,6 +118,39 @@ async fn clients_with_certificates_of_no_worth_are_refused() {
     assert!(knock.is_let_in(), "{knock:?}");
 }
 
+/// In opaque bytes a caller could tell the application what only its sidecar may, who calls above all.
+#[tokio::test]
+async fn a_port_that_is_declared_as_http_takes_no_opaque_bytes_of_the_mesh() {
+    let mesh = shop().start().await;
+    let inbound = mesh.proxy("product-v1").inbound();
+    let authority = mesh.control_plane().authority();
+    let good = mesh.leaf("gateway", HOUR);
+    let client = TlsClient::new(Some(&good), authority.bundle(), &mesh.id("product"));
+    assert!(client.knock(inbound).await.is_let_in());
+    let before = mesh.app("product-v1").count();
+    for protocols in [&[&b"weft-tcp"[..]][..], &[b"weft-open", b"weft-tcp"]] {
+        let knock = client.speaking(protocols).knock(inbound).await;
+        assert!(!knock.is_let_in(), "{protocols:?}: {knock:?}");
+    }
+    assert_eq!(mesh.app("product-v1").count(), before);
+}
+
+#[tokio::test]
+async fn clients_that_name_no_protocol_of_the_mesh_are_taken_on_strict_ports_only() {
+    for (mode, taken) in [("STRICT", true), ("PERMISSIVE", false)] {
+        let mesh = shop().mtls(mode).start().await;
+        let inbound = mesh.proxy("product-v1").inbound();
+        let authority = mesh.control_plane().authority();
+        let good = mesh.leaf("gateway", HOUR);
+        let client = TlsClient::new(Some(&good), authority.bundle(), &mesh.id("product"));
+        let foreign = client.speaking(&[b"http/1.1"]);
+        assert_eq!(foreign.knock(inbound).await.is_let_in(), taken, "{mode}");
+        let nobody = TlsClient::new(None, authority.bundle(), &mesh.id("product"));
+        assert!(!nobody.speaking(&[b"http/1.1"]).knock(inbound).await.is_let_in(), "{mode}");
+        assert!(client.knock(inbound).await.is_let_in(), "{mode}");
+    }
+}
+
 #[tokio::test]
 async fn a_resumed_session_does_not_outlive_its_certificate() {
     let mesh = shop().mtls("STRICT").start().await;

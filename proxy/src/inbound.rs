@@ -19,6 +19,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use weft_certs::SpiffeId;
@@ -27,8 +28,9 @@ use crate::body::Body;
 use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
+use crate::io::{Io, set_reset_on_close};
 use crate::listener::{Carried, HttpLimits, Limits, serve};
-use crate::model::AppProtocol;
+use crate::model::{AppProtocol, InboundPort};
 use crate::record::{Answer, Peer, Record, grpc_status};
 use crate::relay::{Relayed, refuse, relay};
 use crate::retry::Exhausted;
@@ -209,13 +211,11 @@ impl Inbound {
     }
 
     /// On a port that is declared as HTTP a caller of the mesh must not say that his bytes are opaque: in them he could
-    /// tell the application whatever only this sidecar may, who he is above all.
-    fn check_opaque(&self, who: &door::Who) -> Result<(), Error> {
-        if who.identity.is_some() && self.settings()?.protocol == AppProtocol::Http {
-            let message = "opaque bytes on a port that is declared as HTTP";
-            return Err(Error::new(Token::TlsProtocolError, message));
-        }
-        Ok(())
+    /// tell the application whatever only this sidecar may, who he is above all. To connect, and say nothing, is a
+    /// check of the endpoint's health.
+    fn may_only_connect(&self, who: &door::Who) -> bool {
+        let http = |settings: InboundPort| settings.protocol == AppProtocol::Http;
+        who.identity.is_some() && self.settings().is_ok_and(http)
     }
 
     async fn dial(&self) -> Result<Opened, Error> {
@@ -237,9 +237,6 @@ impl Inbound {
     /// `app`: the application, if it has been dialled already.
     async fn proxy_tcp(&self, caller: Caller, app: Option<Opened>, watch: &drain::Watch) {
         let Caller { mut io, who, .. } = caller;
-        if let Err(error) = self.check_opaque(&who) {
-            return self.refused(who.address, &error);
-        }
         io.read_ahead();
         let started = Instant::now();
         // Order: until bytes can pass, an end would tell the caller that there are none.
@@ -250,6 +247,7 @@ impl Inbound {
             None => Box::pin(self.dial()).await,
         };
         let relayed = match app {
+            Ok(app) if self.may_only_connect(&who) => wait(&mut io, app, watch).await,
             Ok(mut app) => relay(&mut io, &mut app.io, watch).await,
             Err(error) => {
                 tracing::warn!(client = %who.address, port = self.port, %error, "opaque connection");
@@ -270,6 +268,22 @@ impl Inbound {
         };
         self.telemetry.finish_connection(&end, &who.edge);
     }
+}
+
+/// Until the caller leaves, or the application does. Whatever he says ends it.
+async fn wait(io: &mut Io, mut app: Opened, watch: &drain::Watch) -> Relayed {
+    let (mut from_caller, mut from_app) = ([0], [0]);
+    let ended = tokio::select! {
+        read = io.read(&mut from_caller) => match read {
+            Ok(0) => None,
+            Ok(_) => Some(Token::TlsProtocolError),
+            Err(_) => Some(Token::ConnectionTerminated),
+        },
+        _ = app.io.read(&mut from_app) => Some(Token::ConnectionTerminated),
+        () = watch.aborted() => Some(Token::ConnectionTerminated),
+    };
+    set_reset_on_close(io.socket(), ended.is_some());
+    Relayed { sent: 0, received: 0, error: ended }
 }
 
 /// What the calling sidecar is told of a failure between us and the application.

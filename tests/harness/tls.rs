@@ -46,6 +46,13 @@ impl TlsClient {
         Self { config: Arc::new(config), expected: expected.clone() }
     }
 
+    /// The same client, with these protocols on offer (ALPN).
+    pub(crate) fn speaking(&self, protocols: &[&[u8]]) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Self { config: Arc::new(config), expected: self.expected.clone() }
+    }
+
     /// Connects, asks for `/`, and reads what comes.
     pub(crate) async fn knock(&self, to: SocketAddr) -> Knock {
         self.knock_after(to, "").await

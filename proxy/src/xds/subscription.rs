@@ -51,8 +51,8 @@ struct Wanted {
     held: Option<String>,
     /// The server said something about it, at least once.
     answered: bool,
-    /// When it was asked for on this stream.
-    asked: Instant,
+    /// When it was asked for on this stream; `None` if it came unasked, with everything.
+    asked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Subscription {
                 Some(_) => BTreeSet::from([WILDCARD.to_owned()]),
                 None => of_type.wanted.keys().cloned().collect(),
             };
-            of_type.wanted.values_mut().for_each(|wanted| wanted.asked = now);
+            of_type.wanted.values_mut().for_each(|wanted| wanted.asked = Some(now));
         }
     }
 
@@ -102,7 +102,7 @@ impl Subscription {
             }
         }
         for (kind, name) in keys {
-            self.of_type(*kind).add(name, now);
+            self.of_type(*kind).add(name, Some(now));
         }
     }
 
@@ -173,7 +173,10 @@ impl Subscription {
         let mut found = Vec::new();
         let by_name = self.types.iter().filter(|(_, of_type)| of_type.everything.is_none());
         for (kind, of_type) in by_name {
-            let late = of_type.wanted.iter().filter(|(_, w)| !w.answered && w.asked <= since);
+            let late = of_type
+                .wanted
+                .iter()
+                .filter(|(_, w)| !w.answered && w.asked.is_some_and(|asked| asked <= since));
             found.extend(late.map(|(name, _)| (*kind, name.clone())));
         }
         found
@@ -191,7 +194,7 @@ impl Subscription {
     fn answered(&mut self, kind: Kind, name: &str, change: impl FnOnce(&mut Wanted)) {
         let of_type = self.of_type(kind);
         if of_type.everything.is_some() && !of_type.wanted.contains_key(name) {
-            of_type.add(name, Instant::now());
+            of_type.add(name, None);
         }
         if let Some(wanted) = of_type.wanted.get_mut(name) {
             wanted.answered = true;
@@ -205,9 +208,9 @@ fn contains(keys: &BTreeSet<Key>, kind: Kind, name: &str) -> bool {
 }
 
 impl Type {
-    fn add(&mut self, name: &str, now: Instant) {
+    fn add(&mut self, name: &str, asked: Option<Instant>) {
         if !self.wanted.contains_key(name) {
-            let wanted = Wanted { held: None, answered: false, asked: now };
+            let wanted = Wanted { held: None, answered: false, asked };
             self.wanted.insert(name.to_owned(), wanted);
             if self.everything.is_some() {
                 return;

@@ -180,3 +180,37 @@ fn answers_owed_are_bounded() {
     subscription.next_request().unwrap();
     assert!(!subscription.is_backlogged());
 }
+
+#[test]
+fn everything_is_asked_for_once_and_what_is_held_is_said() {
+    let mut subscription = new();
+    subscription.want_all(Kind::Addresses);
+    // From the last good configuration.
+    subscription.accepted(Kind::Addresses, "a", "1");
+    subscription.want(&keys(&[(Kind::Addresses, "a")]), Instant::now());
+    assert_eq!(said(&mut subscription), Vec::<String>::new(), "there is no stream yet");
+    subscription.connected(Instant::now());
+    assert_eq!(said(&mut subscription), ["Addresses +* =a:1 node"]);
+    assert!(!subscription.is_answered());
+    // A name that nobody asked for.
+    assert!(subscription.wants(Kind::Addresses, "b"));
+    subscription.accepted(Kind::Addresses, "b", "7");
+    subscription.removed(Kind::Addresses, "a");
+    subscription.reply(Kind::Addresses, "1".to_owned(), None);
+    subscription.want(&keys(&[(Kind::Addresses, "b")]), Instant::now());
+    assert!(subscription.is_answered());
+    assert_eq!(said(&mut subscription), ["Addresses ack:1"], "names are never mentioned");
+    subscription.connected(Instant::now());
+    assert_eq!(said(&mut subscription), ["Addresses +* =b:7 node"]);
+}
+
+#[test]
+fn nothing_of_everything_is_an_answer_too() {
+    let mut subscription = new();
+    subscription.want_all(Kind::Addresses);
+    subscription.connected(Instant::now());
+    said(&mut subscription);
+    assert!(!subscription.is_answered());
+    subscription.reply(Kind::Addresses, "1".to_owned(), None);
+    assert!(subscription.is_answered());
+}
