@@ -10,6 +10,9 @@
 //!    connection from the pool or opens one.
 //! 2. [`inbound`]: from the mesh to the application. Who may come in (`inbound::door`), and what the application is
 //!    told about the caller.
+//!
+//!    Where an application knows nothing of the mesh, the kernel leads its connections here ([`interception`] sets that
+//!    up); [`outbound::Interceptor`] and [`inbound::Interceptor`] ask where they wanted to go, and the path is the same.
 //! 3. [`state`], [`model`] and [`xds`]: where configuration comes from and how it changes under traffic.
 //! 4. [`identity`], [`tls`]: the certificate, its renewal, and the check of every peer.
 //! 5. [`telemetry`]: what can be seen from outside.
