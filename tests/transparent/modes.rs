@@ -23,7 +23,10 @@ spec:
 
 #[tokio::test]
 async fn each_port_of_a_workload_has_its_own_mode() {
+    let ports =
+        ["{name: strict, port: 91, targetPort: 9001}", "{name: open, port: 92, targetPort: 9002}"];
     let builder = web("http")
+        .service("more", "web", 2, &ports)
         .file("strict.yaml", &policy(9001, "STRICT"))
         .file("disable.yaml", &policy(9002, "DISABLE"));
     let Some(mesh) = builder.start("modes").await else { return };
@@ -43,8 +46,13 @@ async fn each_port_of_a_workload_has_its_own_mode() {
     assert_eq!(caller(&app), CLIENT);
     assert!(call(outside, web.v4(9001)).await.is_err());
     assert_eq!(strict.count(), 0);
+    assert_eq!(call(client, PodNetwork::service_v4(2, 91)).await.unwrap().status, 200);
+    assert_eq!(caller(&strict), CLIENT);
+    // Who calls a port that takes plaintext only calls it in plaintext, sidecar or not.
+    assert_eq!(call(client, PodNetwork::service_v4(2, 92)).await.unwrap().status, 200);
+    assert_eq!(caller(&open), "");
     assert_eq!(call(outside, web.v4(9002)).await.unwrap().status, 200);
-    assert_eq!(open.count(), 1);
+    assert_eq!(open.count(), 2);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{WEB, call, serve, web};
-use crate::harness::{PodNetwork, TcpApp, within};
+use crate::harness::{PodNetwork, TcpApp, loud, within};
 
 #[tokio::test]
 async fn neither_a_control_plane_that_restarts_nor_new_certificates_end_a_connection() {
@@ -66,4 +66,34 @@ async fn a_sidecar_that_restarts_while_the_control_plane_is_away_still_knows_whe
     sidecar.start_again().unwrap();
     mesh.ready("client").await;
     assert_eq!(call(client, to).await.unwrap().status, 200);
+}
+
+/// Nothing is under way on either connection when the other pod is gone; nobody tells it.
+#[tokio::test]
+async fn a_peer_that_is_gone_without_a_word_is_found() {
+    let Some(mesh) = web("tcp").start("half open").await else { return };
+    let web = mesh.pod("web");
+    let _app = web.on(TcpApp::greeting(web.v4(8080))).await.unwrap();
+    let to = PodNetwork::service_v4(WEB, 80);
+    let (greeted, is_greeted) = tokio::sync::oneshot::channel();
+    let client = mesh.pod("client").on(async move {
+        let mut stream = TcpStream::connect(to).await?;
+        let mut greeting = vec![0; TcpApp::GREETING.len()];
+        stream.read_exact(&mut greeting).await?;
+        let _ = greeted.send(());
+        let gone = std::time::Instant::now();
+        let end = stream.read(&mut [0]).await;
+        anyhow::Ok((gone.elapsed(), end))
+    });
+    let cut = async {
+        is_greeted.await.unwrap();
+        let output = web.run("ip".as_ref(), &["link", "set", "eth0", "down"]).await;
+        assert_eq!(output.code, Some(0), "{output:?}");
+    };
+    let both = async { tokio::join!(client, cut) };
+    let (found, ()) = within("the end", Duration::from_secs(40), both).await;
+    let (after, end) = found.unwrap();
+    // An end in order would say that the server had nothing more to say.
+    assert!(end.is_err(), "{end:?}");
+    loud(&format!("a peer that is gone is found after {after:?}"));
 }

@@ -59,7 +59,7 @@ fn lb_endpoint(endpoint: &ports::Endpoint<'_>, trust_domain: &str) -> LbEndpoint
 fn about(endpoint: &ports::Endpoint<'_>, trust_domain: &str) -> Metadata {
     let workload = endpoint.workload;
     let name = names::workload(&workload.key.name, &workload.key.namespace);
-    if !workload.meshed {
+    if !endpoint.mutual {
         let endpoint = texts(&[("workload", &name), ("identity", "")]);
         return metadata_of([(metadata::ENDPOINT, endpoint)]);
     }

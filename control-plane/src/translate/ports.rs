@@ -9,7 +9,7 @@ use weft_proto::names;
 
 use super::encode::hash;
 use crate::model::{
-    AppProtocol, Key, Mesh, Origin, Route, Service, ServicePort, TrafficPolicy, Workload,
+    AppProtocol, Key, Mesh, MtlsMode, Origin, Route, Service, ServicePort, TrafficPolicy, Workload,
 };
 
 /// One port that can be called.
@@ -43,13 +43,15 @@ pub(super) struct Endpoint<'a> {
     pub(super) workload: &'a Workload,
     /// Its port number.
     pub(super) port: u16,
+    /// Is it called over mutual TLS? Not without a sidecar, and not where a policy takes plaintext only.
+    pub(super) mutual: bool,
 }
 
 impl Port<'_> {
-    /// SPIFFE ids of the endpoints that have a sidecar, sorted, each once.
+    /// SPIFFE ids of the endpoints that are called over mutual TLS, sorted, each once.
     pub(super) fn identities(&self, trust_domain: &str) -> BTreeSet<String> {
-        let meshed = self.endpoints.iter().filter(|endpoint| endpoint.workload.meshed);
-        meshed.map(|endpoint| endpoint.workload.identity(trust_domain)).collect()
+        let mutual = self.endpoints.iter().filter(|endpoint| endpoint.mutual);
+        mutual.map(|endpoint| endpoint.workload.identity(trust_domain)).collect()
     }
 
     /// Addresses of its endpoints, as far as others can dial them: a loopback address is another place on each machine.
@@ -87,7 +89,7 @@ pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
                 protocol: port.protocol,
                 address,
                 addresses: &service.cluster_ips,
-                endpoints: resolve(port, &workloads),
+                endpoints: resolve(port, &workloads, mesh),
                 routes: attached.remove(namespace).unwrap_or_default(),
                 consumer_routes: attached,
                 policy: mesh.traffic_policy(&service.key, port.port),
@@ -133,7 +135,7 @@ pub(super) fn alone<'a>(
         protocol: port.protocol,
         address: workload.address,
         addresses: &[],
-        endpoints: vec![Endpoint { workload, port: port.port }],
+        endpoints: vec![endpoint(workload, port.port, mesh)],
         routes: Vec::new(),
         consumer_routes: BTreeMap::new(),
         policy: None,
@@ -166,9 +168,14 @@ impl Addresses {
 }
 
 /// A workload without the port that a Service names by name is no endpoint of it.
-fn resolve<'a>(port: &ServicePort, workloads: &[&'a Workload]) -> Vec<Endpoint<'a>> {
+fn resolve<'a>(port: &ServicePort, workloads: &[&'a Workload], mesh: &Mesh) -> Vec<Endpoint<'a>> {
     let resolved = workloads.iter().map(|workload| (*workload, workload.resolve(&port.target)));
-    resolved.filter_map(|(workload, port)| Some(Endpoint { workload, port: port? })).collect()
+    resolved.filter_map(|(workload, port)| Some(endpoint(workload, port?, mesh))).collect()
+}
+
+fn endpoint<'a>(workload: &'a Workload, port: u16, mesh: &Mesh) -> Endpoint<'a> {
+    let mode = || mesh.mtls_mode(&workload.key, &workload.labels, port);
+    Endpoint { workload, port, mutual: workload.meshed && mode() != MtlsMode::Disable }
 }
 
 /// Workloads by namespace and label, in key order.

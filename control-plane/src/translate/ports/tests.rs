@@ -2,7 +2,7 @@
 
 use super::super::fixture::{add_service, key, route, service, shop, workload};
 use super::*;
-use crate::model::{AppProtocol, Balancer, TargetPort};
+use crate::model::{AppProtocol, Balancer, InboundPolicy, MtlsMode, TargetPort};
 
 fn endpoints(mesh: &Mesh, name: &str) -> Vec<(String, u16)> {
     let ports = ports(mesh);
@@ -101,4 +101,27 @@ fn identities_are_those_with_a_sidecar_each_once() {
         ids(&mesh, "product.shop:8080"),
         ["spiffe://td/ns/shop/sa/a", "spiffe://td/ns/shop/sa/product"]
     );
+}
+
+#[test]
+fn what_takes_plaintext_only_is_called_in_plaintext() {
+    let mut mesh = shop();
+    let ids = |mesh: &Mesh| {
+        let ports = ports(mesh);
+        let port = ports.iter().find(|port| port.name == "product.shop:8080").unwrap();
+        port.identities("td").len()
+    };
+    assert_eq!(ids(&mesh), 1);
+    mesh.config.mtls = MtlsMode::Disable;
+    assert_eq!(ids(&mesh), 0);
+    mesh.config.mtls = MtlsMode::Strict;
+    mesh.inbound_policies.push(InboundPolicy {
+        origin: Default::default(),
+        namespace: "shop".to_owned(),
+        selector: [("app".to_owned(), "product".to_owned())].into(),
+        ports: vec![8080],
+        mtls: Some(MtlsMode::Disable),
+        rate_limits: vec![],
+    });
+    assert_eq!(ids(&mesh), 0);
 }
