@@ -43,6 +43,7 @@ mod retries;
 mod rewrites;
 mod rotation;
 mod routing;
+mod software;
 mod tcp;
 mod tcp_ends;
 mod telemetry;

@@ -214,6 +214,11 @@ impl PodMesh {
         self.network.router()
     }
 
+    /// The network.
+    pub(crate) fn network(&self) -> &PodNetwork {
+        &self.network
+    }
+
     /// The control plane.
     pub(crate) fn control_plane(&self) -> &ControlPlane {
         &self.control_plane

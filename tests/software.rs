@@ -1,0 +1,63 @@
+//! Software of others through two sidecars: servers and clients that everybody uses, in pods, as they come, and none of
+//! them notices. What a product is, is said in a file of its own; what holds for each, in `works` and `lasting`.
+//!
+//! The core runs always; the others are ignored tests of `tests/run --all`. Nothing here is ever installed by a test
+//! into the machine, nor started outside a pod.
+
+mod lasting;
+mod mariadb;
+mod nats;
+mod nginx;
+mod postgresql;
+mod product;
+mod redis;
+mod scene;
+mod works;
+
+use lasting::lasts;
+use mariadb::MariaDb;
+use nats::Nats;
+use nginx::Nginx;
+use postgresql::Postgresql;
+use redis::Redis;
+use works::works;
+
+#[tokio::test]
+async fn redis_with_pipelining_and_subscribers() {
+    works(&Redis).await;
+}
+
+#[tokio::test]
+async fn nginx_and_curl_over_http1() {
+    works(&Nginx::Http1).await;
+}
+
+#[tokio::test]
+async fn nginx_and_curl_over_http2_from_the_first_byte() {
+    works(&Nginx::Http2).await;
+}
+
+#[tokio::test]
+async fn nats_that_speaks_first() {
+    works(&Nats).await;
+}
+
+#[tokio::test]
+async fn mariadb_that_speaks_first() {
+    works(&MariaDb).await;
+}
+
+#[tokio::test]
+async fn postgresql_that_is_asked_for_tls_and_has_none() {
+    works(&Postgresql::Plain).await;
+}
+
+#[tokio::test]
+async fn postgresql_with_tls_of_its_own() {
+    works(&Postgresql::Tls).await;
+}
+
+#[tokio::test]
+async fn sessions_outlive_a_restart_of_the_control_plane_and_new_certificates() {
+    lasts(&[&Redis, &Postgresql::Plain, &Nats, &MariaDb, &Nginx::Http1, &Postgresql::Tls]).await;
+}
