@@ -17,7 +17,7 @@ use weft_proto::alpn;
 use crate::harness::{Mesh, Output, Process, Program, eventually, run, tool};
 
 /// Every case of grpc-go's client that needs no credentials of a cloud.
-const CASES: [&str; 16] = [
+pub(crate) const CASES: [&str; 16] = [
     "empty_unary",
     "large_unary",
     "client_streaming",
@@ -36,7 +36,9 @@ const CASES: [&str; 16] = [
     "orca_oob",
 ];
 
-const ORCA: &str = r#"{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}"#;
+/// The configuration of a client that looks at load reports.
+pub(crate) const ORCA: &str =
+    r#"{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}"#;
 
 async fn judge(name: &str, args: &[&str]) -> Output {
     let program = Program {

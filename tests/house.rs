@@ -21,7 +21,7 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
     ("cli/src/environment.rs", "the command line's config.rs: directories and terminal, read once"),
     ("tests/harness/binaries.rs", "finds the programs beside the test's own executable"),
     ("tests/harness/process.rs", "gives children PATH and nothing else"),
-    ("tests/oracle/install.rs", "finds the cache with Envoy, and whether one may be installed"),
+    ("tests/harness/cache.rs", "finds the cache of what is downloaded, and whether it may be"),
     ("tests/harness/demo.rs", "gives the demo PATH and nothing else"),
 ];
 

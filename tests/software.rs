@@ -4,22 +4,39 @@
 //! The core runs always; the others are ignored tests of `tests/run --all`. Nothing here is ever installed by a test
 //! into the machine, nor started outside a pod.
 
+mod express;
+mod folder;
+mod git;
+mod grpc_go;
+mod java_client;
+mod kafka;
 mod lasting;
 mod mariadb;
 mod nats;
 mod nginx;
+mod postfix;
 mod postgresql;
 mod product;
+mod rabbitmq;
 mod redis;
 mod scene;
+mod websocket;
 mod works;
 
+use express::Express;
+use git::Git;
+use grpc_go::GrpcGo;
+use java_client::JavaClient;
+use kafka::Kafka;
 use lasting::lasts;
 use mariadb::MariaDb;
 use nats::Nats;
 use nginx::Nginx;
+use postfix::Postfix;
 use postgresql::Postgresql;
+use rabbitmq::RabbitMq;
 use redis::Redis;
+use websocket::WebSocket;
 use works::works;
 
 #[tokio::test]
@@ -60,4 +77,61 @@ async fn postgresql_with_tls_of_its_own() {
 #[tokio::test]
 async fn sessions_outlive_a_restart_of_the_control_plane_and_new_certificates() {
     lasts(&[&Redis, &Postgresql::Plain, &Nats, &MariaDb, &Nginx::Http1, &Postgresql::Tls]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn postfix_that_speaks_first() {
+    works(&Postfix).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn a_websocket_echo() {
+    works(&WebSocket).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn rabbitmq_with_ten_thousand_messages() {
+    works(&RabbitMq).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn git_over_http() {
+    works(&Git).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn javas_own_http_client() {
+    works(&JavaClient::new()).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn an_express_app() {
+    let Some(express) = Express::fetched() else { return };
+    works(&express).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn kafka_with_ten_thousand_messages() {
+    let Some(kafka) = Kafka::fetched() else { return };
+    works(&kafka).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn grpc_go_interoperates_in_pods() {
+    let Some(grpc) = GrpcGo::built() else { return };
+    works(&grpc).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long, and packages: tests/run --all"]
+async fn more_sessions_outlive_a_restart_of_the_control_plane_and_new_certificates() {
+    lasts(&[&RabbitMq, &WebSocket, &Postfix]).await;
 }

@@ -30,9 +30,14 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 /// # Panics
 /// Nobody has said where they are; says what to type.
 pub(crate) fn tool(name: &str) -> PathBuf {
-    let directory = std::env::var_os("TEST_TOOLS")
-        .expect("export TEST_TOOLS=\"$(tests/tools/build ~/.cache/weft)\", or use tests/run");
-    Path::new(&directory).join(name)
+    tools()
+        .expect("export TEST_TOOLS=\"$(tests/tools/build ~/.cache/weft)\", or use tests/run")
+        .join(name)
+}
+
+/// Where they are; `None` if nobody has said it.
+pub(crate) fn tools() -> Option<PathBuf> {
+    std::env::var_os("TEST_TOOLS").map(PathBuf::from)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
