@@ -133,5 +133,6 @@ async fn grpc_go_interoperates_in_pods() {
 #[tokio::test]
 #[ignore = "takes long, and packages: tests/run --all"]
 async fn more_sessions_outlive_a_restart_of_the_control_plane_and_new_certificates() {
-    lasts(&[&RabbitMq, &WebSocket, &Postfix]).await;
+    let (Some(kafka), Some(express)) = (Kafka::fetched(), Express::fetched()) else { return };
+    lasts(&[&RabbitMq, &WebSocket, &Postfix, &kafka, &express]).await;
 }

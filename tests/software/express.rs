@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::folder::{Folder, npm};
-use super::product::{Counted, Facts, Product, Server, Step, command, listening, step};
+use super::product::{
+    Counted, Facts, Product, Server, Session, Step, command, host_and_port, listening, step,
+};
 
 pub(crate) struct Express {
     folder: Folder,
@@ -24,7 +26,9 @@ app.get('/pages', async (request, response) => {
     }
     response.end();
 });
-app.listen(8080, '::');
+app.get('/kept/:number', (request, response) => response.send(`answer-${request.params.number}\n`));
+// A connection that nobody uses stays: the test decides when it is used next.
+app.listen(8080, '::').keepAliveTimeout = 600000;
 ";
 
 const CLIENT: &str = r"
@@ -58,7 +62,7 @@ impl Product for Express {
     fn facts(&self) -> Facts {
         Facts {
             name: "express",
-            needs: &[("node", "nodejs")],
+            needs: &[("node", "nodejs"), ("nc", "netcat-openbsd")],
             user: "nobody",
             port: 8080,
             protocol: "http",
@@ -78,5 +82,13 @@ impl Product for Express {
     fn client(&self, at: SocketAddr) -> Vec<Step> {
         let run = command(&["node", "-e", CLIENT, &format!("http://{at}")]);
         vec![step(run, &["200 orders, 100 pages"])]
+    }
+    fn session(&self, at: SocketAddr) -> Option<Session> {
+        let (host, port) = host_and_port(at);
+        Some(Session {
+            run: command(&["nc", &host, &port]),
+            ask: |number| format!("GET /kept/{number} HTTP/1.1\r\nHost: express\r\n\r"),
+            answer: |number| format!("answer-{number}"),
+        })
     }
 }

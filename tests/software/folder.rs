@@ -84,13 +84,13 @@ fn fetched(name: &str, fill: impl Fn(&Path)) -> Option<PathBuf> {
             return None;
         }
         // Race: two runs may fetch at once; each fills a folder of its own, and a rename is whole or not.
-        let fresh = cache.join(format!("{name}.{}", std::process::id()));
-        fs::create_dir_all(&fresh).expect("the cache directory can be made");
-        fill(&fresh);
-        if fs::rename(&fresh, &folder).is_err() {
-            // The other run was first; its copy is as good.
-            let _ = fs::remove_dir_all(&fresh);
-        }
+        fs::create_dir_all(&cache).expect("the cache directory can be made");
+        let fresh = tempfile::Builder::new().prefix(name).tempdir_in(&cache);
+        let fresh = fresh.expect("the cache directory is ours");
+        fill(fresh.path());
+        // Where the other run was first, its copy is as good, and ours goes.
+        let moved = fs::rename(fresh.path(), &folder);
+        assert!(folder.exists(), "{}: {moved:?}", folder.display());
     }
     Some(folder)
 }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::folder::{Folder, maven};
-use super::product::{Counted, Facts, Product, Server, Step, command, listening, shell, step};
+use super::product::{
+    Counted, Facts, Product, Server, Session, Step, command, listening, shell, step,
+};
 
 pub(crate) struct Kafka {
     folder: Folder,
@@ -63,11 +65,53 @@ class Client {
 }
 "#;
 
+/// What it reads is produced, consumed and printed. The client would connect again without a word, so it may not: it
+/// ends with an error instead.
+const SESSION: &str = r#"
+import java.time.Duration;
+import java.util.*;
+import org.apache.kafka.clients.consumer.*;
+import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.*;
+
+class Kept {
+    public static void main(String[] arguments) throws Exception {
+        Map<String, Object> settings = new HashMap<>();
+        settings.put("bootstrap.servers", arguments[0]);
+        settings.put("reconnect.backoff.ms", 3600000L);
+        settings.put("reconnect.backoff.max.ms", 3600000L);
+        settings.put("delivery.timeout.ms", 20000);
+        settings.put("request.timeout.ms", 15000);
+        StringSerializer out = new StringSerializer();
+        StringDeserializer in = new StringDeserializer();
+        TopicPartition kept = new TopicPartition("kept", 0);
+        try (var producer = new KafkaProducer<String, String>(settings, out, out);
+                var consumer = new KafkaConsumer<String, String>(settings, in, in)) {
+            Scanner lines = new Scanner(System.in);
+            for (long offset = 0; lines.hasNextLine(); offset++) {
+                producer.send(new ProducerRecord<>("kept", lines.nextLine())).get();
+                consumer.assign(List.of(kept));
+                consumer.seek(kept, offset);
+                ConsumerRecords<String, String> records;
+                do records = consumer.poll(Duration.ofSeconds(1)); while (records.isEmpty());
+                for (var record : records) System.out.println(record.value());
+            }
+        }
+    }
+}
+"#;
+
 impl Kafka {
     /// Kafka of this version, from Maven; `None` if it may not be fetched.
     pub(crate) fn fetched() -> Option<Self> {
         let jars = maven("org.apache.kafka:kafka_2.13:3.9.1")?;
-        Some(Self { folder: Folder::new().copy(&jars).with("Client.java", PROGRAM) })
+        Some(Self {
+            folder: Folder::new()
+                .copy(&jars)
+                .with("Client.java", PROGRAM)
+                .with("Kept.java", SESSION),
+        })
     }
 
     fn classes(&self) -> String {
@@ -102,5 +146,13 @@ impl Product for Kafka {
         let (program, classes) = (self.folder.path("Client.java"), self.classes());
         let run = command(&["java", "-Xmx256m", "-cp", &classes, &program, &at.to_string()]);
         vec![step(run, &["consumed 10000"])]
+    }
+    fn session(&self, at: SocketAddr) -> Option<Session> {
+        let (program, classes) = (self.folder.path("Kept.java"), self.classes());
+        Some(Session {
+            run: command(&["java", "-Xmx256m", "-cp", &classes, &program, &at.to_string()]),
+            ask: |number| format!("answer-{number}"),
+            answer: |number| format!("answer-{number}"),
+        })
     }
 }

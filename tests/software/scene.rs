@@ -55,10 +55,20 @@ impl Entry {
         let Facts { port, protocol, .. } = facts;
         match self {
             Self::Declared => {
-                format!("{{port: {port}, targetPort: main, appProtocol: {protocol}}}")
+                format!("{{port: {port}, targetPort: {port}, appProtocol: {protocol}}}")
             }
-            Self::Named => format!("{{name: {protocol}-x, port: {port}, targetPort: main}}"),
-            Self::Bare => format!("{{port: {port}, targetPort: main}}"),
+            Self::Named => format!("{{name: {protocol}-x, port: {port}, targetPort: {port}}}"),
+            Self::Bare => format!("{{port: {port}, targetPort: {port}}}"),
+        }
+    }
+
+    /// The port of the pod.
+    fn of_pod(self, facts: &Facts) -> String {
+        let Facts { port, protocol, .. } = facts;
+        match self {
+            Self::Declared => format!("{{name: main, port: {port}, appProtocol: {protocol}}}"),
+            Self::Named => format!("{{name: {protocol}-x, port: {port}}}"),
+            Self::Bare => format!("{{name: main, port: {port}}}"),
         }
     }
 
@@ -78,19 +88,22 @@ impl Entry {
 }
 
 impl Scene {
-    /// Starts these products in a mesh. `None` if this machine cannot; then it has said loudly why.
-    pub(crate) async fn start(products: &[&dyn Product], settings: &[&str]) -> Option<Self> {
-        let names: Vec<&str> = products.iter().map(|product| product.facts().name).collect();
+    /// Starts these products in a mesh, each with what its pod says of its port. `None` if this machine cannot; then
+    /// it has said loudly why.
+    pub(crate) async fn start(
+        products: &[(&dyn Product, Entry)],
+        settings: &[&str],
+    ) -> Option<Self> {
+        let names: Vec<&str> = products.iter().map(|(product, _)| product.facts().name).collect();
         let names = names.join(", ");
-        if let Some(lack) = products.iter().find_map(|product| lack(&product.facts())) {
+        if let Some(lack) = products.iter().find_map(|(product, _)| lack(&product.facts())) {
             loud(&format!("{names}: SKIPPED: {lack}"));
             return None;
         }
         let mut builder = PodMesh::builder().pod(CALLER);
-        for (place, product) in products.iter().enumerate() {
+        for (place, (product, port)) in products.iter().enumerate() {
             let facts = product.facts();
-            builder =
-                builder.pod(facts.name).port(&format!("{{name: main, port: {}}}", facts.port));
+            builder = builder.pod(facts.name).port(&port.of_pod(&facts));
             for entry in ENTRIES {
                 let (service, number) = (entry.service(&facts), entry.number(place));
                 builder = builder.service(&service, facts.name, number, &[&entry.port(&facts)]);
@@ -99,7 +112,7 @@ impl Scene {
         builder = settings.iter().fold(builder, |builder, line| builder.setting(line));
         let mesh = builder.start(&names).await?;
         let mut servers = Vec::new();
-        for product in products {
+        for (product, _) in products {
             servers.extend(serve(&mesh, *product).await.expect("the server starts"));
         }
         Some(Self { _servers: servers, mesh })

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use super::product::{Facts, Product};
-use super::scene::{CALLER, ENTRIES, Scene, Side, ask};
+use super::scene::{CALLER, ENTRIES, Entry, Scene, Side, ask};
 use crate::harness::{Pod, eventually};
 
 /// A mesh with this product and no other. `None` if it was skipped.
 pub(crate) async fn works(product: &dyn Product) -> Option<Scene> {
     let facts = product.facts();
-    let scene = Scene::start(&[product], &[]).await?;
+    let scene = Scene::start(&[(product, Entry::Bare)], &[]).await?;
     let wire = scene.mesh.pod(facts.name).capture();
     for entry in ENTRIES {
         let at = entry.address(0, &facts);
