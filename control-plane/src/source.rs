@@ -10,6 +10,7 @@
 //! A broken object must never take down a good one, and nothing that was written may be dropped without a
 //! finding that says so. Only `directory` touches files, clocks and tasks; the rest is pure.
 
+mod annotations;
 mod assemble;
 mod directory;
 mod document;

@@ -90,7 +90,7 @@ async fn a_peer_that_is_gone_without_a_word_is_found() {
         let output = web.run("ip".as_ref(), &["link", "set", "eth0", "down"]).await;
         assert_eq!(output.code, Some(0), "{output:?}");
     };
-    let both = async { tokio::join!(client, cut) };
+    let both = Box::pin(async { tokio::join!(client, cut) });
     let (found, ()) = within("the end", Duration::from_secs(40), both).await;
     let (after, end) = found.unwrap();
     // An end in order would say that the server had nothing more to say.

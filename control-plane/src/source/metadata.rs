@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::Key;
 
+use super::annotations::{self, Annotations};
 use super::names;
 use super::problem::Problems;
 use super::schema::Metadata;
@@ -13,6 +14,7 @@ use super::schema::Metadata;
 pub(crate) struct Identity {
     pub(crate) key: Key,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: Annotations,
     /// Seconds since the epoch; 0 where there is none.
     pub(crate) created: i64,
 }
@@ -41,7 +43,9 @@ pub(crate) fn check(metadata: Metadata, problems: &mut Problems) -> Identity {
         })
     });
     let namespace = namespace_or_default(metadata.namespace.as_deref()).to_owned();
-    Identity { key: Key::new(namespace, metadata.name), labels: metadata.labels, created }
+    let annotations = annotations::read(&metadata.annotations, problems);
+    let key = Key::new(namespace, metadata.name);
+    Identity { key, labels: metadata.labels, annotations, created }
 }
 
 /// Absent and empty mean `default`.

@@ -49,8 +49,9 @@ pub(crate) struct Metadata {
     pub(crate) labels: BTreeMap<String, String>,
     /// RFC 3339; decides between objects that conflict.
     pub(crate) creation_timestamp: Option<String>,
-    #[serde(default, rename = "annotations", deserialize_with = "null_as_default")]
-    _annotations: BTreeMap<String, String>,
+    /// Of anybody; `annotations` knows Weft's.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(crate) annotations: BTreeMap<String, String>,
     #[serde(default, rename = "generateName")]
     _generate_name: IgnoredAny,
     #[serde(default, rename = "generation")]

@@ -39,7 +39,10 @@ pub(crate) fn read(spec: ServiceSpec, id: Identity, problems: &mut Problems) -> 
     }
     let cluster_ips = cluster_ips(&spec, problems);
     names::at_most(spec.ports.len(), MAX_PORTS, "spec.ports", problems);
-    let ports = ports(&spec.ports, problems);
+    let mut ports = ports(&spec.ports, problems);
+    for port in ports.iter_mut().filter(|port| id.annotations.is_opaque(port.port)) {
+        port.protocol = AppProtocol::Tcp;
+    }
     let origin = Origin::default();
     Some(Service { key: id.key, origin, cluster_ips, ports, selector: spec.selector })
 }

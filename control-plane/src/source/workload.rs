@@ -6,7 +6,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::model::{Locality, Origin, Workload, WorkloadPort, WorkloadProbe};
+use crate::model::{AppProtocol, Locality, Origin, Workload, WorkloadPort, WorkloadProbe};
 
 use super::metadata::Identity;
 use super::names;
@@ -33,7 +33,15 @@ pub(crate) fn read(
         problems.invalid("spec.serviceAccount", format!("{service_account:?} is not a name"));
     }
     names::at_most(spec.ports.len(), MAX_PORTS, "spec.ports", problems);
-    let ports = ports(&spec.ports, problems);
+    let mut ports = ports(&spec.ports, problems);
+    for port in ports.iter_mut().filter(|port| id.annotations.is_opaque(port.port)) {
+        port.protocol = AppProtocol::Tcp;
+    }
+    for port in id.annotations.opaque_ports() {
+        if ports.iter().all(|other| other.port != port) {
+            ports.push(WorkloadPort { name: String::new(), port, protocol: AppProtocol::Tcp });
+        }
+    }
     names::at_most(spec.probes.len(), MAX_PROBES, "spec.probes", problems);
     let probes = probes(&spec.probes, problems);
     let locality = locality(spec.locality.as_deref(), &id.labels, problems);
