@@ -120,7 +120,12 @@ async fn an_express_app() {
 #[ignore = "takes long, and packages: tests/run --all"]
 async fn kafka_with_ten_thousand_messages() {
     let Some(kafka) = Kafka::fetched() else { return };
-    works(&kafka).await;
+    let Some(scene) = works(&kafka).await else { return };
+    // The broker's own address belongs to three Services, so to none of them.
+    let labels = ["direction=\"outbound\"", "peer=\"workload/kafka.shop:9092\"", "mtls=\"true\""];
+    let name = "weft_tcp_connections_opened_total";
+    let count = scene.mesh.metric(scene::CALLER, name, &labels).await.unwrap();
+    assert!(count >= 3.0, "{count} connections to the broker itself");
 }
 
 #[tokio::test]
