@@ -2,6 +2,7 @@
 //! its method; what it had begun it finishes. The server is played frame by frame, behind the receiving sidecar and in
 //! its place.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,8 +101,8 @@ async fn late_of<S: AsyncRead + AsyncWrite + Unpin>(raw: Option<Raw<S>>) -> usiz
 }
 
 /// Side by side on one connection.
-async fn two_posts(mesh: &Mesh, service: &str) -> [hyper::Result<StatusCode>; 2] {
-    let io = TokioIo::new(TcpStream::connect(mesh.entry("gateway", service)).await.unwrap());
+async fn two_posts(to: SocketAddr) -> [hyper::Result<StatusCode>; 2] {
+    let io = TokioIo::new(TcpStream::connect(to).await.unwrap());
     let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
     let connection = tokio::spawn(connection);
     let send = async || {
@@ -121,16 +122,26 @@ fn assert_served(answers: [hyper::Result<StatusCode>; 2], carried_out: usize, re
     assert_eq!(carried_out, 2, "{refusal:?}: each request was carried out once");
 }
 
+/// Called through both sidecars, and in plaintext by somebody who has none.
 #[tokio::test]
 async fn an_application_that_goes_away_gets_what_it_did_not_begin_once_more() {
-    for refusal in [Refusal::GoAway, Refusal::Stream] {
+    for (refusal, meshed) in [
+        (Refusal::GoAway, true),
+        (Refusal::GoAway, false),
+        (Refusal::Stream, true),
+        (Refusal::Stream, false),
+    ] {
         let mesh = Mesh::builder().without_app("product", "http").caller("gateway").start().await;
         let listener = TcpListener::bind(mesh.app_address("product-v1")).await.unwrap();
         let server = serve(refusal, async || {
             let accepted = within("the application is called", SOON, listener.accept()).await;
             Raw::<TcpStream>::accept(accepted.unwrap().0).await.unwrap()
         });
-        let (answers, carried_out) = tokio::join!(two_posts(&mesh, "product"), server);
+        let to = match meshed {
+            true => mesh.entry("gateway", "product"),
+            false => mesh.proxy("product-v1").inbound(),
+        };
+        let (answers, carried_out) = tokio::join!(two_posts(to), server);
         assert_served(answers, carried_out, refusal);
     }
 }
@@ -151,7 +162,7 @@ async fn a_sidecar_that_goes_away_gets_what_it_did_not_begin_once_more() {
                 acceptor.accept(accepted.unwrap().0).await.expect("the caller is of the mesh");
             Raw::accept(stream).await.unwrap()
         });
-        let (answers, carried_out) = tokio::join!(two_posts(&mesh, "bank"), server);
+        let (answers, carried_out) = tokio::join!(two_posts(mesh.entry("gateway", "bank")), server);
         assert_served(answers, carried_out, refusal);
     }
 }

@@ -33,12 +33,12 @@ use crate::listener::{Carried, HttpLimits, Limits, serve};
 use crate::model::{AppProtocol, InboundPort};
 use crate::record::{Answer, Peer, Record, grpc_status};
 use crate::relay::{Relayed, refuse, relay};
-use crate::retry::Exhausted;
+use crate::retry::{Exhausted, Replayable};
 use crate::state::State;
 use crate::telemetry::metrics::{Direction, EdgeKey, is_server_fault};
 use crate::telemetry::{ConnectionEnd, Telemetry};
 use crate::upgrade::{self, Wish};
-use crate::upstream::{Opened, Protocol, Sent, Upstream};
+use crate::upstream::{Failure, Opened, Protocol, Sent, Upstream, Version};
 use crate::{canonical, deadline, drain, response};
 
 pub use door::Caller;
@@ -47,6 +47,8 @@ pub use own::Own;
 
 /// The application is on this machine: it answers at once or is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bound: how often a request that the application refuses unread is sent again for a caller without a sidecar.
+const RESENT: u32 = 2;
 
 /// The receiving side of one port, on one worker.
 #[derive(Debug)]
@@ -200,14 +202,40 @@ impl Inbound {
         }
         let in_flight = self.app.begin();
         record.attempt();
-        let request = request.map(Body::received);
-        let sent = self.upstream.send(None, &self.app, version, CONNECT_TIMEOUT, request).await;
+        let sent = match (&who.identity, version) {
+            (None, Version::Http2) => Box::pin(self.send_for_stranger(request)).await,
+            // A sidecar is told what surely was not begun, and sends it again itself.
+            (Some(_), _) | (None, Version::Http1) => {
+                let request = request.map(Body::received);
+                self.upstream.send(None, &self.app, version, CONNECT_TIMEOUT, request).await
+            }
+        };
         let Sent { mut response, written } =
             sent.map_err(|failure| self.unreachable(&failure.error))?;
         let wish = upgrade::granted(wish, &response)?;
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());
         Ok((Answer { response, written, in_flight }, wish))
+    }
+
+    /// Who calls in plaintext has no sidecar that would send again what the application refuses unread: a server of
+    /// HTTP/2 may go away after any number of requests, and would tell the caller so if we were not between them.
+    async fn send_for_stranger(&self, request: Request<Incoming>) -> Result<Sent, Failure> {
+        let (kept, mut next) = Replayable::new(request, None);
+        let mut left = RESENT;
+        loop {
+            let sent =
+                self.upstream.send(None, &self.app, Version::Http2, CONNECT_TIMEOUT, next).await;
+            let refused = sent.as_ref().err().is_some_and(|failure| {
+                (failure.error.token(), failure.error.replay())
+                    == (Token::RequestRefused, Replay::Safe)
+            });
+            if !refused || left == 0 || !kept.is_possible() {
+                return sent;
+            }
+            left -= 1;
+            next = kept.again();
+        }
     }
 
     /// On a port that is declared as HTTP a caller of the mesh must not say that his bytes are opaque: in them he could
