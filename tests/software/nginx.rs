@@ -54,10 +54,10 @@ cmp "$there" "$back" && echo "the same"
 /// Forty at once, over several connections.
 const PARALLEL: &str = r#"curl -sS -f -Z "$1/say/[1-40]" | grep -c plainly-answered"#;
 
-/// Three thousand, twenty at once on each of two connections; after a thousand on one nginx goes away from it. curl of
+/// Fifteen hundred, twenty at once on each of two connections; after a thousand on one nginx goes away from it. curl of
 /// this age cannot, with or without a mesh; and h2load by itself writes an authority of IPv6 without its brackets,
 /// which is refused.
-const MULTIPLEXED: &str = r#"h2load -n 3000 -c 2 -m 20 -H ':authority: nginx' "$1/say/hello""#;
+const MULTIPLEXED: &str = r#"h2load -n 1500 -c 2 -m 20 -H ':authority: nginx' "$1/say/hello""#;
 
 impl Nginx {
     /// What curl is told.
@@ -127,7 +127,7 @@ impl Product for Nginx {
                 steps.push(step(shell(ONE, &[&to, "--http2"]), &["HTTP/1.1 200", &answer]));
             }
             Self::Http2 => {
-                steps.push(step(shell(MULTIPLEXED, &[&to]), &["3000 succeeded, 0 failed"]));
+                steps.push(step(shell(MULTIPLEXED, &[&to]), &["1500 succeeded, 0 failed"]));
             }
         }
         steps
