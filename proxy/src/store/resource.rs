@@ -1,5 +1,6 @@
 //! `resources/<digest>`: one file for each xDS resource in force, as it was received. The name of a file is a
-//! digest of the resource's kind and name, which may hold any characters.
+//! digest of the resource's kind and name, which may hold any characters. Addresses are small and many, one for each
+//! Service port of the mesh, and a file costs a page of memory: they share [`SHARDS`] files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -8,7 +9,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
-use weft_proto::envoy::discovery::Resource;
+use weft_proto::envoy::discovery::{DeltaDiscoveryResponse as File, Resource};
 use weft_proto::google::Any;
 
 use super::{MAX_FILE, RESOURCES, Store};
@@ -17,6 +18,9 @@ use crate::xds::Kind;
 /// Bound: files, and bytes in all of them. What is beyond is not kept.
 const MAX_FILES: usize = 20_000;
 const MAX_BYTES: u64 = 64 << 20;
+
+/// Files of all addresses. One that changes is written anew, a few kilobytes in a mesh of thousands of Services.
+const SHARDS: u8 = 64;
 
 /// A resource as it was received.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,31 +75,55 @@ pub(super) fn scan(directory: &Path) -> std::io::Result<Sizes> {
 impl Store {
     /// The resource that was last in force; a broken file is reported and counts as missing.
     pub(crate) fn resource(&self, kind: Kind, name: &str) -> Option<StoredResource> {
-        self.read(&path(&file_name(kind, name)), |body| parse(body, name))
+        // Of that kind: the file's name says it.
+        let stored = self.stored(&file_name(kind, name));
+        let found = stored.into_iter().find(|stored| stored.name == name)?;
+        Some(StoredResource { version: found.version, any: found.resource? })
+    }
+
+    /// All that is in one file.
+    fn stored(&self, file: &str) -> Vec<Resource> {
+        let parse = |body: &[u8]| File::decode(body).map_err(|error| error.to_string());
+        self.read(&path(file), parse).map_or_else(Vec::new, |file| file.resources)
     }
 
     /// Names of the stored resources of one kind.
     pub(crate) fn resource_names(&self, kind: Kind) -> BTreeSet<String> {
         let files: Vec<String> = self.sizes().files.keys().cloned().collect();
-        let name = |body: &[u8]| {
-            let stored = Resource::decode(body).map_err(|error| error.to_string())?;
-            let is_kind = stored.resource.is_some_and(|any| any.type_url == kind.type_url());
-            Ok(is_kind.then_some(stored.name))
-        };
-        files.iter().filter_map(|file| self.read(&path(file), name).flatten()).collect()
+        let stored = files.iter().flat_map(|file| self.stored(file));
+        stored.filter(|stored| is_kind(stored, kind)).map(|stored| stored.name).collect()
     }
 
     /// Keeps a resource. A failure is logged and not an error.
     pub(crate) fn save_resource(&self, kind: Kind, name: &str, resource: &StoredResource) -> bool {
         let StoredResource { version, any } = resource;
-        let body = Resource {
+        let resource = Resource {
             name: name.to_owned(),
             version: version.clone(),
             resource: Some(any.clone()),
             ..Resource::default()
         };
-        let body = body.encode_to_vec();
-        let (file, size) = (file_name(kind, name), body.len() as u64);
+        let file = file_name(kind, name);
+        let mut resources = self.beside(kind, name, &file);
+        resources.push(resource);
+        self.put(file, resources)
+    }
+
+    /// What shares a file with that resource.
+    fn beside(&self, kind: Kind, name: &str, file: &str) -> Vec<Resource> {
+        let mut resources = if is_shared(kind) { self.stored(file) } else { Vec::new() };
+        resources.retain(|stored| stored.name != name);
+        resources
+    }
+
+    /// Makes this the content of a file; without any the file goes.
+    fn put(&self, file: String, resources: Vec<Resource>) -> bool {
+        if resources.is_empty() {
+            self.remove_file(&file);
+            return true;
+        }
+        let body = File { resources, ..File::default() }.encode_to_vec();
+        let size = body.len() as u64;
         let mut sizes = self.sizes();
         if !sizes.room_for(&file, size) {
             drop(sizes);
@@ -111,15 +139,28 @@ impl Store {
 
     /// Forgets a resource.
     pub(crate) fn remove_resource(&self, kind: Kind, name: &str) {
-        self.remove_file(&file_name(kind, name));
+        let file = file_name(kind, name);
+        let others = self.beside(kind, name, &file);
+        self.put(file, others);
     }
 
     /// Forgets every resource that is not in `keep`.
     pub(crate) fn retain_resources<'k>(&self, keep: impl Iterator<Item = (Kind, &'k str)>) {
-        let keep: BTreeSet<String> = keep.map(|(kind, name)| file_name(kind, name)).collect();
+        let mut wanted: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for (kind, name) in keep {
+            wanted.entry(file_name(kind, name)).or_default().insert(name);
+        }
         let known: Vec<String> = self.sizes().files.keys().cloned().collect();
-        for file in known.iter().filter(|file| !keep.contains(*file)) {
-            self.remove_file(file);
+        for file in known {
+            let Some(names) = wanted.get(&file) else {
+                self.remove_file(&file);
+                continue;
+            };
+            let (kept, gone): (Vec<_>, Vec<_>) =
+                self.stored(&file).into_iter().partition(|stored| names.contains(&*stored.name));
+            if !gone.is_empty() {
+                self.put(file, kept);
+            }
         }
     }
 
@@ -138,16 +179,19 @@ fn path(file: &str) -> PathBuf {
     Path::new(RESOURCES).join(file)
 }
 
-fn file_name(kind: Kind, name: &str) -> String {
-    let digest = digest(&SHA256, format!("{}\0{name}", kind.message()).as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+fn is_shared(kind: Kind) -> bool {
+    kind == Kind::Addresses
 }
 
-fn parse(body: &[u8], name: &str) -> Result<StoredResource, String> {
-    let stored = Resource::decode(body).map_err(|error| error.to_string())?;
-    if stored.name != name {
-        return Err(format!("holds {:?} instead of {name:?}", stored.name));
+fn is_kind(stored: &Resource, kind: Kind) -> bool {
+    stored.resource.as_ref().is_some_and(|any| any.type_url == kind.type_url())
+}
+
+fn file_name(kind: Kind, name: &str) -> String {
+    let digest = digest(&SHA256, format!("{}\0{name}", kind.message()).as_bytes());
+    if is_shared(kind) {
+        let shard = digest.as_ref().first().map_or(0, |byte| byte % SHARDS);
+        return format!("addresses-{shard}");
     }
-    let any = stored.resource.ok_or("holds no resource")?;
-    Ok(StoredResource { version: stored.version, any })
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

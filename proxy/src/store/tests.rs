@@ -150,3 +150,33 @@ fn the_directory_is_bounded_and_frees_what_is_replaced() {
     store.remove_resource(Kind::Cluster, "a");
     assert!(store.save_resource(Kind::Cluster, "f", &resource("1", large)));
 }
+
+#[test]
+fn addresses_share_files_and_are_apart_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = || Store::open(directory.path()).unwrap();
+    let url = Kind::Addresses.type_url();
+    let of = |version: &str| {
+        let any = Any { type_url: url.to_owned(), value: vec![1, 2, 3] };
+        StoredResource { version: version.to_owned(), any }
+    };
+    let name = |number: u32| format!("s{number}.shop:80");
+    let open = store();
+    for number in 0..1000 {
+        assert!(open.save_resource(Kind::Addresses, &name(number), &of("1")));
+    }
+    open.save_resource(Kind::Addresses, &name(7), &of("2"));
+    open.remove_resource(Kind::Addresses, &name(8));
+    drop(open);
+    let open = store();
+    assert!(files(&directory.path().join("resources")).len() <= 64);
+    assert_eq!(open.resource_names(Kind::Addresses).len(), 999);
+    assert_eq!(open.resource(Kind::Addresses, &name(7)), Some(of("2")));
+    assert_eq!(open.resource(Kind::Addresses, &name(8)), None);
+    assert_eq!(open.resource(Kind::Addresses, &name(9)), Some(of("1")));
+    let kept: Vec<String> = (0..10).map(name).collect();
+    open.retain_resources(kept.iter().map(|name| (Kind::Addresses, name.as_str())));
+    assert_eq!(open.resource_names(Kind::Addresses).len(), 9);
+    open.retain_resources(std::iter::empty());
+    assert!(files(&directory.path().join("resources")).is_empty());
+}
