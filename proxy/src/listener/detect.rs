@@ -30,6 +30,8 @@ pub(crate) const SILENCE: Duration = Duration::from_millis(5);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
 /// Longest method that is looked for, with its space.
 const MAX_METHOD: usize = 24;
+/// A method that is not over by then is none.
+const LONGEST: usize = MAX_METHOD - 2;
 /// How far a first line is looked at.
 const MAX_LINE: usize = 256;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
@@ -141,14 +143,15 @@ pub(crate) fn judge(bytes: &[u8]) -> Option<First> {
     }
     // RFC 9110 §9.1: methods are upper case by convention; anything else is left opaque.
     match bytes.iter().position(|byte| !(byte.is_ascii_uppercase() || *byte == b'-')) {
-        Some(end) if end >= 3 && bytes[end] == b' ' => match bytes.get(end + 1) {
+        // Longer ones were called something else before they ended.
+        Some(end @ 3..LONGEST) if bytes[end] == b' ' => match bytes.get(end + 1) {
             // origin-form, absolute-form, asterisk-form.
             Some(b'/' | b'h' | b'H' | b'*') => Some(First::Http1),
             Some(_) => Some(First::Other),
             None => None,
         },
         Some(_) => Some(First::Other),
-        None => (bytes.len() >= MAX_METHOD - 2).then_some(First::Other),
+        None => (bytes.len() >= LONGEST).then_some(First::Other),
     }
 }
 

@@ -26,8 +26,16 @@ fn whole_beginnings() {
 
 #[test]
 fn an_answer_never_changes_with_more_bytes() {
-    for whole in [&b"GET / HTTP/1.1"[..], b"PRI * HTTP/2.0\r\n", b"PROPFIND /x ", b"USER anonymous"]
-    {
+    for whole in [
+        &b"GET / HTTP/1.1"[..],
+        b"PRI * HTTP/2.0\r\n",
+        b"PROPFIND /x ",
+        b"USER anonymous",
+        // Found by fuzzing.
+        b"APRIZZZZZZZZZZZZZZZZZZZZZ A*",
+        b"ZZZZZZZZZZZZZZZZZZZZZ /",
+        b"ZZZZZZZZZZZZZZZZZZZZZZ /",
+    ] {
         let mut answer = None;
         for end in 0..=whole.len() {
             let now = judge(&whole[..end]);
