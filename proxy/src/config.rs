@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::interception::Init;
+use crate::interception::{HEALTH_PORT, INBOUND_PORT, Init, OUTBOUND_PORT};
 use crate::model::HttpSettings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The port that `weft-proxy init` leaves alone.
-const HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 15020);
+const HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), HEALTH_PORT);
 
 /// Everything that is settled before the sidecar starts.
 #[derive(Clone, Debug)]
@@ -120,11 +120,11 @@ struct RunArgs {
     #[arg(long, env = "WEFT_TRANSPARENT", conflicts_with_all = ["inbound", "upstream"])]
     transparent: bool,
     /// Where the application's own connections are redirected to, on loopback.
-    #[arg(long, env = "WEFT_OUTBOUND_PORT", default_value_t = 15001, value_name = "PORT",
+    #[arg(long, env = "WEFT_OUTBOUND_PORT", default_value_t = OUTBOUND_PORT, value_name = "PORT",
           value_parser = clap::value_parser!(u16).range(1..))]
     outbound_port: u16,
     /// Where connections to the application are redirected to.
-    #[arg(long, env = "WEFT_INBOUND_PORT", default_value_t = 15006, value_name = "PORT",
+    #[arg(long, env = "WEFT_INBOUND_PORT", default_value_t = INBOUND_PORT, value_name = "PORT",
           value_parser = clap::value_parser!(u16).range(1..))]
     inbound_port: u16,
     /// With more upstreams than this, each is subscribed when it is first called, and dropped when it has been idle;

@@ -78,16 +78,28 @@ impl Inbound {
                 None => self.admit_peer(stream, client).await,
                 Some(probes) => self.admit_or_probe(stream, client, probes).await,
             },
-            MtlsMode::Disable => self.admit_plaintext(stream, client, port).await,
-            MtlsMode::Permissive => {
-                let first = detect(&stream, self.patience(port)).await;
-                let first = first.map_err(|error| gone(&error))?;
-                if first == First::Tls && is_mesh(&stream).await.map_err(|error| gone(&error))? {
-                    return self.admit_peer(stream, client).await;
-                }
-                self.admit_plaintext(stream, client, port).await
+            MtlsMode::Disable if port.protocol == AppProtocol::Tcp => {
+                Ok(self.plaintext(stream, client, Carried::Opaque))
+            }
+            MtlsMode::Disable | MtlsMode::Permissive => {
+                self.admit_either(stream, client, port).await
             }
         }
+    }
+
+    async fn admit_either(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        port: InboundPort,
+    ) -> Result<Caller, Error> {
+        let first = detect(&stream, self.patience(port)).await.map_err(|error| gone(&error))?;
+        let may_be_mesh = port.mtls == MtlsMode::Permissive && first == First::Tls;
+        if may_be_mesh && is_mesh(&stream).await.map_err(|error| gone(&error))? {
+            return self.admit_peer(stream, client).await;
+        }
+        let carried = carried_by(&stream, port.protocol, first).await;
+        Ok(self.plaintext(stream, client, carried.map_err(|error| gone(&error))?))
     }
 
     pub(super) fn settings(&self) -> Result<InboundPort, Error> {
@@ -146,31 +158,9 @@ impl Inbound {
         Ok(Caller { io, who, carried, until: Some(Instant::now() + until) })
     }
 
-    async fn admit_plaintext(
-        &self,
-        stream: TcpStream,
-        client: SocketAddr,
-        port: InboundPort,
-    ) -> Result<Caller, Error> {
-        let carried = self.carried(&stream, port).await.map_err(|error| gone(&error))?;
+    fn plaintext(&self, stream: TcpStream, client: SocketAddr, carried: Carried) -> Caller {
         let who = self.who(None, client, carried, None);
-        Ok(Caller { io: Io::Plain(stream), who, carried, until: None })
-    }
-
-    async fn carried(&self, stream: &TcpStream, port: InboundPort) -> std::io::Result<Carried> {
-        if (port.protocol, port.mtls) == (AppProtocol::Tcp, MtlsMode::Disable) {
-            return Ok(Carried::Opaque);
-        }
-        let first = detect(stream, self.patience(port)).await?;
-        match (port.protocol, first) {
-            // The application's own.
-            (AppProtocol::Http, First::Tls) => Ok(Carried::Opaque),
-            (AppProtocol::Http, _) => carried(stream).await,
-            (AppProtocol::Detect, first) => Ok(first.carried().unwrap_or(Carried::Nothing)),
-            // Perhaps it is a handshake that comes late.
-            (AppProtocol::Tcp, First::Silent) => Ok(Carried::Nothing),
-            (AppProtocol::Tcp, _) => Ok(Carried::Opaque),
-        }
+        Caller { io: Io::Plain(stream), who, carried, until: None }
     }
 
     pub(super) fn who(
@@ -191,6 +181,23 @@ impl Inbound {
             Carried::Opaque | Carried::Nothing => Version::Http1,
         };
         Who { identity, address, version, edge, probes: None, forwarded }
+    }
+}
+
+/// What plaintext carries that begins so.
+async fn carried_by(
+    stream: &TcpStream,
+    protocol: AppProtocol,
+    first: First,
+) -> std::io::Result<Carried> {
+    match (protocol, first) {
+        // The application's own.
+        (AppProtocol::Http, First::Tls) => Ok(Carried::Opaque),
+        (AppProtocol::Http, _) => carried(stream).await,
+        (AppProtocol::Detect, first) => Ok(first.carried().unwrap_or(Carried::Nothing)),
+        // Perhaps it is a handshake that comes late.
+        (AppProtocol::Tcp, First::Silent) => Ok(Carried::Nothing),
+        (AppProtocol::Tcp, _) => Ok(Carried::Opaque),
     }
 }
 
