@@ -98,6 +98,34 @@ impl Authority {
         store::load_or_create(dir, trust_domain, now)
     }
 
+    /// The state of a new CA as text, for whoever keeps it elsewhere than in a directory. It holds private keys.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub fn new_state(
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+    ) -> Result<String, AuthorityError> {
+        Ok(Material::create(trust_domain, now, Lifetimes::default())?.to_pem())
+    }
+
+    /// The CA of a state, and the state that is to be kept from now on if something was due to be renewed.
+    ///
+    /// # Errors
+    /// If the state is broken or belongs to another trust domain, or its root is over.
+    pub fn from_state(
+        state: &str,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+    ) -> Result<(Self, Option<String>), AuthorityError> {
+        let mut material = Material::from_pem(state)?;
+        // Order: checked before it is renewed, so that a renewal never writes over what is damaged.
+        material.authority(trust_domain)?;
+        let renewed = material.renew(trust_domain, now)?;
+        let authority = material.authority(trust_domain)?;
+        Ok((authority, renewed.then(|| material.to_pem())))
+    }
+
     /// A CA whose issuing key lies elsewhere: `issuing` is its certificate, signed by a root in
     /// `bundle`, and `signer` uses its key.
     ///

@@ -1,10 +1,11 @@
 //! The control plane's admin socket: HTTP/1.1 and JSON on a Unix socket, for `weft`, scripts and scrapers.
 //!
 //! Whoever may open the file may do anything here, join tokens included: the permission of the file (0600) is
-//! the authentication. Nothing of it may ever listen on TCP. `socket` is the file,
+//! the authentication. Nothing of it may ever listen on TCP but [`Health`]. `socket` is the file,
 //! `handlers` the table of paths, `json` and `metrics` the shapes of the answers.
 
 mod handlers;
+mod health;
 mod json;
 mod latency;
 mod metrics;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use weft_certs::SpiffeId;
 
+pub(crate) use self::health::Health;
 pub(crate) use self::latency::PublishLatency;
 use self::socket::AdminSocket;
 pub(crate) use self::socket::SocketError;
@@ -59,12 +61,12 @@ pub(crate) struct View {
 #[derive(Debug)]
 pub(crate) struct Admin {
     socket: AdminSocket,
-    view: View,
+    view: Arc<View>,
 }
 
 impl Admin {
     /// Binds the socket at `path`.
-    pub(crate) fn bind(path: &Path, view: View) -> Result<Self, SocketError> {
+    pub(crate) fn bind(path: &Path, view: Arc<View>) -> Result<Self, SocketError> {
         Ok(Self { socket: AdminSocket::bind(path)?, view })
     }
 
@@ -76,7 +78,7 @@ impl Admin {
     /// Serves for ever. Cancel: dropping the future removes the socket.
     pub(crate) async fn run(self) {
         let (listener, _remove_at_end) = self.socket.into_parts();
-        let router = handlers::router(Arc::new(self.view));
+        let router = handlers::router(self.view);
         // axum retries what fails in accepting and never returns.
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the admin socket failed");

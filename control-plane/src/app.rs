@@ -4,11 +4,12 @@
 //! fail for a reason outside (files, ports, keys) fails in [`App::build`], before anything runs.
 
 mod in_force;
+mod source;
 mod state_dir;
 mod trust_domain;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -18,13 +19,13 @@ use tonic::service::Routes;
 use weft_certs::SpiffeId;
 
 use self::in_force::InForce;
+use self::source::{Cluster, Source};
 use self::state_dir::StateDir;
-use crate::admin::{Admin, PublishLatency, View};
+use crate::admin::{Admin, Health, PublishLatency, View};
 use crate::ca::{CertificateAuthority, IdentityService};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::{Server, ServerLeaf, Tls};
-use crate::source::DirectorySource;
 use crate::telemetry::{Draining, TelemetryService};
 use crate::xds;
 
@@ -35,7 +36,7 @@ const OWN_SERVICE_ACCOUNT: &str = "weft-control-plane";
 /// A control plane that holds its port and its socket and is ready to [`App::run`].
 #[derive(Debug)]
 pub struct App {
-    source: DirectorySource,
+    source: Source,
     in_force: InForce,
     ca: Arc<CertificateAuthority>,
     port: Port,
@@ -44,6 +45,7 @@ pub struct App {
     latency: Arc<PublishLatency>,
     routes: Routes,
     admin: Admin,
+    health: Option<Health>,
     stopping: watch::Sender<bool>,
     // Order: last, so that the directory is free only when everything in it is closed.
     _state: StateDir,
@@ -62,22 +64,21 @@ impl App {
     /// Reads the configuration, opens the CA, binds the port and the admin socket. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If the configuration directory cannot be read, the state directory is in use, open to others or
-    /// damaged, the trust domain is another than the CA's, or an address is taken. Broken configuration files
-    /// are findings, not errors.
+    /// If the configuration directory cannot be read or there is no API server, the state is in use, open to others or
+    /// damaged, the trust domain is another than the CA's, or an address is taken. Broken configuration is a finding,
+    /// not an error.
     pub async fn build(config: &Config, clock: Clock) -> Result<Self> {
         let state = StateDir::open(&config.state_dir)?;
-        let source = open_source(config.config_dir.clone()).await?;
-        let trust_domain = trust_domain::decide(&state, config, &source)?;
+        let cluster = Cluster::find(&config.source).await?;
+        let source = Source::open(&config.source, cluster.as_ref()).await?;
+        let (authority, store) = source.authority(config, &state, cluster.as_ref(), &clock).await?;
         let (drains, draining) = watch::channel(Draining::default());
         let (read, findings) = (source.mesh(), source.findings());
-        let in_force = InForce::new(read, findings, draining, trust_domain.clone());
+        let trust_domain = authority.trust_domain().clone();
+        let in_force = InForce::new(read, findings, draining, trust_domain);
         let mesh = || in_force.mesh();
 
-        let ca_dir = config.state_dir.join("ca");
-        let ca = CertificateAuthority::open(ca_dir, &trust_domain, mesh(), clock.clone())?;
-        let ca = Arc::new(ca);
-        state.record_trust_domain(&trust_domain)?;
+        let ca = Arc::new(CertificateAuthority::new(authority, store, mesh(), clock.clone()));
         let port = Port::open(config.listen, &ca, clock.clone())?;
 
         let stopping = watch::Sender::new(false);
@@ -87,8 +88,9 @@ impl App {
         let limits = xds::Limits::default();
         let ads = xds::Server::new(cache, registry.clone(), limits, stopping.subscribe());
         let telemetry = TelemetryService::new(mesh(), drains, stopping.subscribe(), clock);
+        let reviewer = cluster.as_ref().map(Cluster::reviewer);
         let routes = Routes::new(ads)
-            .add_service(IdentityService::new(ca.clone()).into_server())
+            .add_service(IdentityService::new(ca.clone(), reviewer).into_server())
             .add_service(telemetry.clone().into_server());
 
         let address = port.server.address();
@@ -106,7 +108,12 @@ impl App {
             latency: latency.clone(),
             stopping: stopping.subscribe(),
         };
-        let admin = Admin::bind(&config.state_dir.join("admin.sock"), view)?;
+        let view = Arc::new(view);
+        let admin = Admin::bind(&config.state_dir.join("admin.sock"), view.clone())?;
+        let health = match config.health {
+            Some(address) => Some(Health::bind(address, view).await?),
+            None => None,
+        };
         Ok(Self {
             source,
             in_force,
@@ -117,6 +124,7 @@ impl App {
             latency,
             routes,
             admin,
+            health,
             stopping,
             _state: state,
         })
@@ -158,6 +166,9 @@ impl App {
         parts.spawn(named("the renewal of the server's certificate", leaf.run()));
         parts.spawn(named("the CA", async move { ca.run().await }));
         parts.spawn(named("the admin socket", self.admin.run()));
+        if let Some(health) = self.health {
+            parts.spawn(named("the health port", health.run()));
+        }
 
         let mut stopped = self.stopping.subscribe();
         let serving = server.run(tls, self.routes, async move {
@@ -201,12 +212,6 @@ fn unexpected(ended: Result<&'static str, JoinError>) -> anyhow::Error {
         Ok(name) => anyhow::anyhow!("{name} ended"),
         Err(error) => anyhow::Error::new(error).context("a part of the control plane failed"),
     }
-}
-
-/// Reading a large directory takes a while; the runtime goes on meanwhile.
-async fn open_source(dir: PathBuf) -> Result<DirectorySource> {
-    let opened = tokio::task::spawn_blocking(move || DirectorySource::open(dir)).await;
-    Ok(opened.context("reading the configuration was broken off")??)
 }
 
 #[cfg(test)]

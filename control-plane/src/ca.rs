@@ -1,14 +1,16 @@
 //! The certificate authority as the control plane runs it: who may have which certificate, for how long.
 //!
 //! Around `weft_certs::Authority`, which signs and knows no network. `service` answers proxies over gRPC,
-//! `token` is how a proxy without a certificate proves itself; tokens are minted over the admin socket. What
+//! `token` is how a proxy without a certificate proves itself; tokens are minted over the admin socket. In Kubernetes
+//! `reviewer` takes service-account tokens instead. `store` is where the CA is kept. What
 //! must hold: a certificate names exactly the identity that its caller proved in the same call, and that
 //! identity belongs to a workload of the mesh.
 
+mod reviewer;
 mod service;
+mod store;
 mod token;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,11 +18,11 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use weft_certs::csr::SigningRequest;
-use weft_certs::{
-    Authority, AuthorityError, IssueError, Issued, Leaf, SpiffeId, TrustBundle, TrustDomain,
-};
+use weft_certs::{Authority, IssueError, Issued, Leaf, SpiffeId, TrustBundle, TrustDomain};
 
+pub(crate) use self::reviewer::TokenReviewer;
 pub(crate) use self::service::IdentityService;
+pub(crate) use self::store::{CaStore, SecretStore};
 use self::token::JoinTokens;
 use crate::clock::Clock;
 use crate::model::{Key, Mesh};
@@ -35,7 +37,7 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(12 * 3600);
 /// Signs for the mesh. One per control plane.
 #[derive(Debug)]
 pub(crate) struct CertificateAuthority {
-    dir: PathBuf,
+    store: CaStore,
     authority: ArcSwap<Authority>,
     /// PEM of the trust bundle.
     bundle: watch::Sender<Arc<str>>,
@@ -86,26 +88,22 @@ pub(crate) enum MintError {
 }
 
 impl CertificateAuthority {
-    /// Loads the CA's state from `dir`, or makes a new CA there. `mesh` says which identities exist.
-    ///
-    /// # Errors
-    /// As [`Authority::load_or_create`].
-    pub(crate) fn open(
-        dir: PathBuf,
-        trust_domain: &TrustDomain,
+    /// Runs `authority`, which is kept in `store`. `mesh` says which identities exist.
+    pub(crate) fn new(
+        authority: Authority,
+        store: CaStore,
         mesh: watch::Receiver<Arc<Mesh>>,
         clock: Clock,
-    ) -> Result<Self, AuthorityError> {
-        let authority = Authority::load_or_create(&dir, trust_domain, clock.now())?;
-        Ok(Self {
-            dir,
+    ) -> Self {
+        Self {
+            store,
             bundle: watch::Sender::new(authority.bundle().to_pem().into()),
             authority: ArcSwap::from_pointee(authority),
             tokens: Mutex::default(),
             mesh,
             clock,
             counts: Counts::default(),
-        })
+        }
     }
 
     /// The trust bundle in force, as PEM, and its changes.
@@ -175,10 +173,8 @@ impl CertificateAuthority {
     }
 
     async fn reload(&self) {
-        let (dir, trust_domain, now) = (self.dir.clone(), self.trust_domain(), self.clock.now());
-        let load = move || Authority::load_or_create(&dir, &trust_domain, now);
-        match tokio::task::spawn_blocking(load).await {
-            Ok(Ok(authority)) => {
+        match self.store.load(&self.trust_domain(), self.clock.now()).await {
+            Ok(authority) => {
                 let bundle: Arc<str> = authority.bundle().to_pem().into();
                 self.authority.store(Arc::new(authority));
                 self.bundle.send_if_modified(|known| {
@@ -187,8 +183,7 @@ impl CertificateAuthority {
                     changed
                 });
             }
-            Ok(Err(error)) => tracing::error!(%error, "cannot reload the CA; the old one goes on"),
-            Err(error) => tracing::error!(%error, "reloading the CA was broken off"),
+            Err(error) => tracing::error!(%error, "cannot reload the CA; the old one goes on"),
         }
     }
 

@@ -14,20 +14,46 @@ use weft_certs::TrustDomain;
 /// All that [`crate::app::App`] has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Directory of YAML that describes the mesh.
-    pub config_dir: PathBuf,
+    /// Where the mesh is described.
+    pub source: SourceConfig,
     /// Private directory for the CA and the admin socket; made if missing.
     pub state_dir: PathBuf,
     /// Where proxies connect; port 0 takes any.
     pub listen: SocketAddr,
     /// What proxies are told to connect to, `host:port`; `None` for the address that `listen` became.
     pub advertise: Option<String>,
+    /// `/live`, `/ready` and `/metrics` over plain HTTP; `None` for the admin socket only.
+    pub health: Option<SocketAddr>,
     /// Name of the mesh, for people.
     pub mesh: String,
     /// Trust domain of a new CA; `None` takes it from `MeshConfig`.
     pub trust_domain: Option<TrustDomain>,
     /// How to log.
     pub log: LogConfig,
+}
+
+/// Where the mesh is described.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceConfig {
+    /// A directory of YAML. The CA is kept in the state directory, proxies show join tokens.
+    Directory(PathBuf),
+    /// The API server of the cluster that we run in. The CA is kept in a Secret, proxies show service accounts' tokens.
+    Kubernetes(KubernetesConfig),
+}
+
+/// What only a control plane in Kubernetes is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubernetesConfig {
+    /// Namespace of the control plane.
+    pub namespace: String,
+    /// Name of this replica, for the election.
+    pub pod: String,
+    /// Where the API server calls the injector (HTTPS).
+    pub webhook: SocketAddr,
+    /// Image of the sidecar in injected pods.
+    pub proxy_image: String,
+    /// Image of the init container in injected pods.
+    pub init_image: String,
 }
 
 /// How to log, on stderr.
@@ -57,8 +83,19 @@ pub enum LogFormat {
 #[command(name = "weft-control-plane", version, after_help = AFTER_HELP)]
 struct Flags {
     /// Directory of YAML that describes the mesh; changes take effect at once
-    #[arg(long, value_name = "DIR", env = "WEFT_CONFIG_DIR")]
-    config_dir: PathBuf,
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "WEFT_CONFIG_DIR",
+        required_unless_present = "kubernetes",
+        conflicts_with = "kubernetes"
+    )]
+    config_dir: Option<PathBuf>,
+
+    /// Take the mesh from the API server of the cluster that this runs in (or of $KUBECONFIG), inject sidecars, and write
+    /// status there
+    #[arg(long, env = "WEFT_KUBERNETES")]
+    kubernetes: bool,
 
     /// Private directory for the CA and the admin socket; made if missing
     #[arg(long, value_name = "DIR", env = "WEFT_STATE_DIR")]
@@ -71,6 +108,13 @@ struct Flags {
     /// What proxies are told to connect to, where that differs from --listen
     #[arg(long, value_name = "HOST:PORT", env = "WEFT_ADVERTISE")]
     advertise: Option<String>,
+
+    /// Serve /live, /ready and /metrics on this address too
+    #[arg(long, value_name = "ADDRESS", env = "WEFT_HEALTH_LISTEN")]
+    health_listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    kubernetes_only: KubernetesFlags,
 
     /// Name of the mesh
     #[arg(long, value_name = "NAME", env = "WEFT_MESH", default_value = "default")]
@@ -89,11 +133,54 @@ struct Flags {
     log: String,
 }
 
+/// Flags that count with --kubernetes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With --kubernetes")]
+struct KubernetesFlags {
+    /// Namespace of the control plane
+    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE", default_value = "weft-system")]
+    namespace: String,
+
+    /// Name of this replica, another one for each [default: by its process id]
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    pod: Option<String>,
+
+    /// Address for the injector (HTTPS, called by the API server)
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "WEFT_WEBHOOK_LISTEN",
+        default_value = "0.0.0.0:15017"
+    )]
+    webhook_listen: SocketAddr,
+
+    /// Image of the sidecar
+    #[arg(long, value_name = "IMAGE", env = "WEFT_PROXY_IMAGE", default_value = concat!("weft.dev/weft-proxy:", env!("CARGO_PKG_VERSION")))]
+    proxy_image: String,
+
+    /// Image of the container that leads a pod's traffic through the sidecar
+    #[arg(long, value_name = "IMAGE", env = "WEFT_INIT_IMAGE", default_value = concat!("weft.dev/weft-init:", env!("CARGO_PKG_VERSION")))]
+    init_image: String,
+}
+
+impl KubernetesFlags {
+    fn resolve(self) -> KubernetesConfig {
+        KubernetesConfig {
+            namespace: self.namespace,
+            pod: self.pod.unwrap_or_else(|| format!("process-{}", std::process::id())),
+            webhook: self.webhook_listen,
+            proxy_image: self.proxy_image,
+            init_image: self.init_image,
+        }
+    }
+}
+
 const AFTER_HELP: &str = "\
 The state directory holds:
   admin.sock    HTTP and JSON for weft and for scripts; whoever may open it may do anything
   ca/           certificates and keys of the CA; without them every workload has to join again
   trust-domain  the trust domain that the CA was made for
+With --kubernetes only the socket is there; the rest is in the Secret weft-ca.
 
 Try it:
   curl --unix-socket DIR/admin.sock http://localhost/v1/mesh
@@ -135,11 +222,17 @@ impl Flags {
             }
             None => {}
         }
+        let source = match self.config_dir {
+            Some(dir) => SourceConfig::Directory(dir),
+            // clap has seen to it that it is one or the other.
+            None => SourceConfig::Kubernetes(self.kubernetes_only.resolve()),
+        };
         Ok(Config {
-            config_dir: self.config_dir,
+            source,
             state_dir: self.state_dir,
             listen: self.listen,
             advertise: self.advertise,
+            health: self.health_listen,
             mesh: self.mesh,
             trust_domain: self.trust_domain,
             log: LogConfig { format: self.log_format, filter: self.log },

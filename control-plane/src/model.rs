@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use balancing::{Balancer, HashOn, HealthCheck, Probe, RingHash, SessionAffinity, SlowStart};
-pub use endpoints::EndpointIndex;
+pub use endpoints::{Endpoint, EndpointIndex};
 pub use http::HttpLimits;
 pub use policy::{
     Backoff, FailurePercentage, Fallback, InboundPolicy, Limits, MtlsMode, OutlierDetection,
@@ -32,7 +32,8 @@ pub use route::{
 };
 pub use weft_proto::origin::Origin;
 pub use workload::{
-    AppProtocol, Locality, Service, ServicePort, TargetPort, Workload, WorkloadPort, WorkloadProbe,
+    AppProtocol, Listed, Locality, Service, ServicePort, TargetPort, Workload, WorkloadPort,
+    WorkloadProbe,
 };
 
 /// Namespace and name, as in `shop/product`.
@@ -76,18 +77,6 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// The workloads that a Service selects, in key order.
-    pub fn endpoints_of<'a>(
-        &'a self,
-        service: &'a Service,
-    ) -> impl Iterator<Item = (&'a Key, &'a Workload)> {
-        let first = Key::new(service.key.namespace.as_str(), "");
-        self.workloads
-            .range(first..)
-            .take_while(move |(key, _)| key.namespace == service.key.namespace)
-            .filter(move |(_, workload)| service.selects(&workload.labels))
-    }
-
     /// The traffic policy for one port of a Service: the port's own, else the Service's.
     #[must_use]
     pub fn traffic_policy(&self, service: &Key, port: u16) -> Option<&TrafficPolicy> {

@@ -5,19 +5,23 @@
 //! directory ─ files ─► yaml ─► document ─► store ─────► assemble ─► Mesh, findings
 //!  (watches)          (lines)  (one object, (last good   (between
 //!                               by its kind) per object)  objects)
+//! kubernetes ─ objects of the API server ─► document ─► objects ─► assemble ─► Mesh, findings
 //! ```
 //!
 //! A broken object must never take down a good one, and nothing that was written may be dropped without a
-//! finding that says so. Only `directory` touches files, clocks and tasks; the rest is pure.
+//! finding that says so. Only `directory` and `kubernetes` touch
+//! files, sockets, clocks and tasks; the rest is pure.
 
 mod annotations;
 mod assemble;
 mod directory;
 mod document;
 mod duration;
+mod finding_log;
 mod grpc_route;
 mod http_route;
 mod inbound_policy;
+mod kubernetes;
 mod mesh_config;
 mod metadata;
 mod names;
@@ -36,6 +40,7 @@ mod yaml;
 use std::time::SystemTime;
 
 pub use directory::{DirectorySource, SourceError, analyze_directory};
+pub(crate) use kubernetes::{KubernetesSource, ObjectKey, Raw, RawObjects};
 
 use crate::finding::Finding;
 use crate::model::Mesh;

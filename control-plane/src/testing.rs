@@ -15,7 +15,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tonic::transport::{Channel, Endpoint};
 use weft_certs::{Authority, Leaf, PrivateKey, SpiffeId, TrustBundle, TrustDomain, csr, tls};
 
-use crate::ca::CertificateAuthority;
+use crate::ca::{CaStore, CertificateAuthority};
 use crate::clock::{Clock, unix};
 use crate::model::{Key, Mesh, MeshConfig, Origin, Workload};
 
@@ -89,13 +89,12 @@ impl TestCa {
         let made = clock.clock().now() - month;
         Authority::load_or_create(&dir.path().join("ca"), &trust_domain(), made).unwrap();
         let mesh = watch::Sender::new(mesh(names));
-        let ca = CertificateAuthority::open(
-            dir.path().join("ca"),
-            &trust_domain(),
-            mesh.subscribe(),
-            clock.clock(),
-        );
-        Self { ca: Arc::new(ca.unwrap()), mesh, clock, dir }
+        let path = dir.path().join("ca");
+        let now = clock.clock().now();
+        let authority = Authority::load_or_create(&path, &trust_domain(), now).unwrap();
+        let store = CaStore::Directory(path);
+        let ca = CertificateAuthority::new(authority, store, mesh.subscribe(), clock.clock());
+        Self { ca: Arc::new(ca), mesh, clock, dir }
     }
 
     /// The authority behind the CA, to issue what it would not.

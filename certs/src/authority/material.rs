@@ -24,10 +24,19 @@ struct Signing {
     key: PrivateKey,
 }
 
-/// Root and issuing certificate with their keys.
+/// How long a new root is only believed before anything is signed under it: everybody has heard of it by then, the
+/// longest life of a leaf included, within which a proxy that was away comes back.
+const ANNOUNCED: i64 = 60 * 24 * 3600;
+
+/// Root and issuing certificate with their keys; while the root changes, the one that comes and those that go.
+///
+/// A root in the last third of its life gets a successor. That is believed at once, signs after [`ANNOUNCED`], and the
+/// old one is believed to its end: at no moment does anybody meet a chain that it cannot know.
 pub(super) struct Material {
     root: Signing,
     issuing: Signing,
+    next: Option<Signing>,
+    old: Vec<CertificateDer<'static>>,
 }
 
 impl Material {
@@ -37,24 +46,20 @@ impl Material {
         lifetimes: Lifetimes,
     ) -> Result<Self, AuthorityError> {
         let now = clock::unix(now);
-        let end = after(now, lifetimes.root);
-        let params = template::root(trust_domain, now - template::BACKDATED, end)?
-            .ok_or(AuthorityError::Validity)?;
-        let key = PrivateKey::generate()?;
-        let certificate = params.self_signed(key.pair())?.into();
-        let root = Signing { certificate, key };
+        let root = root(trust_domain, now, lifetimes.root)?;
         let issuing = issuing(&root, trust_domain, now, lifetimes.issuing)?;
-        Ok(Self { root, issuing })
+        Ok(Self { root, issuing, next: None, old: Vec::new() })
     }
 
-    /// Makes a new issuing certificate if this one is in the last third of its life, or over.
-    /// Returns whether it did.
+    /// Takes the steps that are due: a successor of the root, its turn, a new issuing certificate in the last third of
+    /// the present one's life, roots that are over forgotten. Returns whether anything changed.
     pub(super) fn renew(
         &mut self,
         trust_domain: &TrustDomain,
         now: SystemTime,
     ) -> Result<bool, AuthorityError> {
         let now = clock::unix(now);
+        let changed = self.renew_root(trust_domain, now)?;
         let (start, end) = Certificate::parse(&self.issuing.certificate)?.validity();
         let root_end = Certificate::parse(&self.root.certificate)?.validity().1;
         if now > root_end {
@@ -62,10 +67,41 @@ impl Material {
         }
         // A renewal under a root that ends as soon gains nothing.
         if now < end - (end - start) / 3 || end >= root_end {
-            return Ok(false);
+            return Ok(changed);
         }
         let life = Lifetimes::default().issuing;
         self.issuing = issuing(&self.root, trust_domain, now, life)?;
+        Ok(true)
+    }
+
+    fn renew_root(&mut self, trust_domain: &TrustDomain, now: i64) -> Result<bool, AuthorityError> {
+        let mut over = Vec::new();
+        for old in &self.old {
+            over.push(now > Certificate::parse(old)?.validity().1);
+        }
+        let mut over_too = over.iter();
+        self.old.retain(|_| !over_too.next().is_some_and(|over| *over));
+        let forgotten = over.contains(&true);
+        let (start, end) = Certificate::parse(&self.root.certificate)?.validity();
+        let Some(next) = self.next.take() else {
+            if now > end || now < end - (end - start) / 3 {
+                return Ok(forgotten);
+            }
+            let life = Duration::from_secs(u64::try_from(end - start).unwrap_or(0));
+            self.next = Some(root(trust_domain, now, life)?);
+            return Ok(true);
+        };
+        let known_since = Certificate::parse(&next.certificate)?.validity().0;
+        // The end of the present root leaves no choice.
+        if now < known_since + ANNOUNCED && now <= end {
+            self.next = Some(next);
+            return Ok(forgotten);
+        }
+        self.issuing = issuing(&next, trust_domain, now, Lifetimes::default().issuing)?;
+        let old = std::mem::replace(&mut self.root, next);
+        if now <= end {
+            self.old.push(old.certificate);
+        }
         Ok(true)
     }
 
@@ -75,31 +111,50 @@ impl Material {
         trust_domain: &TrustDomain,
     ) -> Result<Authority, AuthorityError> {
         self.root.check_root(trust_domain)?;
-        let bundle = TrustBundle::from_der([self.root.certificate.clone()])?;
+        if let Some(next) = &self.next {
+            next.check_root(trust_domain)?;
+        }
+        for old in &self.old {
+            check_authority(&Certificate::parse(old)?, trust_domain)?;
+        }
+        let believed = [&self.root].into_iter().chain(&self.next).map(|root| &root.certificate);
+        let bundle = TrustBundle::from_der(believed.chain(&self.old).cloned())?;
         let signer = Arc::new(self.issuing.key.clone());
         Authority::with_signer(trust_domain, bundle, self.issuing.certificate.clone(), signer)
     }
 
-    /// Root certificate, root key, issuing certificate, issuing key.
+    /// Root certificate and key, issuing certificate and key; then the next root's if there is one, and the old roots'
+    /// certificates.
     pub(super) fn to_pem(&self) -> String {
-        [&self.root, &self.issuing]
-            .map(|signing| pem::certificate(&signing.certificate) + &signing.key.to_pem())
-            .concat()
+        let with_keys = [&self.root, &self.issuing].into_iter().chain(&self.next);
+        let with_keys =
+            with_keys.map(|signing| pem::certificate(&signing.certificate) + &signing.key.to_pem());
+        with_keys.chain(self.old.iter().map(|old| pem::certificate(old))).collect()
     }
 
     /// Reads what [`Material::to_pem`] wrote; [`Material::authority`] checks it.
     pub(super) fn from_pem(text: &str) -> Result<Self, AuthorityError> {
         use SectionKind::{Certificate, PrivateKey};
         let sections = pem::sections(text).map_err(AuthorityError::Pem)?;
-        match &sections[..] {
-            [
-                (Certificate, root),
-                (PrivateKey, root_key),
-                (Certificate, leaf),
-                (PrivateKey, key),
-            ] => Ok(Self { root: signing(root, root_key)?, issuing: signing(leaf, key)? }),
-            other => Err(AuthorityError::Pem(unexpected(other))),
+        let [
+            (Certificate, root),
+            (PrivateKey, root_key),
+            (Certificate, leaf),
+            (PrivateKey, key),
+            rest @ ..,
+        ] = &sections[..]
+        else {
+            return Err(AuthorityError::Pem(unexpected(&sections)));
+        };
+        let (next, old) = match rest {
+            [(Certificate, next), (PrivateKey, key), old @ ..] => (Some(signing(next, key)?), old),
+            old => (None, old),
+        };
+        if old.iter().any(|(kind, _)| *kind != Certificate) {
+            return Err(AuthorityError::Pem(unexpected(&sections)));
         }
+        let old = old.iter().map(|(_, der)| CertificateDer::from(der.clone())).collect();
+        Ok(Self { root: signing(root, root_key)?, issuing: signing(leaf, key)?, next, old })
     }
 }
 
@@ -139,6 +194,14 @@ fn unexpected(found: &[pem::Section]) -> PemError {
 fn signing(certificate: &[u8], key: &[u8]) -> Result<Signing, KeyError> {
     let certificate = CertificateDer::from(certificate.to_vec());
     Ok(Signing { certificate, key: PrivateKey::from_pkcs8(key)? })
+}
+
+fn root(trust_domain: &TrustDomain, now: i64, life: Duration) -> Result<Signing, AuthorityError> {
+    let params = template::root(trust_domain, now - template::BACKDATED, after(now, life))?
+        .ok_or(AuthorityError::Validity)?;
+    let key = PrivateKey::generate()?;
+    let certificate = params.self_signed(key.pair())?.into();
+    Ok(Signing { certificate, key })
 }
 
 fn issuing(

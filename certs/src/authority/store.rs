@@ -17,7 +17,7 @@ use crate::spiffe::TrustDomain;
 const STATE: &str = "authority.pem";
 const NEW: &str = "authority.pem.new";
 const LOCK: &str = "authority.lock";
-// Bound: four sections of about 1 KiB each.
+// Bound: four sections of about 1 KiB each, and some more while the root changes.
 const MAX_STATE: u64 = 64 * 1024;
 
 /// Why the CA's state cannot be used.

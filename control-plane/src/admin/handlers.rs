@@ -49,12 +49,21 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Every endpoint.
-pub(super) fn router(view: Arc<View>) -> Router {
+/// What everybody may see.
+pub(super) fn health(view: Arc<View>) -> Router {
+    open_to_all().layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS)).with_state(view)
+}
+
+fn open_to_all() -> Router<Arc<View>> {
     Router::new()
         .route("/live", get(async || "live\n"))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics_text))
+}
+
+/// Every endpoint.
+pub(super) fn router(view: Arc<View>) -> Router {
+    open_to_all()
         .route("/v1/version", get(version))
         .route("/v1/mesh", get(mesh))
         .route("/v1/join-tokens", post(join_token))

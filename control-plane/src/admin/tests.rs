@@ -44,7 +44,7 @@ fn serve() -> Fixture {
         latency: Arc::default(),
         stopping: stopping.subscribe(),
     };
-    tokio::spawn(Admin::bind(&path, view).unwrap().run());
+    tokio::spawn(Admin::bind(&path, Arc::new(view)).unwrap().run());
     Fixture { ca, generation, stopping, path }
 }
 

@@ -13,8 +13,9 @@ use weft_certs::{IssueError, SpiffeId};
 use weft_proto::identity::identity_server::{Identity, IdentityServer};
 use weft_proto::identity::{IssueRequest, IssueResponse};
 
-use super::CertificateAuthority;
+use super::reviewer::ReviewError;
 use super::token::Grant;
+use super::{CertificateAuthority, TokenReviewer};
 use crate::clock;
 use crate::peer::AuthenticatedPeer;
 
@@ -25,12 +26,16 @@ const MAX_REQUEST: usize = 32 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct IdentityService {
     ca: Arc<CertificateAuthority>,
+    /// Where there is an API server: tokens are those of service accounts.
+    reviewer: Option<TokenReviewer>,
 }
 
 /// How the caller proved who it is.
 enum Proof {
     /// With a join token, which is spent now.
     Token { token: String, grant: Grant },
+    /// With the token of a service account, bound to a pod.
+    ServiceAccount { id: SpiffeId },
     /// With the certificate of this connection.
     Certificate { id: SpiffeId, expired: bool },
 }
@@ -39,13 +44,14 @@ impl Proof {
     fn id(&self) -> &SpiffeId {
         match self {
             Self::Token { grant, .. } => &grant.identity,
-            Self::Certificate { id, .. } => id,
+            Self::ServiceAccount { id } | Self::Certificate { id, .. } => id,
         }
     }
 
     fn name(&self) -> &'static str {
         match self {
             Self::Token { .. } => "join token",
+            Self::ServiceAccount { .. } => "service-account token",
             Self::Certificate { expired: false, .. } => "certificate",
             Self::Certificate { expired: true, .. } => "expired certificate",
         }
@@ -53,9 +59,10 @@ impl Proof {
 }
 
 impl IdentityService {
-    /// The service over `ca`.
-    pub(crate) fn new(ca: Arc<CertificateAuthority>) -> Self {
-        Self { ca }
+    /// The service over `ca`. With a `reviewer` callers without a certificate show a service account's token, without
+    /// one a join token.
+    pub(crate) fn new(ca: Arc<CertificateAuthority>, reviewer: Option<TokenReviewer>) -> Self {
+        Self { ca, reviewer }
     }
 
     /// For the server's routes.
@@ -63,11 +70,11 @@ impl IdentityService {
         IdentityServer::new(self).max_decoding_message_size(MAX_REQUEST)
     }
 
-    fn answer(&self, request: &Request<IssueRequest>) -> Result<IssueResponse, Status> {
+    async fn answer(&self, request: &Request<IssueRequest>) -> Result<IssueResponse, Status> {
         // Order: what is malformed is refused before a token is looked at, and so does not spend it.
         let csr = csr::verify(&request.get_ref().csr)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let proof = self.authenticate(request)?;
+        let proof = self.authenticate(request).await?;
         self.check_known(&proof)?;
         match self.ca.sign(&csr, proof.id()) {
             Ok((issued, renew_at)) => {
@@ -85,8 +92,11 @@ impl IdentityService {
         }
     }
 
-    fn authenticate(&self, request: &Request<IssueRequest>) -> Result<Proof, Status> {
+    async fn authenticate(&self, request: &Request<IssueRequest>) -> Result<Proof, Status> {
         if let Some(token) = bearer(request.metadata())? {
+            if let Some(reviewer) = &self.reviewer {
+                return self.review(reviewer, token).await;
+            }
             let grant = self.ca.tokens().take(token, self.ca.now());
             let grant = grant.map_err(|error| Status::unauthenticated(error.to_string()))?;
             return Ok(Proof::Token { token: token.to_owned(), grant });
@@ -94,9 +104,23 @@ impl IdentityService {
         match request.extensions().get::<AuthenticatedPeer>() {
             Some(peer) => Ok(Proof::Certificate { id: peer.id.clone(), expired: peer.expired }),
             None => Err(Status::unauthenticated(
-                "no proof of identity: send a join token (authorization: Bearer …), or connect with \
-                 the certificate to renew",
+                "no proof of identity: send a token (authorization: Bearer …), or connect with the \
+                 certificate to renew",
             )),
+        }
+    }
+
+    async fn review(&self, reviewer: &TokenReviewer, token: &str) -> Result<Proof, Status> {
+        match reviewer.review(token, &self.ca.trust_domain()).await {
+            Ok(id) => Ok(Proof::ServiceAccount { id }),
+            Err(error @ ReviewError::Unavailable(_)) => {
+                tracing::warn!(%error, "cannot look at a service-account token");
+                Err(Status::unavailable(error.to_string()))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "refused a service-account token");
+                Err(Status::unauthenticated(error.to_string()))
+            }
         }
     }
 
@@ -104,10 +128,10 @@ impl IdentityService {
     /// be older than the workload's end.
     fn check_known(&self, proof: &Proof) -> Result<(), Status> {
         match proof {
-            Proof::Token { .. } => Ok(()),
+            Proof::Token { .. } | Proof::ServiceAccount { .. } => Ok(()),
             Proof::Certificate { id, .. } if self.ca.is_known(id) => Ok(()),
             Proof::Certificate { id, .. } => Err(Status::permission_denied(format!(
-                "no MeshWorkload has the identity {id} any more"
+                "no workload of the mesh has the identity {id} any more"
             ))),
         }
     }
@@ -156,7 +180,7 @@ impl Identity for IdentityService {
         &self,
         request: Request<IssueRequest>,
     ) -> Result<Response<IssueResponse>, Status> {
-        let answer = self.answer(&request);
+        let answer = self.answer(&request).await;
         self.count(&answer);
         answer.map(Response::new)
     }
@@ -167,7 +191,7 @@ fn bearer(metadata: &MetadataMap) -> Result<Option<&str>, Status> {
     let Some(value) = metadata.get("authorization") else { return Ok(None) };
     let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or_else(|| {
-        Status::unauthenticated("the authorization metadata is not `Bearer <join token>`")
+        Status::unauthenticated("the authorization metadata is not `Bearer <token>`")
     })?;
     Ok(Some(token.trim()))
 }

@@ -17,6 +17,19 @@ pub struct Service {
     pub ports: Vec<ServicePort>,
     /// Labels that a workload must carry; an empty selector selects nothing.
     pub selector: BTreeMap<String, String>,
+    /// The workloads behind it where the source knows them one by one, in key order; `None`: whom the selector selects.
+    pub listed: Option<Vec<Listed>>,
+}
+
+/// One workload behind a Service, as the source lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The workload.
+    pub workload: Key,
+    /// Its ports, by the name of the Service's port.
+    pub ports: BTreeMap<String, u16>,
+    /// It still answers, but is about to go.
+    pub draining: bool,
 }
 
 impl Service {

@@ -42,8 +42,9 @@ fn serve() -> Port {
         stopping.subscribe(),
         ca.clock.clock(),
     );
-    let routes = tonic::service::Routes::new(IdentityService::new(ca.ca.clone()).into_server())
-        .add_service(telemetry.into_server());
+    let routes =
+        tonic::service::Routes::new(IdentityService::new(ca.ca.clone(), None).into_server())
+            .add_service(telemetry.into_server());
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(server.run(tls, routes, async {
         let _ = stopped.await;

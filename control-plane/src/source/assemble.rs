@@ -4,6 +4,7 @@
 //! more than itself.
 
 mod checks;
+mod listed;
 mod policies;
 mod routes;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub(crate) fn assemble(objects: &Objects) -> (Mesh, Vec<Finding>) {
             Object::Route(_) | Object::TrafficPolicy(_) | Object::InboundPolicy(_) => {}
         }
     }
+    listed::declare(&mut mesh);
     routes::resolve(objects, &mut mesh, &mut notes);
     policies::resolve(objects, &mut mesh, &mut notes);
     checks::run(&mesh, &mut notes);

@@ -9,7 +9,6 @@ mod scan;
 mod tests;
 mod watcher;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,9 +16,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
 use crate::model::Mesh;
 
+use super::finding_log;
 use super::store::Store;
 use scan::Scanner;
 use watcher::Watcher;
@@ -162,27 +162,12 @@ impl State {
         self.findings.send_if_modified(|present| {
             let changed = **present != findings;
             if changed {
-                log(present, &findings);
+                finding_log::log(present, &findings);
                 *present = Arc::new(findings);
             }
             changed
         });
         found.unsettled
-    }
-}
-
-/// Logs what is new.
-fn log(before: &[Finding], now: &[Finding]) {
-    let known: HashSet<&Finding> = before.iter().collect();
-    for finding in now.iter().filter(|finding| !known.contains(finding)) {
-        match finding.severity() {
-            Severity::Error => tracing::error!(hint = finding.hint, "{finding}"),
-            Severity::Warning => tracing::warn!(hint = finding.hint, "{finding}"),
-            Severity::Info => tracing::debug!(hint = finding.hint, "{finding}"),
-        }
-    }
-    if now.is_empty() {
-        tracing::info!("the configuration has no findings any more");
     }
 }
 

@@ -81,7 +81,7 @@ fn read_document(file: &str, value: Value, lines: Lines, entries: &mut Vec<Entry
 }
 
 /// Reads one object, wherever it came from.
-fn read_object(file: &str, value: Value, lines: Lines) -> Entry {
+pub(crate) fn read_object(file: &str, value: Value, lines: Lines) -> Entry {
     let line = lines.first();
     let kind = match kind(&value) {
         Ok(Ok(kind)) => kind,
@@ -243,6 +243,8 @@ fn read_kind(kind: Kind, value: Value, problems: &mut Problems) -> Result<Option
             }
             Some(Object::MeshConfig(mesh_config::read(spec, problems)))
         }
+        // Nobody writes these, and `kind` finds none of them.
+        Kind::Pod | Kind::EndpointSlice => None,
     })
 }
 

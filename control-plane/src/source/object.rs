@@ -18,9 +18,14 @@ pub(crate) enum Kind {
     GrpcRoute,
     TrafficPolicy,
     InboundPolicy,
+    /// Only from the API server; a MeshWorkload is what a file says instead.
+    Pod,
+    /// What an EndpointSlice lists that is no pod; likewise.
+    EndpointSlice,
 }
 
 impl Kind {
+    /// Those that users write.
     pub(crate) const ALL: [Self; 7] = [
         Self::MeshConfig,
         Self::Service,
@@ -41,13 +46,16 @@ impl Kind {
             Self::GrpcRoute => "GRPCRoute",
             Self::TrafficPolicy => "TrafficPolicy",
             Self::InboundPolicy => "InboundPolicy",
+            Self::Pod => "Pod",
+            Self::EndpointSlice => "EndpointSlice",
         }
     }
 
     /// The one `apiVersion` that is read.
     pub(crate) fn api_version(self) -> &'static str {
         match self {
-            Self::Service => "v1",
+            Self::Service | Self::Pod => "v1",
+            Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::HttpRoute | Self::GrpcRoute => "gateway.networking.k8s.io/v1",
             Self::MeshConfig | Self::MeshWorkload | Self::TrafficPolicy | Self::InboundPolicy => {
                 "weft.dev/v1alpha1"

@@ -44,7 +44,7 @@ pub(crate) fn read(spec: ServiceSpec, id: Identity, problems: &mut Problems) -> 
         port.protocol = AppProtocol::Tcp;
     }
     let origin = Origin::default();
-    Some(Service { key: id.key, origin, cluster_ips, ports, selector: spec.selector })
+    Some(Service { key: id.key, origin, cluster_ips, ports, selector: spec.selector, listed: None })
 }
 
 fn note_ignored(spec: &ServiceSpec, problems: &mut Problems) {

@@ -222,6 +222,18 @@ impl Store {
 }
 
 impl InForce {
+    /// An object that is kept somewhere with versions of its own, which is not a file.
+    pub(crate) fn elsewhere(object: Arc<Object>, generation: u64) -> Self {
+        Self {
+            object,
+            generation,
+            since: SystemTime::UNIX_EPOCH,
+            file: Arc::from(""),
+            lines: Arc::default(),
+            held: false,
+        }
+    }
+
     fn new(
         object: &Arc<Object>,
         before: Option<&Self>,

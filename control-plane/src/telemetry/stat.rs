@@ -151,8 +151,8 @@ fn in_mesh(service: &str, namespace: &str, mesh: &Mesh) -> bool {
     let Some(service) = mesh.services.get(&Key::new(namespace, service)) else {
         return !namespace.is_empty();
     };
-    let mut endpoints = mesh.endpoints_of(service).peekable();
-    endpoints.peek().is_none() || endpoints.any(|(_, workload)| workload.meshed)
+    let workloads = mesh.workloads_of(service);
+    workloads.is_empty() || workloads.iter().any(|workload| workload.meshed)
 }
 
 fn workload_stat(workload: &Workload, mesh: &Mesh, tally: &Tally, seconds: u64) -> WorkloadStat {

@@ -46,8 +46,7 @@ fn lb_endpoint(endpoint: &ports::Endpoint<'_>, trust_domain: &str) -> LbEndpoint
         address: Some(address(endpoint.workload.address, endpoint.port)),
         ..Default::default()
     };
-    let health =
-        if endpoint.workload.draining { HealthStatus::Draining } else { HealthStatus::Healthy };
+    let health = if endpoint.draining { HealthStatus::Draining } else { HealthStatus::Healthy };
     LbEndpoint {
         health_status: health.into(),
         load_balancing_weight: Some(uint32(1)),

@@ -63,6 +63,7 @@ pub(crate) fn add_service(mesh: &mut Mesh, name: &str, port: u16, protocol: AppP
             protocol,
         }],
         selector: BTreeMap::from([("app".to_owned(), name.to_owned())]),
+        listed: None,
     };
     mesh.services.insert(key(name), service);
 }

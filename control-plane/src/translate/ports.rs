@@ -9,7 +9,7 @@ use weft_proto::names;
 
 use super::encode::hash;
 use crate::model::{
-    AppProtocol, Key, Mesh, MtlsMode, Origin, Route, Service, ServicePort, TrafficPolicy, Workload,
+    self, AppProtocol, Key, Mesh, MtlsMode, Origin, Route, TrafficPolicy, Workload,
 };
 
 /// One port that can be called.
@@ -45,6 +45,8 @@ pub(super) struct Endpoint<'a> {
     pub(super) port: u16,
     /// Is it called over mutual TLS? Not without a sidecar, and not where a policy takes plaintext only.
     pub(super) mutual: bool,
+    /// It still answers, but is about to go.
+    pub(super) draining: bool,
 }
 
 impl Port<'_> {
@@ -64,7 +66,7 @@ impl Port<'_> {
 
 /// Every port of every Service, by Service key, then in the order written.
 pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
-    let labels = LabelIndex::new(mesh);
+    let index = mesh.endpoint_index();
     let mut routes: HashMap<(&Key, u16), BTreeMap<&str, Vec<&Route>>> = HashMap::new();
     for route in &mesh.routes {
         let parents: BTreeSet<_> = route.parents.iter().map(|(key, port)| (key, *port)).collect();
@@ -76,7 +78,6 @@ pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
     let mut addresses = Addresses::new(mesh);
     let mut ports = Vec::new();
     for service in mesh.services.values() {
-        let workloads = labels.selected_by(service);
         let first = service.cluster_ips.first().copied();
         let address = first.unwrap_or_else(|| addresses.invent(&service.key));
         ports.extend(service.ports.iter().map(|port| {
@@ -89,7 +90,7 @@ pub(super) fn ports(mesh: &Mesh) -> Vec<Port<'_>> {
                 protocol: port.protocol,
                 address,
                 addresses: &service.cluster_ips,
-                endpoints: resolve(port, &workloads, mesh),
+                endpoints: endpoints(&index.endpoints_of(service, port), mesh),
                 routes: attached.remove(namespace).unwrap_or_default(),
                 consumer_routes: attached,
                 policy: mesh.traffic_policy(&service.key, port.port),
@@ -167,42 +168,18 @@ impl Addresses {
     }
 }
 
-/// A workload without the port that a Service names by name is no endpoint of it.
-fn resolve<'a>(port: &ServicePort, workloads: &[&'a Workload], mesh: &Mesh) -> Vec<Endpoint<'a>> {
-    let resolved = workloads.iter().map(|workload| (*workload, workload.resolve(&port.target)));
-    resolved.filter_map(|(workload, port)| Some(endpoint(workload, port?, mesh))).collect()
+fn endpoints<'a>(found: &[model::Endpoint<'a>], mesh: &Mesh) -> Vec<Endpoint<'a>> {
+    let with_mode = |found: &model::Endpoint<'a>| Endpoint {
+        draining: found.draining,
+        ..endpoint(found.workload, found.port, mesh)
+    };
+    found.iter().map(with_mode).collect()
 }
 
 fn endpoint<'a>(workload: &'a Workload, port: u16, mesh: &Mesh) -> Endpoint<'a> {
     let mode = || mesh.mtls_mode(&workload.key, &workload.labels, port);
-    Endpoint { workload, port, mutual: workload.meshed && mode() != MtlsMode::Disable }
-}
-
-/// Workloads by namespace and label, in key order.
-struct LabelIndex<'a>(HashMap<(&'a str, &'a str, &'a str), Vec<&'a Workload>>);
-
-impl<'a> LabelIndex<'a> {
-    fn new(mesh: &'a Mesh) -> Self {
-        let mut index: HashMap<_, Vec<_>> = HashMap::new();
-        for workload in mesh.workloads.values() {
-            for (label, value) in &workload.labels {
-                let at = (workload.key.namespace.as_str(), label.as_str(), value.as_str());
-                index.entry(at).or_default().push(workload);
-            }
-        }
-        Self(index)
-    }
-
-    /// The rarest of the selector's labels gives the candidates, the selector decides.
-    fn selected_by(&self, service: &'a Service) -> Vec<&'a Workload> {
-        let namespace = service.key.namespace.as_str();
-        let labels = service.selector.iter();
-        let candidates = labels.map(|(label, value)| {
-            self.0.get(&(namespace, label.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice)
-        });
-        let rarest = candidates.min_by_key(|workloads| workloads.len()).unwrap_or_default();
-        rarest.iter().copied().filter(|workload| service.selects(&workload.labels)).collect()
-    }
+    let mutual = workload.meshed && mode() != MtlsMode::Disable;
+    Endpoint { workload, port, mutual, draining: workload.draining }
 }
 
 #[cfg(test)]

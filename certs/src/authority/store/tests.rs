@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use super::{MAX_STATE, NEW, STATE};
 use crate::testing::{DAY, domain, noon, shop};
-use crate::{Authority, verify};
+use crate::x509::Certificate;
+use crate::{Authority, Leaf, verify};
 
 fn load(dir: &Path, now: SystemTime) -> Result<Authority, String> {
     Authority::load_or_create(dir, &domain(), now).map_err(|e| e.to_string())
@@ -147,16 +148,53 @@ fn the_issuing_certificate_is_renewed_in_time_under_the_same_root() {
     assert_ne!(old.chain()[1], new.chain()[1]);
     assert_eq!(load(&dir, later).unwrap().not_after(), renewed.not_after(), "and kept");
 
-    let long_away = noon() + 3000 * DAY;
-    assert_eq!(load(&dir, long_away).unwrap().not_after(), long_away + 365 * DAY);
-    let near_the_end = noon() + 3600 * DAY;
-    let last = load(&dir, near_the_end).unwrap();
-    assert_eq!(last.not_after(), noon() + 3650 * DAY, "cut to the root's");
-    let [last, kept] = [last, load(&dir, near_the_end + 40 * DAY).unwrap()]
-        .map(|ca| ca.leaf_for(&shop("a"), DAY, near_the_end).unwrap().chain()[1].clone());
-    assert_eq!(last, kept, "not again and again");
     let over = load(&dir, noon() + 3651 * DAY).unwrap_err();
     assert!(over.contains("root expired at 2035-06-13T12:00:00Z"), "{over}");
+}
+
+#[test]
+fn a_root_is_followed_by_another_that_everybody_knows_by_then() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("ca");
+    let first = load(&dir, noon()).unwrap();
+    let [old_root] = first.bundle().ders() else { panic!("one root") };
+    assert_eq!(load(&dir, noon() + 2400 * DAY).unwrap().bundle(), first.bundle());
+
+    // Announced: two are believed, the old one signs.
+    let announced = noon() + 2434 * DAY;
+    let both = load(&dir, announced).unwrap();
+    assert_eq!(both.bundle().ders().len(), 2);
+    let leaf = both.leaf_for(&shop("a"), DAY, announced).unwrap();
+    let signed_by = |leaf: &Leaf, root: &[u8]| {
+        let root = Certificate::parse(root).unwrap();
+        Certificate::parse(&leaf.chain()[1]).unwrap().is_signed_by(&root)
+    };
+    assert!(signed_by(&leaf, old_root), "whoever has not heard of the new root knows this one");
+    assert_eq!(load(&dir, announced + 59 * DAY).unwrap().bundle(), both.bundle(), "no third");
+
+    // Its turn: the new one signs, both are believed still.
+    let turned = announced + 60 * DAY;
+    let turn = load(&dir, turned).unwrap();
+    assert_eq!(turn.bundle(), both.bundle());
+    let leaf = turn.leaf_for(&shop("a"), DAY, turned).unwrap();
+    let new_root = turn.bundle().ders().iter().find(|der| *der != old_root).unwrap();
+    assert!(signed_by(&leaf, new_root) && !signed_by(&leaf, old_root));
+
+    // Over: the old one is forgotten.
+    let after = load(&dir, noon() + 3651 * DAY).unwrap();
+    assert_eq!(after.bundle().ders(), [new_root.clone()]);
+    assert!(after.not_after() > noon() + 3651 * DAY);
+}
+
+#[test]
+fn a_root_that_ends_before_its_successor_is_known_gives_way_at_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("ca");
+    load(&dir, noon()).unwrap();
+    load(&dir, noon() + 3640 * DAY).unwrap();
+    let after = load(&dir, noon() + 3651 * DAY).unwrap();
+    assert_eq!(after.bundle().ders().len(), 1);
+    assert!(after.leaf_for(&shop("a"), DAY, noon() + 3651 * DAY).is_ok());
 }
 
 #[test]

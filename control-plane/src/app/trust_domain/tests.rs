@@ -34,7 +34,11 @@ impl Fixture {
         let arguments = dirs.into_iter().chain([state_dir.into()]).chain(flags);
         let config = Config::from_arguments(arguments).unwrap();
         let source = DirectorySource::open(config_dir).unwrap();
-        let decided = decide(&state, &config, &source).map_err(|error| format!("{error:#}"))?;
+        let (mesh, findings) = (source.mesh(), source.findings());
+        let asked = config.trust_domain.as_ref();
+        let recorded = state.trust_domain().unwrap();
+        let decided = decide(recorded, asked, "here", (&mesh.borrow(), &findings.borrow()))
+            .map_err(|error| format!("{error:#}"))?;
         state.record_trust_domain(&decided).unwrap();
         Ok(decided.to_string())
     }

@@ -32,7 +32,7 @@ fn with_peer(csr: Vec<u8>, service_account: &str, expired: bool) -> Request<Issu
 }
 
 async fn issue(ca: &TestCa, request: Request<IssueRequest>) -> Result<IssueResponse, Status> {
-    let service = IdentityService::new(ca.ca.clone());
+    let service = IdentityService::new(ca.ca.clone(), None);
     service.issue(request).await.map(tonic::Response::into_inner)
 }
 

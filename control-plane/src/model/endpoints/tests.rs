@@ -41,10 +41,11 @@ proptest! {
             cluster_ips: vec![],
             ports: Vec::new(),
             selector,
+            listed: None,
         };
-        let index = mesh.endpoint_index();
-        let found: Vec<_> = index.of(&service).map(|(key, _)| key).collect();
-        let walked: Vec<_> = mesh.endpoints_of(&service).map(|(key, _)| key).collect();
+        let keys = |found: Vec<&Workload>| found.into_iter().map(|w| w.key.clone()).collect::<Vec<_>>();
+        let found = keys(mesh.endpoint_index().workloads_of(&service));
+        let walked = keys(mesh.workloads_of(&service));
         prop_assert_eq!(found, walked);
     }
 }

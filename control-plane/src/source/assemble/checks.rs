@@ -15,19 +15,23 @@ pub(super) fn run(mesh: &Mesh, notes: &mut Notes<'_>) {
     let index = mesh.endpoint_index();
     for service in mesh.services.values() {
         let id = ObjectId::new(Kind::Service, &service.key);
-        let mut endpoints = 0;
-        for (key, workload) in index.of(service) {
-            endpoints += 1;
-            selected.insert(key);
+        let workloads = index.workloads_of(service);
+        selected.extend(workloads.iter().map(|workload| &workload.key));
+        if service.listed.is_some() {
+            // The cluster's own controllers and tools watch over these.
+            continue;
+        }
+        for workload in &workloads {
             for (index, port) in service.ports.iter().enumerate() {
                 check_port(&id, &format!("spec.ports[{index}]"), port, workload, notes);
             }
         }
-        if endpoints == 0 && !service.selector.is_empty() {
+        if workloads.is_empty() && !service.selector.is_empty() {
             no_endpoints(&id, service, mesh, notes);
         }
     }
-    for key in mesh.workloads.keys().filter(|key| !selected.contains(key)) {
+    let written = mesh.workloads.iter().filter(|(_, workload)| is_written(workload));
+    for (key, _) in written.filter(|(key, _)| !selected.contains(key)) {
         let id = ObjectId::new(Kind::MeshWorkload, key);
         notes.add(
             &id,
@@ -37,6 +41,11 @@ pub(super) fn run(mesh: &Mesh, notes: &mut Notes<'_>) {
         );
     }
     shared_addresses(mesh, notes);
+}
+
+/// Did a user write it? Pods come and go by themselves.
+fn is_written(workload: &Workload) -> bool {
+    workload.origin.kind == Kind::MeshWorkload.name()
 }
 
 fn no_endpoints(id: &ObjectId, service: &Service, mesh: &Mesh, notes: &mut Notes<'_>) {
@@ -92,7 +101,7 @@ fn check_port(
 
 fn shared_addresses(mesh: &Mesh, notes: &mut Notes<'_>) {
     let mut owners: BTreeMap<(IpAddr, u16), &Key> = BTreeMap::new();
-    for (key, workload) in &mesh.workloads {
+    for (key, workload) in mesh.workloads.iter().filter(|(_, workload)| is_written(workload)) {
         for (index, port) in workload.ports.iter().enumerate() {
             let place = (workload.address, port.port);
             if let Some(owner) = owners.get(&place) {

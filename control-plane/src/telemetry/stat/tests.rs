@@ -39,6 +39,7 @@ fn service(name: &str, app: &str) -> (Key, Service) {
         cluster_ips: vec![],
         ports: Vec::new(),
         selector: [("app".to_owned(), app.to_owned())].into(),
+        listed: None,
     };
     (key, service)
 }

@@ -1,0 +1,193 @@
+//! Where the CA's state is kept: a directory, or a Secret that all replicas share.
+//!
+//! Called by [`super::CertificateAuthority`] at the start and now and then. Several replicas that start at once, or
+//! renew at once, end up with one CA: the API server takes the first write, and whoever loses reads what won. A state
+//! that cannot be used is never written over.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt};
+use weft_certs::{Authority, AuthorityError, TrustDomain};
+
+/// The Secret, and its keys.
+const SECRET: &str = "weft-ca";
+const STATE: &str = "authority.pem";
+const TRUST_DOMAIN: &str = "trust-domain";
+/// Bound: writes that others were faster with, before it is said to be somebody's fault.
+const ATTEMPTS: usize = 10;
+
+/// Why there is no CA.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The state, in a directory or a Secret, is of no use.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The API server did not do what was asked.
+    #[error("Secret {namespace}/{SECRET}: cannot {action}: {source}")]
+    Api {
+        /// What was asked.
+        action: &'static str,
+        /// Where.
+        namespace: String,
+        /// What it said.
+        source: Box<kube::Error>,
+    },
+    /// The Secret does not hold what it should.
+    #[error("Secret {namespace}/{SECRET} cannot be used: {reason}; it was left as it is")]
+    Damaged {
+        /// Where.
+        namespace: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Reading a directory was broken off.
+    #[error("reading the CA was broken off")]
+    BrokenOff,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) enum CaStore {
+    /// For one process.
+    Directory(PathBuf),
+    /// For replicas.
+    Secret(SecretStore),
+}
+
+impl std::fmt::Debug for CaStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(dir) => f.debug_tuple("Directory").field(dir).finish(),
+            Self::Secret(secret) => f.debug_tuple("Secret").field(&secret.namespace).finish(),
+        }
+    }
+}
+
+impl CaStore {
+    /// The CA as it is kept, or a new one; renewed where that is due.
+    ///
+    /// # Errors
+    /// If the state is broken, of another trust domain, or out of reach.
+    pub(crate) async fn load(
+        &self,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+    ) -> Result<Authority, StoreError> {
+        match self {
+            Self::Directory(dir) => {
+                let (dir, trust_domain) = (dir.clone(), trust_domain.clone());
+                let load = move || Authority::load_or_create(&dir, &trust_domain, now);
+                let loaded = tokio::task::spawn_blocking(load).await;
+                Ok(loaded.map_err(|_| StoreError::BrokenOff)??)
+            }
+            Self::Secret(secret) => secret.load(trust_domain, now).await,
+        }
+    }
+}
+
+/// The Secret `weft-ca` of one namespace.
+#[derive(Clone)]
+pub(crate) struct SecretStore {
+    api: Api<Secret>,
+    namespace: String,
+}
+
+impl SecretStore {
+    /// The Secret in this namespace; nothing is asked yet.
+    pub(crate) fn new(client: Client, namespace: &str) -> Self {
+        Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned() }
+    }
+
+    /// The trust domain that the CA was made for; `None` before there is one.
+    pub(crate) async fn trust_domain(&self) -> Result<Option<TrustDomain>, StoreError> {
+        let Some(secret) = self.read().await? else { return Ok(None) };
+        let text = self.text(&secret, TRUST_DOMAIN)?;
+        text.trim()
+            .parse()
+            .map(Some)
+            .map_err(|error| self.damaged(format!("{TRUST_DOMAIN}: {error}")))
+    }
+
+    async fn load(
+        &self,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+    ) -> Result<Authority, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let Some(secret) = self.read().await? else {
+                let state = Authority::new_state(trust_domain, now)?;
+                let secret = self.secret(None, trust_domain, state);
+                let made = self.api.create(&PostParams::default(), &secret).await;
+                self.unless_conflict("create", made)?;
+                // Order: read back what won, ours or another's.
+                continue;
+            };
+            let state = self.text(&secret, STATE)?;
+            let loaded = Authority::from_state(&state, trust_domain, now);
+            let (authority, renewed) = loaded.map_err(|error| self.damaged(error.to_string()))?;
+            let Some(renewed) = renewed else { return Ok(authority) };
+            let new = self.secret(secret.resource_version(), trust_domain, renewed);
+            let replaced = self.api.replace(SECRET, &PostParams::default(), &new).await;
+            if self.unless_conflict("replace", replaced)? {
+                tracing::info!("the CA was renewed");
+                return Ok(authority);
+            }
+        }
+        Err(self.damaged(format!("{ATTEMPTS} attempts to write it met other writers")))
+    }
+
+    async fn read(&self) -> Result<Option<Secret>, StoreError> {
+        self.api.get_opt(SECRET).await.map_err(|error| self.api_error("read", error))
+    }
+
+    /// Was it written? A conflict says that another replica was faster.
+    fn unless_conflict(
+        &self,
+        action: &'static str,
+        written: Result<Secret, kube::Error>,
+    ) -> Result<bool, StoreError> {
+        match written {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(self.api_error(action, error)),
+        }
+    }
+
+    fn secret(&self, version: Option<String>, trust_domain: &TrustDomain, state: String) -> Secret {
+        let data = [
+            (STATE.to_owned(), ByteString(state.into_bytes())),
+            (TRUST_DOMAIN.to_owned(), ByteString(trust_domain.as_str().as_bytes().to_vec())),
+        ];
+        let part_of = ("app.kubernetes.io/part-of".to_owned(), "weft".to_owned());
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(SECRET.to_owned()),
+                namespace: Some(self.namespace.clone()),
+                labels: Some(BTreeMap::from([part_of])),
+                resource_version: version,
+                ..ObjectMeta::default()
+            },
+            data: Some(data.into()),
+            ..Secret::default()
+        }
+    }
+
+    fn text(&self, secret: &Secret, key: &str) -> Result<String, StoreError> {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+        let bytes = bytes.ok_or_else(|| self.damaged(format!("there is no {key}")))?;
+        String::from_utf8(bytes.0.clone()).map_err(|_| self.damaged(format!("{key} is no text")))
+    }
+
+    fn damaged(&self, reason: String) -> StoreError {
+        StoreError::Damaged { namespace: self.namespace.clone(), reason }
+    }
+
+    fn api_error(&self, action: &'static str, error: kube::Error) -> StoreError {
+        StoreError::Api { action, namespace: self.namespace.clone(), source: Box::new(error) }
+    }
+}

@@ -1,0 +1,250 @@
+//! The API server as a source: what users wrote there, and the Services, pods and endpoints of the cluster.
+//!
+//! ```text
+//! watch ─ changes ─► objects ─────────► assemble ─► Mesh, findings
+//! (tasks)            (in force, pure)   (between objects)
+//! ```
+//!
+//! It holds nothing that the API server does not: a control plane that starts has read everything before it says
+//! anything to a proxy. While the API server is away everything stays as it is. It never writes.
+
+mod objects;
+mod pod;
+mod slice;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::finding::Finding;
+use crate::model::{Key, Mesh};
+
+use super::object::Kind;
+
+use objects::Objects;
+use watch::{Applied, Change, Watched, Watches, defined_by};
+
+/// A change is taken up once nothing has come for this long …
+const QUIET: Duration = Duration::from_millis(20);
+/// … or this long after the first.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long to wait for the first reading of everything before saying what is missing.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// What every cluster has.
+const ALWAYS: [Watched; 5] = [
+    Watched::Definitions,
+    Watched::Written(Kind::Service),
+    Watched::Pods,
+    Watched::Slices,
+    Watched::Nodes,
+];
+
+/// Kind, namespace and name.
+pub(crate) type ObjectKey = (String, String, String);
+/// An object as the API server has it.
+pub(crate) type Raw = Arc<serde_json::Value>;
+/// Objects that users write, as the API server has them.
+pub(crate) type RawObjects = Arc<BTreeMap<ObjectKey, Raw>>;
+
+/// Follows an API server until [`KubernetesSource::run`] is dropped.
+#[derive(Debug)]
+pub(crate) struct KubernetesSource {
+    watches: Watches,
+    changes: mpsc::Receiver<Change>,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: Objects,
+    /// What has been told since a watch began anew; what is not among it is gone.
+    told: BTreeMap<Watched, BTreeSet<Key>>,
+    /// What is there, as far as has been told.
+    known: BTreeMap<Watched, BTreeSet<Key>>,
+    /// Kinds whose definitions are installed.
+    defined: BTreeSet<Watched>,
+    /// What has been read at least once.
+    complete: BTreeSet<Watched>,
+    mesh: channel::Sender<Arc<Mesh>>,
+    findings: channel::Sender<Arc<Vec<Finding>>>,
+    raw: channel::Sender<RawObjects>,
+}
+
+impl KubernetesSource {
+    /// Reads everything once and begins to follow it. Waits for an API server that does not answer: there is nothing
+    /// to serve without one.
+    pub(crate) async fn open(client: Client) -> Self {
+        let (watches, changes) = Watches::start(client);
+        let mut source = Self { watches, changes, state: State::default() };
+        let begun = Instant::now();
+        while !source.state.is_complete() {
+            match timeout(SLOW, source.changes.recv()).await {
+                Ok(Some(change)) => source.take(change),
+                // The watches hold a sender for as long as this does.
+                Ok(None) => break,
+                Err(_elapsed) => {
+                    let missing = source.state.missing();
+                    tracing::warn!(?missing, waited = ?begun.elapsed(), "waiting for the API server");
+                }
+            }
+        }
+        source.state.publish();
+        source
+    }
+
+    /// The mesh in force; holds what `open` read from the start.
+    pub(crate) fn mesh(&self) -> channel::Receiver<Arc<Mesh>> {
+        self.state.mesh.subscribe()
+    }
+
+    /// What is to be said about it.
+    pub(crate) fn findings(&self) -> channel::Receiver<Arc<Vec<Finding>>> {
+        self.state.findings.subscribe()
+    }
+
+    /// The objects that users write, with generation and status.
+    pub(crate) fn raw(&self) -> channel::Receiver<RawObjects> {
+        self.state.raw.subscribe()
+    }
+
+    /// Follows changes; never returns. Cancel: dropping the future stops it, the channels close.
+    pub(crate) async fn run(mut self) {
+        while let Some(change) = self.changes.recv().await {
+            self.take(change);
+            let latest = Instant::now() + PATIENCE;
+            loop {
+                let quiet = (Instant::now() + QUIET).min(latest);
+                tokio::select! {
+                    Some(change) = self.changes.recv() => self.take(change),
+                    () = sleep_until(quiet) => break,
+                }
+                if Instant::now() >= latest {
+                    break;
+                }
+            }
+            self.state.publish();
+        }
+    }
+
+    fn take(&mut self, change: Change) {
+        match &change {
+            Change::Applied(Watched::Definitions, definition, _) => {
+                if let Some(kind) = defined_by(&definition.name) {
+                    self.state.defined.insert(Watched::Written(kind));
+                    self.watches.watch(Watched::Written(kind));
+                }
+            }
+            Change::Deleted(Watched::Definitions, definition) => {
+                if let Some(kind) = defined_by(&definition.name) {
+                    tracing::info!(kind = kind.name(), "the kind is no longer defined");
+                    self.watches.stop(Watched::Written(kind));
+                    self.state.undefine(Watched::Written(kind));
+                }
+            }
+            _ => {}
+        }
+        self.state.take(change);
+    }
+}
+
+impl State {
+    /// Has everything been read once?
+    fn is_complete(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    fn missing(&self) -> Vec<Watched> {
+        let wanted = ALWAYS.iter().chain(&self.defined);
+        wanted.copied().filter(|what| !self.complete.contains(what)).collect()
+    }
+
+    fn take(&mut self, change: Change) {
+        match change {
+            Change::Applied(what, key, object) => {
+                self.told.entry(what).or_default().insert(key.clone());
+                self.known.entry(what).or_default().insert(key.clone());
+                self.apply(what, key, *object);
+            }
+            Change::Deleted(what, key) => {
+                if let Some(known) = self.known.get_mut(&what) {
+                    known.remove(&key);
+                }
+                self.delete(what, &key);
+            }
+            Change::Restarted(what) => {
+                self.told.insert(what, BTreeSet::new());
+            }
+            Change::Complete(what) => {
+                let told = self.told.remove(&what).unwrap_or_default();
+                let known = self.known.remove(&what).unwrap_or_default();
+                for key in known.difference(&told) {
+                    self.delete(what, key);
+                }
+                self.known.insert(what, told);
+                self.complete.insert(what);
+            }
+        }
+    }
+
+    fn apply(&mut self, what: Watched, key: Key, object: Applied) {
+        match (what, object) {
+            (Watched::Written(kind), Applied::Written(value)) => self.objects.apply(kind, value),
+            (_, Applied::Pod(pod)) => self.objects.apply_pod(key, pod),
+            (_, Applied::Slice(slice)) => self.objects.apply_slice(key, &slice),
+            (_, Applied::Place(place)) => self.objects.place(&key.name, Some(place)),
+            (_, Applied::Definition | Applied::Written(_)) => {}
+        }
+    }
+
+    fn delete(&mut self, what: Watched, key: &Key) {
+        match what {
+            Watched::Written(kind) => self.objects.delete(kind, key),
+            Watched::Pods => self.objects.delete_pod(key),
+            Watched::Slices => self.objects.forget_slice(key),
+            Watched::Nodes => self.objects.place(&key.name, None),
+            Watched::Definitions => {}
+        }
+    }
+
+    /// With its definition the API server has dropped all objects of a kind.
+    fn undefine(&mut self, what: Watched) {
+        self.defined.remove(&what);
+        self.take(Change::Restarted(what));
+        self.take(Change::Complete(what));
+        self.complete.remove(&what);
+    }
+
+    fn publish(&mut self) {
+        let (mesh, findings) = self.objects.mesh();
+        self.mesh.send_if_modified(|present| {
+            let changed = **present != mesh;
+            if changed {
+                *present = Arc::new(mesh);
+            }
+            changed
+        });
+        self.findings.send_if_modified(|present| {
+            let changed = **present != findings;
+            if changed {
+                super::finding_log::log(present, &findings);
+                *present = Arc::new(findings);
+            }
+            changed
+        });
+        // Order: last, so that who reads a generation here finds what was made of it.
+        self.raw.send_if_modified(|present| {
+            let raw = self.objects.raw();
+            let changed = **present != raw;
+            if changed {
+                *present = Arc::new(raw);
+            }
+            changed
+        });
+    }
+}

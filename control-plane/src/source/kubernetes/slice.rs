@@ -1,0 +1,125 @@
+//! EndpointSlices to the workloads behind a Service. Pure; called by `objects`.
+//!
+//! The API server's own controllers decide who is ready; this file only reads what they decided. Of an address that is
+//! no pod's a workload without a sidecar is made, unless a MeshWorkload has that address.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+
+use crate::model::{Key, Listed, Locality, Origin, Workload};
+
+/// Names the Service that a slice belongs to.
+const SERVICE: &str = "kubernetes.io/service-name";
+/// Bound: endpoints of one slice, as the API has it.
+const MAX_ENDPOINTS: usize = 1000;
+
+/// One slice, as far as the mesh needs it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Slice {
+    /// The Service.
+    pub(super) service: Option<Key>,
+    /// Who is behind it.
+    endpoints: Vec<Found>,
+    /// By the name of the Service's port.
+    ports: BTreeMap<String, u16>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    address: IpAddr,
+    pod: Option<Key>,
+    draining: bool,
+    zone: String,
+}
+
+/// Reads one; slices of host names have no addresses, and none that can be dialled.
+pub(super) fn read(slice: &EndpointSlice) -> Slice {
+    let namespace = slice.metadata.namespace.clone().unwrap_or_default();
+    let service = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE));
+    let ports = slice.ports.iter().flatten().filter_map(|port| {
+        let is_tcp = port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
+        let number = port.port.and_then(|port| u16::try_from(port).ok()).filter(|_| is_tcp)?;
+        Some((port.name.clone().unwrap_or_default(), number))
+    });
+    let endpoints = slice.endpoints.iter().take(MAX_ENDPOINTS);
+    Slice {
+        service: service.map(|name| Key::new(namespace.clone(), name)),
+        endpoints: endpoints.filter_map(|endpoint| found(endpoint, &namespace)).collect(),
+        ports: ports.collect(),
+    }
+}
+
+fn found(endpoint: &Endpoint, namespace: &str) -> Option<Found> {
+    let conditions = endpoint.conditions.clone().unwrap_or_default();
+    // The API says that a condition which is not known counts as ready.
+    let ready = conditions.ready.unwrap_or(true);
+    let leaving = conditions.terminating.unwrap_or(false) && conditions.serving.unwrap_or(ready);
+    if !ready && !leaving {
+        return None;
+    }
+    let target =
+        endpoint.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"));
+    let pod = target.and_then(|target| {
+        let namespace = target.namespace.as_deref().unwrap_or(namespace);
+        Some(Key::new(namespace, target.name.as_deref()?))
+    });
+    Some(Found {
+        // All addresses of one endpoint are the same process; the first is enough.
+        address: endpoint.addresses.first()?.parse().ok()?,
+        pod,
+        draining: !ready,
+        zone: endpoint.zone.clone().unwrap_or_default(),
+    })
+}
+
+/// Who is behind one Service, by all of its slices (a dual-stack Service has some of each family); and the workloads
+/// that only the slices know of. `owner` names the MeshWorkload at an address.
+pub(super) fn listed<'a>(
+    service: &Key,
+    slices: impl Iterator<Item = &'a Slice>,
+    owner: impl Fn(IpAddr) -> Option<Key>,
+) -> (Vec<Listed>, Vec<Workload>) {
+    let mut all: BTreeMap<Key, Listed> = BTreeMap::new();
+    let mut foreign = Vec::new();
+    for slice in slices {
+        for endpoint in &slice.endpoints {
+            let key = match endpoint.pod.clone().or_else(|| owner(endpoint.address)) {
+                Some(known) => known,
+                None => {
+                    let workload = outside(service, endpoint);
+                    let key = workload.key.clone();
+                    foreign.push(workload);
+                    key
+                }
+            };
+            let new = || Listed { workload: key.clone(), ports: BTreeMap::new(), draining: true };
+            let one = all.entry(key.clone()).or_insert_with(new);
+            one.ports.extend(slice.ports.iter().map(|(name, port)| (name.clone(), *port)));
+            // Ready in one of the slices is ready.
+            one.draining &= endpoint.draining;
+        }
+    }
+    (all.into_values().collect(), foreign)
+}
+
+/// A process that the mesh knows by its address alone.
+fn outside(service: &Key, endpoint: &Found) -> Workload {
+    let address = endpoint.address.to_string().replace(['.', ':'], "-");
+    Workload {
+        key: Key::new(service.namespace.as_str(), format!("{}-{address}", service.name)),
+        origin: Origin::default(),
+        address: endpoint.address,
+        ports: Vec::new(),
+        probes: Vec::new(),
+        service_account: "default".to_owned(),
+        labels: BTreeMap::new(),
+        meshed: false,
+        locality: Locality { zone: endpoint.zone.clone(), ..Locality::default() },
+        draining: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
