@@ -23,7 +23,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 }
 
 /// The directory that cargo builds into.
-pub(super) fn built() -> PathBuf {
+pub(crate) fn built() -> PathBuf {
     let own = std::env::current_exe().expect("Linux knows the path of a running program");
     // target/<profile>/deps/mesh-…
     own.parent().and_then(Path::parent).expect("cargo puts tests two levels deep").to_owned()

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::kubernetes::{Cluster, echo};
-use crate::harness::{Output, Program, http1, loud, request, run, tool};
+use crate::harness::{Output, Program, built, http1, loud, request, run, tool};
 
 /// Names of the suite for what a mesh can be tested for: the kinds, the nine extended features of meshes, and those of
 /// HTTPRoute without which tests of meshes are left out in silence.
@@ -184,8 +184,9 @@ async fn a_mesh_of_weft_passes_the_whole_suite() {
     let report = fs::read_to_string(report.path()).unwrap();
     eprintln!("{report}");
     if output.code != Some(0) {
-        fs::write("/tmp/weft-conformance.log", &output.stdout).unwrap();
-        panic!("{failed:#?}\n{}\n{}", output.stderr, cluster.dump(NAMESPACE).await);
+        let log = built().join("conformance.log");
+        fs::write(&log, &output.stdout).unwrap();
+        panic!("{failed:#?}, see {}\n{}", log.display(), cluster.dump(NAMESPACE).await);
     }
     assert_whole(&report);
     assert_went_through_sidecars(cluster).await;

@@ -8,8 +8,7 @@ use anyhow::{Context, Result};
 
 use super::final_stages;
 use super::image::{Content, Image};
-use crate::harness::binaries::built;
-use crate::harness::{binary, tool};
+use crate::harness::{binary, built, tool};
 
 /// A shell and its tools, for applications in tests. Run as it is it does nothing for ever, so it is the sandbox too.
 pub(crate) const BUSYBOX: &str = "weft.test/busybox:1";
