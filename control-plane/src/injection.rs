@@ -36,8 +36,8 @@ pub const DISABLED: &str = "disabled";
 pub const INJECTED: &str = "weft.dev/injected";
 /// Annotation beside it: who did, an [`Injector`].
 pub const INJECTED_BY: &str = "weft.dev/injected-by";
-/// Annotation beside it: which annotations of others were added, so that they can be taken out again.
-pub const INJECTED_ANNOTATIONS: &str = "weft.dev/injected-annotations";
+/// Annotation beside it: which names of others' labels and annotations were added, so that they can be taken out again.
+pub const INJECTED_METADATA: &str = "weft.dev/injected-metadata";
 /// Name of the container that installs the interception.
 pub const INIT_CONTAINER: &str = "weft-init";
 /// Name of the sidecar's container.

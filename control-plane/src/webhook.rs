@@ -102,7 +102,7 @@ impl Webhook {
     ) -> io::Result<Self> {
         let counts = Arc::<Counts>::default();
         let (keeper, held) = Keeper::new(client.clone(), &options, clock, counts.clone());
-        let (configuration, serving) = Configuration::new(client.clone(), held);
+        let (configuration, serving) = Configuration::new(client.clone(), &options.namespace, held);
         let server = Server::bind(options.listen, serving.clone(), inputs.stopping)?;
         let (trust_bundles, ensure) =
             TrustBundles::new(client.clone(), inputs.bundle, inputs.leader, counts.clone());

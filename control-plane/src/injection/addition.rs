@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Container, Volume};
 use serde_json::{Map, Value};
 
 use super::shape::{DEFAULT_CONTAINER, VOLUMES};
-use super::{INIT_CONTAINER, INJECTED, INJECTED_ANNOTATIONS, INJECTED_BY, PROXY_CONTAINER};
+use super::{INIT_CONTAINER, INJECT, INJECTED, INJECTED_BY, INJECTED_METADATA, PROXY_CONTAINER};
 
 /// What a pod gets.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Addition {
     pub volumes: Vec<Volume>,
     /// Names that the pod does not have.
     pub annotations: BTreeMap<String, String>,
+    /// Names that the pod does not have.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Addition {
@@ -32,9 +34,13 @@ impl Addition {
     pub fn patch(&self, pod: &Value, place: &[&str]) -> Result<Patch, serde_json::Error> {
         let mut patch = Adding { pod, place, operations: Vec::new() };
         patch.parent(&["metadata"], Value::Object(Map::new()));
-        patch.parent(&["metadata", "annotations"], Value::Object(Map::new()));
-        for (name, value) in &self.annotations {
-            patch.add(&["metadata", "annotations", name], value.clone().into());
+        for (kind, added) in [("annotations", &self.annotations), ("labels", &self.labels)] {
+            if !added.is_empty() {
+                patch.parent(&["metadata", kind], Value::Object(Map::new()));
+            }
+            for (name, value) in added {
+                patch.add(&["metadata", kind, name], value.clone().into());
+            }
         }
         patch.parent(&["spec", "initContainers"], Value::Array(Vec::new()));
         for (index, container) in self.init_containers.iter().enumerate() {
@@ -73,23 +79,30 @@ impl Adding<'_> {
 /// Takes everything out of `pod` that an [`Addition`] puts in. Returns whether there was anything.
 pub(super) fn remove(pod: &mut Value) -> bool {
     let Some(pod) = pod.as_object_mut() else { return false };
-    let Some(annotations) =
-        child(pod, "metadata").and_then(|metadata| child(metadata, "annotations"))
-    else {
-        return false;
-    };
+    let Some(metadata) = child(pod, "metadata") else { return false };
+    let Some(annotations) = child(metadata, "annotations") else { return false };
     if annotations.shift_remove(INJECTED).is_none() {
         return false;
     }
     annotations.shift_remove(INJECTED_BY);
-    let added = annotations.shift_remove(INJECTED_ANNOTATIONS);
+    let added = annotations.shift_remove(INJECTED_METADATA);
     let added = added.as_ref().and_then(Value::as_str).unwrap_or_default();
     // Only these: the list is a text that anybody can have written.
     for name in added.split(',').filter(|name| DEFAULT_CONTAINER.contains(name)) {
         annotations.shift_remove(name);
     }
-    if annotations.is_empty() {
-        drop_empty(pod, &["metadata", "annotations"]);
+    if added.split(',').any(|name| name == INJECT)
+        && let Some(labels) = child(metadata, "labels")
+    {
+        labels.shift_remove(INJECT);
+    }
+    for kind in ["annotations", "labels"] {
+        if child(metadata, kind).is_some_and(|map| map.is_empty()) {
+            metadata.shift_remove(kind);
+        }
+    }
+    if metadata.is_empty() {
+        pod.shift_remove("metadata");
     }
     if let Some(spec) = child(pod, "spec") {
         without(spec, "initContainers", &[INIT_CONTAINER, PROXY_CONTAINER]);
@@ -100,16 +113,6 @@ pub(super) fn remove(pod: &mut Value) -> bool {
 
 fn child<'a>(object: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
     object.get_mut(key)?.as_object_mut()
-}
-
-/// Removes the annotations, and what held nothing but them.
-fn drop_empty(pod: &mut Map<String, Value>, [parent, key]: &[&str; 2]) {
-    if let Some(metadata) = child(pod, parent) {
-        metadata.shift_remove(*key);
-        if metadata.is_empty() {
-            pod.shift_remove(*parent);
-        }
-    }
 }
 
 /// Removes the elements of a list that have one of these names, and the list if nothing is left.

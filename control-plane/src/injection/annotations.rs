@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::{Denial, INJECT, INJECTED, INJECTED_ANNOTATIONS, INJECTED_BY, value};
+use super::{Denial, INJECT, INJECTED, INJECTED_BY, INJECTED_METADATA, value};
 
 /// Prefix of all that is ours.
 const OURS: &str = "weft.dev/";
@@ -170,7 +170,7 @@ pub(super) fn read(pod: &Pod) -> Result<Knobs, Denial> {
 
 /// A warning for each name of ours that nobody reads.
 pub(super) fn unknown(pod: &Pod) -> Vec<String> {
-    let bookkeeping = [INJECT, INJECTED, INJECTED_BY, INJECTED_ANNOTATIONS];
+    let bookkeeping = [INJECT, INJECTED, INJECTED_BY, INJECTED_METADATA];
     let known = |name: &str| {
         bookkeeping.contains(&name) || ANNOTATIONS.iter().any(|known| known.name == name)
     };

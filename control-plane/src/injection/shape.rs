@@ -16,8 +16,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::annotations::Knobs;
 use super::{
-    Addition, Facts, INIT_CONTAINER, INJECTED, INJECTED_ANNOTATIONS, INJECTED_BY, PROXY_CONTAINER,
-    Settings, TOKEN_AUDIENCE, TRUST_BUNDLE, name,
+    Addition, ENABLED, Facts, INIT_CONTAINER, INJECT, INJECTED, INJECTED_BY, INJECTED_METADATA,
+    Injector, PROXY_CONTAINER, Settings, TOKEN_AUDIENCE, TRUST_BUNDLE, name,
 };
 
 /// User and group of the sidecar.
@@ -40,14 +40,29 @@ const TOKEN_LIFE: i64 = 3600;
 
 /// All that `pod` gets.
 pub(super) fn addition(pod: &Pod, settings: &Settings, facts: &Facts, knobs: &Knobs) -> Addition {
+    let labels = labels(pod, settings);
     Addition {
         init_containers: vec![init(settings, knobs), proxy(pod, settings, facts, knobs)],
         volumes: vec![state(), identity()],
-        annotations: annotations(pod, settings),
+        annotations: annotations(pod, settings, &labels),
+        labels,
     }
 }
 
-fn annotations(pod: &Pod, settings: &Settings) -> BTreeMap<String, String> {
+/// A pod that was injected beforehand says so to the API server, which asks the webhook, which sees to its trust bundle.
+fn labels(pod: &Pod, settings: &Settings) -> BTreeMap<String, String> {
+    let has = pod.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(INJECT));
+    match settings.injector {
+        Injector::CommandLine if !has => [(INJECT.to_owned(), ENABLED.to_owned())].into(),
+        Injector::CommandLine | Injector::Webhook => BTreeMap::new(),
+    }
+}
+
+fn annotations(
+    pod: &Pod,
+    settings: &Settings,
+    labels: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut added = BTreeMap::new();
     let first = pod.spec.as_ref().and_then(|spec| spec.containers.first());
     if let Some(first) = first {
@@ -57,10 +72,10 @@ fn annotations(pod: &Pod, settings: &Settings) -> BTreeMap<String, String> {
         let absent = DEFAULT_CONTAINER.into_iter().filter(|name| !has(name));
         added.extend(absent.map(|name| (name.to_owned(), first.name.clone())));
     }
-    if !added.is_empty() {
-        let names: Vec<&str> = added.keys().map(String::as_str).collect();
+    let names: Vec<&str> = added.keys().chain(labels.keys()).map(String::as_str).collect();
+    if !names.is_empty() {
         let names = names.join(",");
-        added.insert(INJECTED_ANNOTATIONS.to_owned(), names);
+        added.insert(INJECTED_METADATA.to_owned(), names);
     }
     added.insert(INJECTED.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     added.insert(INJECTED_BY.to_owned(), settings.injector.as_str().to_owned());

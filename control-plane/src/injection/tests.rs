@@ -97,7 +97,7 @@ fn ours_come_first_and_nothing_else_changes() {
     let annotations = &after["metadata"]["annotations"];
     assert_eq!(annotations["kubectl.kubernetes.io/default-container"], "side", "the owner's word");
     assert_eq!(annotations["kubectl.kubernetes.io/default-logs-container"], "app");
-    assert_eq!(annotations[INJECTED_ANNOTATIONS], "kubectl.kubernetes.io/default-logs-container");
+    assert_eq!(annotations[INJECTED_METADATA], "kubectl.kubernetes.io/default-logs-container");
     assert_eq!(annotations[INJECTED_BY], "webhook");
 }
 

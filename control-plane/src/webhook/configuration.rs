@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_objects};
@@ -21,7 +22,7 @@ use tokio_stream::StreamExt;
 use weft_certs::ServingAuthorities;
 
 use super::certificate::Held;
-use super::{CONFIGURATION, FIELD_MANAGER};
+use super::{CONFIGURATION, FIELD_MANAGER, SECRET};
 
 /// From when we see a configuration until every API server has seen it too.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -32,6 +33,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Configuration {
     configurations: Api<MutatingWebhookConfiguration>,
+    secrets: Api<Secret>,
     held: watch::Receiver<Option<Arc<Held>>>,
     serving: watch::Sender<Option<Arc<ServerConfig>>>,
 }
@@ -39,10 +41,12 @@ pub(super) struct Configuration {
 impl Configuration {
     pub(super) fn new(
         client: Client,
+        namespace: &str,
         held: watch::Receiver<Option<Arc<Held>>>,
     ) -> (Self, watch::Receiver<Option<Arc<ServerConfig>>>) {
         let (serving, receiver) = watch::channel(None);
-        (Self { configurations: Api::all(client), held, serving }, receiver)
+        let secrets = Api::namespaced(client.clone(), namespace);
+        (Self { configurations: Api::all(client), secrets, held, serving }, receiver)
     }
 
     /// For ever.
@@ -87,7 +91,7 @@ impl Configuration {
         shown: &mut Option<Arc<Held>>,
     ) -> Option<Duration> {
         if let Some(patch) = patch(seen, &held.bundle) {
-            return self.write(patch).await;
+            return self.write(patch, held).await;
         }
         if shown.as_ref().is_some_and(|shown| shown.not_after == held.not_after)
             || !believes(seen, held)
@@ -113,21 +117,34 @@ impl Configuration {
     }
 
     /// The watch brings what was written, by whomever.
-    async fn write(&self, patch: json_patch::Patch) -> Option<Duration> {
+    async fn write(&self, patch: json_patch::Patch, held: &Held) -> Option<Duration> {
         let params =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch: Patch<()> = Patch::Json(patch);
-        match self.configurations.patch(CONFIGURATION, &params, &patch).await {
-            Ok(_) => {
+        let written = match self.is_current(held).await {
+            Ok(true) => self.configurations.patch(CONFIGURATION, &params, &patch).await.map(drop),
+            Ok(false) => return Some(RETRY),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => {
                 tracing::info!("wrote the webhook's CA into {CONFIGURATION}");
                 None
             }
-            // Somebody changed it meanwhile, and the watch says how.
+            // Perhaps somebody changed it meanwhile, and the watch says how.
             Err(error) => {
                 tracing::warn!(%error, "cannot write the caBundle of {CONFIGURATION}; trying again");
                 Some(RETRY)
             }
         }
+    }
+
+    /// Race: another replica may have written a new Secret, and its CA into the configuration, before we hear of the
+    /// Secret. Then the difference that we see is ours.
+    async fn is_current(&self, held: &Held) -> Result<bool, kube::Error> {
+        let secret = self.secrets.get_opt(SECRET).await?;
+        let bundle = secret.and_then(|secret| secret.data?.remove("ca.crt"));
+        Ok(bundle.is_some_and(|bundle| bundle.0 == held.bundle.as_bytes()))
     }
 }
 

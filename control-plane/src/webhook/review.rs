@@ -17,7 +17,7 @@ use super::Counts;
 use super::counts::count;
 use super::events::Tell;
 use super::trust_bundle::Ensure;
-use crate::injection::{self, Facts, Outcome, Owner, Settings, Skip};
+use crate::injection::{self, Facts, Injector, Outcome, Owner, Settings, Skip};
 
 /// Bound: letters of one warning; the API server cuts what is longer than 256 anyway, and says so.
 const MAX_WARNING: usize = 250;
@@ -100,6 +100,20 @@ impl Reviewer {
         let warnings = clip(decision.warnings);
         self.counts.warnings.fetch_add(warnings.len() as u64, Ordering::Relaxed);
         response.warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
+        // Order: the pod mounts it, so it has to be there first. A dry run must change nothing.
+        if decision.verdict.is_meshed()
+            && !request.dry_run
+            && let Err(error) = self.ensure.ensure(namespace).await
+        {
+            count(&self.counts.failed);
+            tracing::warn!(namespace, %error, "a namespace cannot have the trust bundle");
+            let bundle = injection::TRUST_BUNDLE;
+            return deny(
+                response,
+                &format!("the ConfigMap {bundle} cannot be written: {error}"),
+                503,
+            );
+        }
         match decision.verdict {
             Verdict::Deny(message) => {
                 count(&self.counts.denied);
@@ -109,27 +123,13 @@ impl Reviewer {
             Verdict::Skip(skip, owner) => {
                 count(&self.counts.skipped);
                 // No news when the API server asks a second time about what we did ourselves.
-                let again = skip == Skip::AlreadyInjected(injection::Injector::Webhook);
+                let again = skip == Skip::AlreadyInjected(Injector::Webhook);
                 if let Some(owner) = owner.filter(|_| !request.dry_run && !again) {
                     self.tell.skipped(owner, namespace, skip);
                 }
                 response
             }
-            Verdict::Inject(patch) => {
-                // Order: the pod mounts it, so it has to be there first. A dry run must change nothing.
-                if !request.dry_run
-                    && let Err(error) = self.ensure.ensure(namespace).await
-                {
-                    count(&self.counts.failed);
-                    tracing::warn!(namespace, %error, "a namespace cannot have the trust bundle");
-                    let message = format!(
-                        "the ConfigMap {} cannot be written: {error}",
-                        injection::TRUST_BUNDLE
-                    );
-                    return deny(response, &message, 503);
-                }
-                self.injected(response, patch)
-            }
+            Verdict::Inject(patch) => self.injected(response, patch),
         }
     }
 
@@ -145,6 +145,13 @@ impl Reviewer {
                 deny(refused, &error.to_string(), 500)
             }
         }
+    }
+}
+
+impl Verdict {
+    /// Has the pod a sidecar, by whomever?
+    fn is_meshed(&self) -> bool {
+        matches!(self, Self::Inject(_) | Self::Skip(Skip::AlreadyInjected(_), _))
     }
 }
 

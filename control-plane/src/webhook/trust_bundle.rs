@@ -110,10 +110,14 @@ impl TrustBundles {
         };
         let mut good = true;
         for namespace in stale {
-            if let Err(error) = self.ensure.write(&namespace, &wanted).await {
+            match self.ensure.write(&namespace, &wanted).await {
+                // Before the watch says so, or every event of one would have all the others written again.
+                Ok(()) => drop(self.ensure.known().insert(namespace, wanted.clone())),
                 // A namespace that is being deleted takes its ConfigMap with it.
-                tracing::warn!(%error, namespace, "cannot update the ConfigMap {TRUST_BUNDLE}");
-                good = false;
+                Err(error) => {
+                    tracing::warn!(%error, namespace, "cannot update the ConfigMap {TRUST_BUNDLE}");
+                    good = false;
+                }
             }
         }
         good
@@ -148,7 +152,6 @@ impl Ensure {
         match api.patch(TRUST_BUNDLE, &params, &Patch::Apply(&wanted)).await {
             Ok(_) => {
                 count(&self.counts.bundles_written);
-                self.known().insert(namespace.to_owned(), bundle.clone());
                 Ok(())
             }
             Err(error) => {

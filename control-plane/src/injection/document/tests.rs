@@ -39,6 +39,10 @@ fn every_kind_with_pods_is_injected_and_comes_back() {
         let pod = place.iter().fold(&after, |value, key| &value[key]);
         assert_eq!(pod["spec"]["initContainers"][0]["name"], "weft-init", "{kind}");
         assert_eq!(pod["metadata"]["annotations"]["weft.dev/injected-by"], "weft-inject");
+        assert_eq!(
+            pod["metadata"]["labels"]["weft.dev/inject"], "enabled",
+            "so that the webhook is asked"
+        );
         let (again, reports) = inject_document(after.clone(), &settings());
         assert_eq!(again, after);
         let already = Skip::AlreadyInjected(Injector::CommandLine);
@@ -170,6 +174,7 @@ proptest! {
     #[test]
     fn uninject_is_the_inverse_of_inject(
         annotations in annotations(),
+        labels in proptest::sample::select(vec![json!(null), json!({}), json!({"weft.dev/inject": "enabled"}), json!({"a": "b"})]),
         init in list(&["a", "b"]),
         volumes in list(&["c", "d"]),
         (kind, place) in proptest::sample::select(&TEMPLATES[..]),
@@ -179,6 +184,7 @@ proptest! {
         let pod = place.iter().fold(&mut before, |value, key| &mut value[key]);
         if metadata {
             pod["metadata"]["annotations"] = annotations;
+            pod["metadata"]["labels"] = labels;
         } else if !place.is_empty() {
             pod.as_object_mut().unwrap().remove("metadata");
         }
