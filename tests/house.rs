@@ -26,7 +26,8 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
+    "control-plane/src/injection",
     "control-plane/src/model",
     "control-plane/src/translate",
     "control-plane/src/xds/session",

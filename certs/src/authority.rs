@@ -9,7 +9,7 @@ mod error;
 mod material;
 mod signer;
 mod store;
-mod template;
+pub(crate) mod template;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -25,6 +25,7 @@ pub mod csr;
 mod key;
 mod leaf;
 mod pem;
+mod serving;
 mod spiffe;
 #[cfg(test)]
 mod testing;
@@ -39,6 +40,7 @@ pub use bundle::{BundleError, TrustBundle};
 pub use key::{KeyError, PrivateKey};
 pub use leaf::{Leaf, LeafError};
 pub use pem::PemError;
+pub use serving::{ServingAuthorities, ServingCertificate, ServingError};
 pub use spiffe::{IdError, SpiffeId, TrustDomain};
 pub use verify::{ExpiredPeer, Peer, PeerError, Standing};
 pub use x509::CertificateError;

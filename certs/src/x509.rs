@@ -85,6 +85,18 @@ impl<'a> Certificate<'a> {
         Ok(uris)
     }
 
+    /// All DNS names among the alternative names.
+    pub(crate) fn dns_names(&self) -> Result<Vec<String>, CertificateError> {
+        let names = self.0.subject_alternative_name().map_err(|e| malformed(&e))?;
+        let names = names.iter().flat_map(|names| &names.value.general_names);
+        Ok(names
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some((*name).to_owned()),
+                _ => None,
+            })
+            .collect())
+    }
+
     /// Whether its basic constraints make it a CA's.
     pub(crate) fn is_ca(&self) -> Result<bool, CertificateError> {
         let constraints = self.0.basic_constraints().map_err(|e| malformed(&e))?;

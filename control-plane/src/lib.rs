@@ -28,6 +28,7 @@
 //! 6. `ca`: from a join token or a certificate to the next certificate.
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
 //! 8. `admin`: what people and programs may ask.
+//! 9. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
 //!
 //! # Invariants
 //!
@@ -46,10 +47,12 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod finding;
+pub mod injection;
 pub mod model;
 pub mod peer;
 pub mod source;
 pub mod translate;
+pub mod webhook;
 pub mod xds;
 
 mod admin;

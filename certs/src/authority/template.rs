@@ -14,7 +14,7 @@ use crate::clock;
 use crate::spiffe::{SpiffeId, TrustDomain};
 
 /// Seconds that a certificate starts before it is made, for clocks that are behind.
-pub(super) const BACKDATED: i64 = 60;
+pub(crate) const BACKDATED: i64 = 60;
 
 /// A self-signed root. `None` if the validity cannot be expressed.
 pub(super) fn root(
@@ -78,7 +78,7 @@ fn authority(
     Ok(Some(params))
 }
 
-fn validity(not_before: i64, not_after: i64) -> Option<CertificateParams> {
+pub(crate) fn validity(not_before: i64, not_after: i64) -> Option<CertificateParams> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.not_before = clock::calendar(not_before)?;
@@ -87,7 +87,7 @@ fn validity(not_before: i64, not_after: i64) -> Option<CertificateParams> {
 }
 
 /// 126 random bits in 16 bytes; the first byte is never zero and never has the sign bit.
-fn serial() -> Result<SerialNumber, rcgen::Error> {
+pub(crate) fn serial() -> Result<SerialNumber, rcgen::Error> {
     let mut bytes = [0_u8; 16];
     rand::fill(&mut bytes).map_err(|_| rcgen::Error::RingUnspecified)?;
     bytes[0] = bytes[0] & 0x7f | 0x40;
