@@ -39,6 +39,7 @@ mod on_demand;
 mod oracle;
 mod outage;
 mod outlier;
+mod pods;
 mod rate_limits;
 mod retries;
 mod rewrites;

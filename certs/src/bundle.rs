@@ -12,6 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
 
 use crate::pem::{self, PemError};
+use crate::spiffe::{IdError, TrustDomain};
 use crate::x509::{Certificate, CertificateError};
 
 // Bound: a rotation needs two roots, a federation a handful.
@@ -48,6 +49,17 @@ pub enum BundleError {
         /// Which one, counted from 1.
         index: usize,
     },
+    /// One of them does not say which trust domain it is of.
+    #[error("certificate {index} of the trust bundle names no trust domain: {reason}")]
+    TrustDomain {
+        /// Which one, counted from 1.
+        index: usize,
+        /// What is wrong with its URI SAN.
+        reason: String,
+    },
+    /// They are not of one trust domain.
+    #[error("the trust bundle has roots of several trust domains: {0} and {1}")]
+    SeveralTrustDomains(TrustDomain, TrustDomain),
 }
 
 impl TrustBundle {
@@ -100,6 +112,26 @@ impl TrustBundle {
         &self.0
     }
 
+    /// The one trust domain of all roots: each has it as its only URI SAN, `spiffe://<trust domain>`
+    /// (X.509-SVID §4.2).
+    ///
+    /// # Errors
+    /// If a root has no such name, or they do not agree.
+    pub fn trust_domain(&self) -> Result<TrustDomain, BundleError> {
+        let mut found: Option<TrustDomain> = None;
+        for (root, index) in self.0.iter().zip(1..) {
+            let own = trust_domain_of(root)
+                .map_err(|reason| BundleError::TrustDomain { index, reason })?;
+            match &found {
+                Some(first) if *first != own => {
+                    return Err(BundleError::SeveralTrustDomains(first.clone(), own));
+                }
+                _ => found = Some(own),
+            }
+        }
+        found.ok_or(BundleError::Empty)
+    }
+
     /// SHA-256 over the roots: the same for equal bundles, whatever their order was. Names a trust
     /// epoch.
     pub fn fingerprint(&self) -> [u8; 32] {
@@ -121,6 +153,16 @@ impl TrustBundle {
         }
         Ok(store)
     }
+}
+
+fn trust_domain_of(root: &CertificateDer<'_>) -> Result<TrustDomain, String> {
+    let root = Certificate::parse(root).map_err(|error| error.to_string())?;
+    let uris = root.uris().map_err(|error| error.to_string())?;
+    let [uri] = uris[..] else {
+        return Err(format!("it has {} URI SANs, exactly one is expected", uris.len()));
+    };
+    let name = uri.strip_prefix("spiffe://").ok_or_else(|| IdError::Scheme.to_string())?;
+    name.parse().map_err(|error: IdError| format!("{uri:?}: {error}"))
 }
 
 impl fmt::Debug for TrustBundle {

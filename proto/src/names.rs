@@ -80,6 +80,8 @@ pub mod metadata {
     /// On an inbound listener: by port, a list of paths that may be asked for without mutual TLS; an empty one stands
     /// for a probe of the port itself.
     pub const PROBES: &str = "weft.probes";
+    /// On an inbound listener: `region`, `zone` and `sub_zone` of the workload, as far as they are known.
+    pub const PLACE: &str = "weft.place";
     /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
     pub const TRACING: &str = "weft.tracing";
     /// On a listener, typed: limits of HTTP that Envoy has no field for.

@@ -44,6 +44,9 @@ use crate::{drain, listener};
 /// How long connections wait for a sidecar that is not ready.
 const HOLD: Duration = Duration::from_secs(5);
 
+/// Name of the sidecar's container in a pod.
+const CONTAINER: &str = "weft-proxy";
+
 /// A sidecar that is built and has its sockets, but serves nobody yet.
 pub struct App {
     config: Config,
@@ -74,7 +77,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Reads the bootstrap file, locks the state directory and binds every socket.
+    /// Reads the bootstrap, locks the state directory and binds every socket.
     ///
     /// # Errors
     /// In words for people: which file, port or directory, and why.
@@ -109,6 +112,7 @@ impl App {
             tls: Arc::clone(&tls),
             state: Arc::clone(&state),
             serves: config.transparent.is_some() || !config.inbound.is_empty(),
+            sync: None,
         };
         let intercepted = config
             .transparent
@@ -216,11 +220,17 @@ fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetr
     }
     let metrics = Metrics::new(SystemTime::now());
     let (name, namespace) = names::parse_workload(&bootstrap.workload).unwrap_or_default();
+    let instance = match bootstrap.in_pod {
+        // As OpenTelemetry's conventions for Kubernetes make it: namespace, pod, container.
+        true => format!("{namespace}.{name}.{CONTAINER}"),
+        false => bootstrap.workload.clone(),
+    };
     let workload = Workload {
         name: called(&bootstrap.service.name, name),
         namespace: namespace.to_owned(),
         version: bootstrap.service.version.clone(),
-        instance: bootstrap.workload.clone(),
+        instance,
+        pod: bootstrap.in_pod.then(|| name.to_owned()),
     };
     let tracing = Tracing::new(settings, &workload, &metrics);
     let access_log =

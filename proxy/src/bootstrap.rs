@@ -1,40 +1,60 @@
-//! The bootstrap file: all that a proxy must be told before it has talked to anybody. The control plane makes
-//! it (`POST /v1/join-tokens`), `app` reads it once at start. It holds a secret, so it must be private.
+//! All that a proxy must be told before it has talked to anybody: by the control plane in a [`file`](Source::File), or
+//! in a [`pod`](Source::Pod) by flags and environment. Read by `app` at start; only roots and token may change later.
+
+mod file;
+mod pod;
+mod roots;
+mod token;
 
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
-use weft_certs::{BundleError, IdError, SpiffeId, TrustBundle};
+use weft_certs::SpiffeId;
 
 use crate::model::Locality;
 
-/// Bound: a bundle of 100 roots is far below this.
-const MAX_BYTES: u64 = 1 << 20;
+pub use pod::{Account, Pod};
+pub use roots::Roots;
+pub use token::Token;
+
+/// How long a pod's roots are waited for; then the process ends, and whoever started it sees why.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where all of it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The bootstrap file.
+    File(PathBuf),
+    /// Flags and environment of a pod's sidecar.
+    Pod(Box<Pod>),
+}
 
 /// Who this proxy is, whom it asks, and what it believes until it is told better.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Bootstrap {
-    /// `product-v1.shop`: the `MeshWorkload` that this proxy serves.
+    /// `product-v1.shop`: the `MeshWorkload` or the pod that this proxy serves.
     pub workload: String,
     /// The identity that it is going to prove.
     pub identity: SpiffeId,
     /// Where the control plane is.
     pub control_plane: ControlPlaneAddress,
     /// Roots that the control plane's certificate must lead to.
-    pub trust_bundle: TrustBundle,
-    /// Proof for the first certificate; works once.
-    pub join_token: Option<String>,
+    pub roots: Roots,
+    /// Proof where there is no certificate.
+    pub token: Option<Token>,
     /// What the workload is called in traces.
     pub service: ServiceName,
-    /// Where it is; decides which endpoints are near.
+    /// Where it is; decides which endpoints are near. The control plane may say better.
     pub locality: Locality,
+    /// The workload is a pod.
+    pub in_pod: bool,
 }
 
 /// `service.name` and `service.version` of a workload.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 pub struct ServiceName {
     /// As people call it (`product`); empty: the workload's own name.
     pub name: String,
@@ -51,16 +71,16 @@ pub struct ControlPlaneAddress {
     pub identity: SpiffeId,
 }
 
-/// Why a bootstrap file is refused.
+/// Why a proxy does not know who it is.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("bootstrap file {}: {source}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Others could read the join token.
     #[error("bootstrap file {} is open to other users (mode {mode:04o}); chmod 600 it", .path.display())]
@@ -78,101 +98,50 @@ pub enum BootstrapError {
         /// Field and reason.
         reason: String,
     },
-}
-
-/// Fields that are not known are for a later proxy.
-#[derive(Deserialize)]
-struct RawBootstrap {
-    workload: String,
-    identity: String,
-    control_plane: RawControlPlane,
-    trust_bundle: String,
-    join_token: Option<String>,
-    #[serde(default)]
-    service: ServiceName,
-    #[serde(default)]
-    locality: Locality,
-}
-
-#[derive(Deserialize)]
-struct RawControlPlane {
-    address: String,
-    identity: String,
+    /// A pod's roots did not come.
+    #[error("trust bundle {}: {reason}; waited {patience:?} for it", .path.display())]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// How long it was waited for.
+        patience: Duration,
+    },
+    /// A pod's names make no identity.
+    #[error("this pod: {0}")]
+    Pod(String),
 }
 
 impl Bootstrap {
-    /// Reads and checks the file.
+    /// Reads and checks all of it. In a pod this waits up to 30 s for the roots.
     ///
     /// # Errors
-    /// If it cannot be read, is open to other users, or is malformed; the message names file and field.
-    pub fn load(path: &Path) -> Result<Self, BootstrapError> {
-        let io = |source| BootstrapError::Io { path: path.to_owned(), source };
-        // Race: the mode is that of the opened file, not of whatever has the name a moment later.
-        let file = File::open(path).map_err(io)?;
-        let mode = file.metadata().map_err(io)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(BootstrapError::Open { path: path.to_owned(), mode });
+    /// What is missing or malformed; the message names file and field.
+    pub fn load(source: &Source) -> Result<Self, BootstrapError> {
+        match source {
+            Source::File(path) => file::load(path),
+            Source::Pod(pod) => pod::load(pod, PATIENCE),
         }
-        let mut text = String::new();
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(io)?;
-        Self::parse(&text)
-            .map_err(|reason| BootstrapError::Malformed { path: path.to_owned(), reason })
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let raw: RawBootstrap = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let identity = id("identity", &raw.identity)?;
-        let control_plane = ControlPlaneAddress {
-            identity: id("control_plane.identity", &raw.control_plane.identity)?,
-            address: address(raw.control_plane.address)?,
-        };
-        if control_plane.identity.trust_domain() != identity.trust_domain() {
-            return Err("control_plane.identity: another trust domain than identity".to_owned());
-        }
-        match weft_proto::names::parse_workload(&raw.workload) {
-            Some((_, namespace)) if namespace == identity.namespace() => {}
-            Some(_) => return Err("workload: another namespace than identity".to_owned()),
-            None => return Err(format!("workload: {:?} is not <name>.<namespace>", raw.workload)),
-        }
-        Ok(Self {
-            workload: raw.workload,
-            identity,
-            control_plane,
-            trust_bundle: TrustBundle::from_pem(&raw.trust_bundle)
-                .map_err(|error: BundleError| format!("trust_bundle: {error}"))?,
-            join_token: raw.join_token.filter(|token| !token.is_empty()),
-            service: raw.service,
-            locality: raw.locality,
-        })
     }
 }
 
-fn id(field: &str, text: &str) -> Result<SpiffeId, String> {
-    text.parse().map_err(|error: IdError| format!("{field}: {text:?}: {error}"))
-}
-
-fn address(address: String) -> Result<String, String> {
+/// Checks `host:port`.
+pub(crate) fn host_and_port(address: &str) -> Result<String, String> {
     let good = address
         .rsplit_once(':')
         .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p != 0))
-        && http::uri::Authority::try_from(address.as_str()).is_ok();
-    if good {
-        Ok(address)
-    } else {
-        Err(format!("control_plane.address: {address:?} is not <host>:<port>"))
-    }
+        && http::uri::Authority::try_from(address).is_ok();
+    if good { Ok(address.to_owned()) } else { Err(format!("{address:?} is not <host>:<port>")) }
 }
 
-/// Without the join token.
-impl std::fmt::Debug for Bootstrap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bootstrap")
-            .field("workload", &self.workload)
-            .field("identity", &self.identity)
-            .field("control_plane", &self.control_plane)
-            .field("join_token", &self.join_token.as_ref().map(|_| "…"))
-            .finish_non_exhaustive()
+/// Reads a small text whole.
+fn read_text(file: File, most: u64) -> io::Result<String> {
+    let mut text = String::new();
+    if file.take(most + 1).read_to_string(&mut text)? as u64 > most {
+        return Err(io::Error::other(format!("more than {most} bytes")));
     }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! reads either.
 
 mod init;
+mod pod;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::bootstrap::Source;
 use crate::interception::{HEALTH_PORT, INBOUND_PORT, Init, OUTBOUND_PORT};
 use crate::model::HttpSettings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -21,7 +23,7 @@ const HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), HE
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Who we are and where the control plane is.
-    pub bootstrap: PathBuf,
+    pub bootstrap: Source,
     /// Where key, certificate and last good configuration lie.
     pub state_dir: PathBuf,
     /// Ports of the workload.
@@ -81,10 +83,11 @@ struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
     #[command(flatten)]
-    run: Option<RunArgs>,
-    // Beside the others: clap does not see into what is optional twice.
+    run: RunArgs,
     #[command(flatten)]
     http: HttpArgs,
+    #[command(flatten)]
+    pod: pod::PodArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,12 +106,12 @@ enum Verb {
 
 #[derive(Args, Debug)]
 struct RunArgs {
-    /// Bootstrap file (JSON) that the control plane made for this workload.
+    /// Bootstrap file (JSON) that the control plane made for this workload. In a pod the flags below stand in its place.
     #[arg(long, env = "WEFT_BOOTSTRAP", value_name = "FILE")]
-    bootstrap: PathBuf,
+    bootstrap: Option<PathBuf>,
     /// Directory for key, certificate and last good configuration, best in memory; created with mode 0700.
     #[arg(long, env = "WEFT_STATE_DIR", value_name = "DIR")]
-    state_dir: PathBuf,
+    state_dir: Option<PathBuf>,
     /// Port of the workload and the application behind it: 127.66.0.4:8080=127.0.0.1:18080.
     #[arg(long, value_name = "LISTEN=APP")]
     inbound: Vec<InboundFlag>,
@@ -266,17 +269,19 @@ pub fn parse(
         Some(Verb::Init(args)) => return Ok(Command::Init(Box::new(args.resolve()?))),
         None => {}
     }
-    let Some(run) = cli.run else {
+    let run = cli.run;
+    let bootstrap = pod::source(run.bootstrap, cli.pod)?;
+    let state_dir = run.state_dir.ok_or_else(|| {
         let kind = clap::error::ErrorKind::MissingRequiredArgument;
-        return Err(clap::Error::raw(kind, "--bootstrap and --state-dir are needed\n"));
-    };
+        clap::Error::raw(kind, "--state-dir (WEFT_STATE_DIR) is needed\n")
+    })?;
     let (outbound, inbound) = (run.outbound_port, run.inbound_port);
     let transparent = run.transparent.then_some(Transparent { outbound, inbound });
     let health = run.health.or(transparent.map(|_| HEALTH));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Command::Run(Box::new(Config {
-        bootstrap: run.bootstrap,
-        state_dir: run.state_dir,
+        bootstrap,
+        state_dir,
         inbound: run.inbound,
         upstream: run.upstream,
         transparent,

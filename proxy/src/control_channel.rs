@@ -21,7 +21,7 @@ use weft_certs::{Leaf, PeerError, SpiffeId, TrustBundle, verify};
 
 pub(crate) use backoff::{Backoff, random_unit};
 
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, Roots};
 use crate::identity::Credentials;
 
 /// Limit on resolving, connecting and the handshake together.
@@ -40,7 +40,7 @@ struct Place {
     address: String,
     identity: SpiffeId,
     /// Believed by those who have no credentials yet.
-    bundle: TrustBundle,
+    roots: Roots,
 }
 
 /// Why there is no channel.
@@ -74,14 +74,20 @@ pub enum ChannelError {
 }
 
 impl ControlPlane {
-    /// As the bootstrap file says.
+    /// As the bootstrap says.
     #[must_use]
     pub fn new(bootstrap: &Bootstrap) -> Self {
         Self(Arc::new(Place {
             address: bootstrap.control_plane.address.clone(),
             identity: bootstrap.control_plane.identity.clone(),
-            bundle: bootstrap.trust_bundle.clone(),
+            roots: bootstrap.roots.clone(),
         }))
+    }
+
+    /// `host:port`, for people.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.0.address
     }
 
     /// Connects: with `credentials` over mutual TLS, without them as nobody under the bootstrap's roots.
@@ -94,7 +100,7 @@ impl ControlPlane {
     ) -> Result<Channel, ChannelError> {
         match credentials {
             Some(own) => self.connect(Some(&own.leaf), &own.bundle).await,
-            None => self.connect(None, &self.0.bundle).await,
+            None => self.connect(None, &self.0.roots.now()).await,
         }
     }
 

@@ -5,10 +5,12 @@
 //! it lives. The handshake: [`Trigger::start`] asks, connections finish what they have and drop their watch,
 //! [`Trigger::finished`] returns when the last is gone, [`Trigger::abort`] ends the wait.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -28,6 +30,8 @@ struct Connections {
 pub struct Trigger {
     phase: watch::Sender<Phase>,
     connections: Arc<Connections>,
+    /// When it was first asked for.
+    started: OnceLock<Instant>,
 }
 
 /// Hands out watches. Held by listeners; does not keep a drain waiting.
@@ -50,7 +54,7 @@ pub fn channel() -> (Trigger, Source) {
     let (phase, receiver) = watch::channel(Phase::Running);
     let connections = Arc::new(Connections::default());
     let source = Source { phase: receiver, connections: Arc::clone(&connections) };
-    (Trigger { phase, connections }, source)
+    (Trigger { phase, connections, started: OnceLock::new() }, source)
 }
 
 impl Trigger {
@@ -61,6 +65,15 @@ impl Trigger {
             *phase = (*phase).max(Phase::Draining);
             changed
         });
+    }
+
+    /// [`Self::start`], and waits until the last connection is gone or `grace` is over, which counts from the first
+    /// start: who is asked twice has no more time. True if none is open.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        let since = *self.started.get_or_init(Instant::now);
+        self.start();
+        let _ = tokio::time::timeout_at(since + grace, self.finished()).await;
+        self.open() == 0
     }
 
     /// Asks every connection to end now.
@@ -134,3 +147,6 @@ async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use weft_certs::{Leaf, SpiffeId, TrustBundle};
 
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, Roots, Token};
 use crate::control_channel::{Backoff, ControlPlane, random_unit};
 use crate::store::{Store, StoredIdentity};
 use issue::{IssueError, Issued, Proof};
 
 /// First wait after a failure.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// Roots in a file are looked at this often.
+const LOOK_AT_ROOTS: Duration = Duration::from_secs(2);
+/// Bound: errors that were told and are not told again until it works.
+const MAX_TOLD: usize = 8;
 /// The wall clock is looked at again at least this often: it may jump, and the machine may have slept.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
@@ -50,7 +54,10 @@ pub struct Renewal {
 /// The component; see the module.
 pub struct Identity {
     id: SpiffeId,
-    join_token: Option<String>,
+    /// Proof beside the certificate.
+    token: Option<Token>,
+    /// Where this proxy was enrolled: changed under it, it may be another CA.
+    roots: Roots,
     enrolment: String,
     control_plane: ControlPlane,
     store: Arc<Store>,
@@ -63,6 +70,8 @@ pub struct Identity {
     epoch: u64,
     /// Attempts that failed since the last that did not.
     failures: u32,
+    /// What was told since the last success.
+    told: Vec<String>,
     backoff: Backoff,
     /// Not before then; `None`: when `current` is due.
     retry_at: Option<Instant>,
@@ -94,7 +103,7 @@ impl Identity {
             let stored = other.leaf.id();
             tracing::warn!(%stored, wanted = %bootstrap.identity, "another identity is stored, ignored");
         }
-        let enrolment = schedule::enrolment(&bootstrap.trust_bundle);
+        let enrolment = schedule::enrolment(&bootstrap.roots.now());
         if let Some(stored) = current.as_mut().filter(|stored| stored.enrolment != enrolment) {
             // Somebody enrolled this proxy anew, perhaps under another CA. What is stored may still be good, so
             // it is used, but asked about at once.
@@ -107,7 +116,8 @@ impl Identity {
         });
         let mut identity = Self {
             id: bootstrap.identity.clone(),
-            join_token: bootstrap.join_token.clone(),
+            token: bootstrap.token.clone(),
+            roots: bootstrap.roots.clone(),
             enrolment,
             control_plane,
             store,
@@ -117,6 +127,7 @@ impl Identity {
             current,
             epoch: 1,
             failures: 0,
+            told: Vec::new(),
             backoff: Backoff::new(FIRST_RETRY, longest),
             retry_at: None,
         };
@@ -126,8 +137,15 @@ impl Identity {
 
     /// Keeps a certificate, for ever.
     pub async fn run(mut self) {
+        if self.credentials.borrow().is_none() {
+            tracing::info!(
+                id = %self.id, control_plane = self.control_plane.address(),
+                "no certificate yet, waiting for the control plane to issue one"
+            );
+        }
         loop {
             self.expire();
+            self.look_at_roots();
             if self.is_due() {
                 self.renew().await;
                 continue;
@@ -156,7 +174,24 @@ impl Identity {
             (None, Some(current)) => schedule::until(current.renew_at, now),
             (None, None) => Duration::ZERO,
         };
-        attempt.min(self.until_expiry(now)).min(LOOK_AGAIN)
+        let look = if self.roots.may_change() { LOOK_AT_ROOTS } else { LOOK_AGAIN };
+        attempt.min(self.until_expiry(now)).min(look)
+    }
+
+    /// Roots that are replaced may be those of another CA: what is had may still be good, so it is used, but asked
+    /// about at once.
+    fn look_at_roots(&mut self) {
+        let enrolment = schedule::enrolment(&self.roots.now());
+        if enrolment == self.enrolment {
+            return;
+        }
+        tracing::info!(id = %self.id, "other roots than at the start, asking for a new certificate");
+        self.enrolment = enrolment;
+        if let Some(current) = &mut self.current {
+            current.renew_at = SystemTime::UNIX_EPOCH;
+        }
+        self.backoff.reset();
+        self.retry_at = None;
     }
 
     /// How long what is published stays valid; nothing published never expires.
@@ -196,12 +231,12 @@ impl Identity {
         }
     }
 
-    /// The certificate, even expired, before the join token. If the certificate fails both are tried in turn:
-    /// the control plane may have a new CA, which only the bootstrap file knows.
+    /// The certificate, even expired, before the token. If the certificate fails both are tried in turn: the control
+    /// plane may have a new CA, which only the bootstrap knows.
     fn proof(&self) -> Result<Proof, IssueError> {
         let now = SystemTime::now();
         let renewable = self.current.as_ref().filter(|own| schedule::is_renewable(&own.leaf, now));
-        match (renewable, &self.join_token) {
+        match (renewable, &self.token) {
             (Some(_), Some(token)) if self.failures % 2 == 1 => Ok(Proof::Token(token.clone())),
             (Some(own), _) => Ok(Proof::Certificate(own.leaf.clone(), own.bundle.clone())),
             (None, Some(token)) => Ok(Proof::Token(token.clone())),
@@ -215,6 +250,7 @@ impl Identity {
         let renew_at = schedule::renewal(now, leaf.not_after(), renew_after, random_unit());
         self.backoff = Backoff::new(FIRST_RETRY, schedule::longest_retry(now, leaf.not_after()));
         self.failures = 0;
+        self.told.clear();
         self.retry_at = None;
         let renew_in = schedule::until(renew_at, now);
         tracing::info!(id = %self.id, ?renew_in, "certificate issued");
@@ -240,19 +276,23 @@ impl Identity {
     }
 
     fn fail(&mut self, error: &IssueError) {
-        // A token that was refused stays refused; with a certificate there is no need to ask again.
-        if self.current.is_some() && error.refuses_token() {
-            self.join_token = None;
+        // A join token that was refused stays refused; with a certificate there is no need to ask again. One in a file
+        // is another one the next time.
+        let is_given_once = matches!(self.token, Some(Token::Join(_)));
+        if is_given_once && self.current.is_some() && error.refuses_token() {
+            self.token = None;
         }
         self.failures = self.failures.wrapping_add(1);
         let wait = self.backoff.next(random_unit());
         self.retry_at = Some(Instant::now() + wait);
         let error = error.to_string();
-        // The same line each time of a long outage would drown the others.
-        if self.renewal.borrow().last_error.as_ref() == Some(&error) {
+        // The same lines again and again of a long outage would drown the others.
+        if self.told.contains(&error) {
             tracing::debug!(id = %self.id, error, "still no new certificate");
         } else {
             tracing::warn!(id = %self.id, error, "no new certificate");
+            self.told.truncate(MAX_TOLD - 1);
+            self.told.push(error.clone());
         }
         self.publish(Some(error));
     }

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::state::State;
 use crate::tls::TlsStore;
+use crate::xds::SyncState;
 
 /// What readiness depends on.
 #[derive(Clone, Debug)]
@@ -15,6 +18,9 @@ pub struct Readiness {
     pub state: Arc<State>,
     /// Does the workload serve ports?
     pub serves: bool,
+    /// Where connections are intercepted: before it has all addresses of the mesh a sidecar would take what goes into
+    /// the mesh for what goes out of it.
+    pub sync: Option<watch::Receiver<SyncState>>,
 }
 
 impl Readiness {
@@ -27,6 +33,13 @@ impl Readiness {
         }
         if self.serves && self.state.inbound().is_none() {
             missing.push("no configuration for the workload's own ports yet".to_owned());
+        }
+        let unknown = |sync: &watch::Receiver<SyncState>| {
+            let sync = sync.borrow();
+            !sync.synced && !sync.stale
+        };
+        if self.sync.as_ref().is_some_and(unknown) {
+            missing.push("no addresses of the mesh yet".to_owned());
         }
         let targets = self.state.targets();
         let wanted = targets.iter().filter(|target| !target.is_on_demand());

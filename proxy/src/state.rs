@@ -37,8 +37,6 @@ pub use target::{Connected, RuleHandles, Target, TargetConfig, TcpHandles};
 pub struct State {
     /// Number of pools of a new endpoint.
     workers: usize,
-    /// Where this proxy is.
-    locality: Locality,
     metrics: Metrics,
     /// By name; fixed at start, unless connections are intercepted. Lock: held for one look-up or one change.
     targets: RwLock<BTreeMap<Arc<str>, Arc<Target>>>,
@@ -55,6 +53,8 @@ pub struct State {
 /// What xDS said, by name.
 #[derive(Debug, Default)]
 struct Known {
+    /// Where this proxy is.
+    own: Locality,
     listeners: HashMap<String, Arc<OutboundListener>>,
     routes: HashMap<String, Arc<RouteTable>>,
     specs: HashMap<String, Arc<ClusterSpec>>,
@@ -84,7 +84,6 @@ impl State {
         rate_limit_counters.show(&metrics);
         Self {
             workers,
-            locality: Locality::default(),
             metrics,
             targets: RwLock::new(targets.collect()),
             destinations: None,
@@ -95,10 +94,10 @@ impl State {
         }
     }
 
-    /// The same for a proxy that knows where it is.
+    /// The same for a proxy that knows where it is. What its inbound listener says counts before.
     #[must_use]
-    pub fn at(self, locality: Locality) -> Self {
-        Self { locality, ..self }
+    pub fn at(self, own: Locality) -> Self {
+        Self { known: Mutex::new(Known { own, ..Known::default() }), ..self }
     }
 
     /// The same for a proxy that intercepts connections: every Service port of the mesh is a target of it. Those that
@@ -212,6 +211,7 @@ impl State {
             match change {
                 Change::Inbound(listener) => {
                     self.limit(&listener);
+                    touched.extend(known.moved(listener.place.as_ref()));
                     self.inbound.store(Some(Arc::new(listener)));
                 }
                 Change::Addresses(addresses) => touched.extend(self.place(&addresses)),
@@ -219,7 +219,7 @@ impl State {
                 change => drop(touched.insert(known.note(change))),
             }
         }
-        known.rebuild_clusters(&touched, &self.locality, self.workers);
+        known.rebuild_clusters(&touched, self.workers);
         for target in &self.targets() {
             if known.concerns(target, &touched) {
                 let previous = target.load();
@@ -273,13 +273,25 @@ impl Known {
         }
     }
 
-    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, own: &Locality, workers: usize) {
+    /// Takes note of where this proxy is; returns the clusters whose endpoints are now nearer or further.
+    fn moved(&mut self, place: Option<&Locality>) -> Vec<String> {
+        match place.filter(|place| **place != self.own) {
+            Some(place) => {
+                self.own = place.clone();
+                self.specs.keys().cloned().collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, workers: usize) {
         for name in touched {
             match self.specs.get(name) {
                 Some(spec) => {
                     let endpoints = self.endpoints.get(name).map_or(&[][..], Vec::as_slice);
                     let previous = self.clusters.get(name).map(Arc::as_ref);
-                    let next = Cluster::next(previous, Arc::clone(spec), endpoints, own, workers);
+                    let next =
+                        Cluster::next(previous, Arc::clone(spec), endpoints, &self.own, workers);
                     self.clusters.insert(name.clone(), Arc::new(next));
                 }
                 None => drop(self.clusters.remove(name)),

@@ -190,6 +190,7 @@ pub(crate) fn telemetry() -> Arc<Telemetry> {
         namespace: "test".into(),
         version: String::new(),
         instance: "app.test".into(),
+        pod: None,
     };
     let settings = Settings { disabled: true, ..Settings::default() };
     let tracing = Traces::new(settings, &workload, &metrics);
@@ -207,6 +208,7 @@ pub(crate) fn start_inbound(
     let address = socket.local_addr().unwrap();
     let state = Arc::new(State::new([], 1, Metrics::new(SystemTime::now())));
     state.apply(vec![Change::Inbound(InboundListener {
+        place: None,
         name: "inbound/test/app".into(),
         origin: Origin::default(),
         ports: [(address.port(), InboundPort { protocol, mtls })].into(),

@@ -39,6 +39,9 @@ use subscription::Subscription;
 /// First wait after a failure, and the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(15);
+/// The longest of a proxy that has no configuration at all: its workload waits for it, and may not be known to the
+/// control plane for a moment yet.
+const LAST_RETRY_UNCONFIGURED: Duration = Duration::from_secs(2);
 /// How long a resource waits for others, and a name for an answer. Servers answer at once; Envoy waits 15 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(1);
@@ -155,7 +158,8 @@ impl Client {
 
     /// Connects, listens, connects again, for ever.
     pub async fn run(mut self) {
-        let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+        let longest = if self.state.stale { LAST_RETRY } else { LAST_RETRY_UNCONFIGURED };
+        let mut backoff = Backoff::new(FIRST_RETRY, longest);
         loop {
             let credentials = self.wait_for_credentials().await;
             let error = self.session(&credentials, &mut backoff).await;
@@ -208,7 +212,7 @@ impl Client {
             tokio::select! {
                 response = stream.next(&mut self.subscription) => match response {
                     Ok(response) => {
-                        backoff.reset();
+                        *backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
                         if !std::mem::replace(&mut self.state.connected, true) {
                             self.state.last_error = None;
                         }

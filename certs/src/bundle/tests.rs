@@ -1,11 +1,13 @@
 //! Bundles are sets of roots, and of nothing else.
 
 use proptest::prelude::*;
+use rcgen::{BasicConstraints, CertificateParams, IsCa};
 use rustls::pki_types::CertificateDer;
 
 use super::{BundleError, TrustBundle};
 use crate::pem::PemError;
-use crate::testing::{Ca, noon};
+use crate::testing::{Ca, noon, uri};
+use crate::{Authority, Lifetimes, PrivateKey};
 
 fn root() -> CertificateDer<'static> {
     Ca::new(noon()).bundle().ders()[0].clone()
@@ -56,6 +58,29 @@ fn what_is_not_roots_only_is_refused() {
     let trailing = [ca.bundle().ders()[0].as_ref(), b"x"].concat();
     let trailing = TrustBundle::from_der([CertificateDer::from(trailing)]);
     assert!(matches!(trailing, Err(BundleError::Certificate { index: 1, .. })));
+}
+
+#[test]
+fn all_roots_are_of_one_trust_domain() {
+    let of = |domain: &str| {
+        let domain = domain.parse().unwrap();
+        let authority = Authority::create(&domain, noon(), Lifetimes::default()).unwrap();
+        authority.bundle().ders()[0].clone()
+    };
+    let one = TrustBundle::from_der([of("demo.local"), root()]).unwrap();
+    assert_eq!(one.trust_domain().unwrap().as_str(), "demo.local");
+    let two = TrustBundle::from_der([of("demo.local"), of("other.local")]).unwrap();
+    let error = two.trust_domain().unwrap_err();
+    assert!(matches!(error, BundleError::SeveralTrustDomains(..)), "{error}");
+    let mut nameless = CertificateParams::default();
+    nameless.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut foreign = nameless.clone();
+    foreign.subject_alt_names = vec![uri("https://demo.local")];
+    for (params, expected) in [(nameless, "it has 0 URI SANs"), (foreign, "spiffe://")] {
+        let root = params.self_signed(PrivateKey::generate().unwrap().pair()).unwrap();
+        let error = TrustBundle::from_der([root.into()]).unwrap().trust_domain().unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 proptest! {

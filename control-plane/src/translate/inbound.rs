@@ -23,7 +23,7 @@ use super::clusters::{CONNECT_TIMEOUT, same_http_version};
 use super::filters::{self, PLAINTEXT_HTTP};
 use super::value::{address, boolean, duration, source, text, texts, uint32};
 use super::{Reference, Resource, ResourceType, encode::encode, rate_limits, routes, tls};
-use crate::model::{AppProtocol, Mesh, MtlsMode, Workload};
+use crate::model::{AppProtocol, Locality, Mesh, MtlsMode, Workload};
 
 /// How long a peer may be silent before its connection is taken as plaintext. Longer than outbound: a late
 /// ClientHello is a failed mesh connection, while a protocol in which the server speaks first comes inside
@@ -132,6 +132,11 @@ fn about(workload: &Workload, mesh: &Mesh) -> Metadata {
     if let Some(endpoint) = &mesh.config.tracing_endpoint {
         let tracing = texts(&[("endpoint", endpoint)]);
         about.filter_metadata.insert(metadata::TRACING.to_owned(), tracing);
+    }
+    if workload.locality != Locality::default() {
+        let Locality { region, zone, sub_zone } = &workload.locality;
+        let place = texts(&[("region", region), ("zone", zone), ("sub_zone", sub_zone)]);
+        about.filter_metadata.insert(metadata::PLACE.to_owned(), place);
     }
     if !workload.probes.is_empty() {
         about.filter_metadata.insert(metadata::PROBES.to_owned(), probes(workload));

@@ -85,10 +85,11 @@ impl AdminSource for Source {
 
     fn drain(&self) -> Answer {
         let (inbound, grace) = (Arc::clone(&self.inbound), self.grace);
+        // Order: connections are asked before callers are told, who then come no more.
         inbound.start();
         self.shared.telemetry.metrics.draining(true);
         Box::pin(async move {
-            let drained = tokio::time::timeout(grace, inbound.finished()).await.is_ok();
+            let drained = inbound.drain(grace).await;
             json!({ "drained": drained, "open": inbound.open() })
         })
     }

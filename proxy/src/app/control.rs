@@ -16,6 +16,7 @@ use crate::control_channel::ControlPlane;
 use crate::health;
 use crate::identity::{Credentials, Identity};
 use crate::inbound::Apps;
+use crate::readiness::Readiness;
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::report::Reporter;
@@ -37,7 +38,10 @@ impl App {
     /// If the system gives no threads or signals.
     pub fn run(self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.control())
+        let done = runtime.block_on(self.control());
+        // Order: not dropped, which would wait for a look-up of a name that nobody answers.
+        runtime.shutdown_background();
+        done
     }
 
     async fn control(mut self) -> anyhow::Result<()> {
@@ -55,10 +59,16 @@ impl App {
         let found = self.shared.intercepted.as_ref().map(|all| Arc::clone(&all.apps));
         tokio::spawn(sweep(Arc::clone(&self.shared.state), apps.collect(), found));
         tokio::select! {
-            () = self.ready() => tracing::info!(workload = %self.shared.workload, "ready"),
-            () = tokio::time::sleep(HOLD) => tracing::warn!(
-                missing = ?self.readiness.missing(), "not ready yet, accepting all the same"
-            ),
+            () = ready(&self.readiness) => tracing::info!(workload = %self.shared.workload, "ready"),
+            () = tokio::time::sleep(HOLD) => {
+                let missing = self.readiness.missing();
+                tracing::warn!(?missing, "not ready yet, accepting all the same");
+                let (readiness, workload) = (self.readiness.clone(), self.shared.workload.clone());
+                tokio::spawn(async move {
+                    ready(&readiness).await;
+                    tracing::info!(%workload, "ready");
+                });
+            }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
@@ -74,12 +84,11 @@ impl App {
         // Order: no new connections before those that are open are asked to end, or the last would never go.
         accepting.send_replace(true);
         self.doors.clear();
-        inbound.start();
-        outbound.start();
+        // Where `weft-proxy drain` came before, as in a pod, the callers' grace has been running since.
         self.shared.telemetry.metrics.draining(true);
+        let grace = self.config.drain_grace;
         tokio::select! {
-            () = async { tokio::join!(inbound.finished(), outbound.finished()); } => {}
-            () = tokio::time::sleep(self.config.drain_grace) => {}
+            _ = async { tokio::join!(inbound.drain(grace), outbound.drain(grace)) } => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -133,6 +142,7 @@ impl App {
         let (client, xds_handle) = xds::Client::new(&self.bootstrap, options, Box::new(apply));
         put_in_force(&identity_handle.credentials.borrow(), &self.shared);
         self.shared.state.adopt();
+        self.readiness.sync = self.config.transparent.map(|_| xds_handle.sync.clone());
         if let Some(asked) = self.asked.take() {
             let (state, idle) = (Arc::clone(&self.shared.state), self.config.upstream_idle);
             tokio::spawn(subscriptions::run(state, asked, xds_handle.clone(), idle));
@@ -149,12 +159,12 @@ impl App {
         tokio::spawn(follow_sync(xds_handle.sync.clone(), Arc::clone(&self.shared.telemetry)));
         tokio::spawn(reporter.run(self.shared.stop.running.clone()))
     }
+}
 
-    async fn ready(&self) {
-        let mut look = tokio::time::interval(Duration::from_millis(10));
-        while !self.readiness.missing().is_empty() {
-            look.tick().await;
-        }
+async fn ready(readiness: &Readiness) {
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    while !readiness.missing().is_empty() {
+        look.tick().await;
     }
 }
 

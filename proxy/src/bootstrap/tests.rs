@@ -1,16 +1,21 @@
 //! Good and bad bootstrap files.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::SystemTime;
 
 use weft_certs::{Authority, Lifetimes};
 
-use super::Bootstrap;
+use super::{Bootstrap, BootstrapError, Source, Token, file};
 
 fn pem() -> String {
     let domain = "demo.local".parse().unwrap();
     let authority = Authority::create(&domain, SystemTime::now(), Lifetimes::default()).unwrap();
     authority.bundle().to_pem()
+}
+
+fn load(path: &Path) -> Result<Bootstrap, BootstrapError> {
+    Bootstrap::load(&Source::File(path.to_owned()))
 }
 
 fn good() -> serde_json::Value {
@@ -30,9 +35,9 @@ fn good() -> serde_json::Value {
 fn a_good_file_is_read_and_its_token_is_not_printed() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), good().to_string()).unwrap();
-    let bootstrap = Bootstrap::load(file.path()).unwrap();
+    let bootstrap = load(file.path()).unwrap();
     assert_eq!(bootstrap.workload, "product-v1.shop");
-    assert_eq!(bootstrap.join_token.as_deref(), Some("s3cret"));
+    assert_eq!(bootstrap.token.as_ref().map(Token::read), Some(Ok("s3cret".to_owned())));
     assert!(!format!("{bootstrap:?}").contains("s3cret"));
 }
 
@@ -42,7 +47,7 @@ fn a_file_that_others_can_read_is_refused() {
     std::fs::write(file.path(), good().to_string()).unwrap();
     for mode in [0o640, 0o604, 0o620] {
         std::fs::set_permissions(file.path(), PermissionsExt::from_mode(mode)).unwrap();
-        let error = Bootstrap::load(file.path()).unwrap_err().to_string();
+        let error = load(file.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("open to other users (mode {mode:04o})")), "{error}");
     }
 }
@@ -62,7 +67,7 @@ fn a_bad_field_is_named() {
     for (field, value, expected) in cases {
         let mut raw = good();
         *raw.pointer_mut(field).unwrap() = value;
-        let error = Bootstrap::parse(&raw.to_string()).unwrap_err();
+        let error = file::parse(&raw.to_string()).unwrap_err();
         assert!(error.contains(expected), "{field}: {error}");
     }
 }

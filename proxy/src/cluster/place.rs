@@ -1,7 +1,7 @@
 //! Which endpoints come first: a pure decision over where they are and whether they are about to go.
 //!
-//! The proxy decides it itself, from the localities that the control plane sends with the endpoints and from its own in
-//! the bootstrap file: so there is one ClusterLoadAssignment for all callers, and not one for each zone. A real Envoy,
+//! The proxy decides it itself, from the localities that the control plane sends with the endpoints and from its own, in
+//! the bootstrap file or with its inbound listener: so there is one ClusterLoadAssignment for all callers, and not one for each zone. A real Envoy,
 //! which has no place of its own without a local cluster, takes all localities alike.
 //!
 //! Who is draining is in no priority: it leaves in order, and counts neither as usable nor as failed. If nobody else is

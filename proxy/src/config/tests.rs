@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Command, parse};
+use crate::bootstrap::{Account, Source};
 use crate::interception::{Action, Backend, Init, Settings};
 
 fn run(args: &str) -> Result<Command, String> {
@@ -41,6 +42,45 @@ fn a_sidecar_that_intercepts_has_its_ports_and_nothing_else() {
     assert!(config.is_on_demand());
     let both = format!("{start} --upstream 127.0.0.1:15101=product.shop:8080");
     assert!(run(&both).unwrap_err().contains("cannot be used with"));
+}
+
+const IN_POD: &str = "weft-proxy --state-dir s --transparent --pod-name product-v1-6d4f --pod-namespace shop \
+     --service-account product --control-plane weft-control-plane.weft-system.svc:15010 \
+     --trust-bundle root.pem --identity-token token";
+
+#[test]
+fn a_pods_sidecar_needs_no_bootstrap_file() {
+    let all = format!("{IN_POD} --service-name product --service-version v1");
+    let Ok(Command::Run(config)) = run(&all) else { panic!("not a run") };
+    let Source::Pod(pod) = config.bootstrap else { panic!("not in a pod") };
+    assert_eq!((pod.name.as_str(), pod.namespace.as_str()), ("product-v1-6d4f", "shop"));
+    let account = Account { namespace: "weft-system".into(), name: "weft-control-plane".into() };
+    assert_eq!(pod.control_plane_account, account);
+    assert_eq!((pod.service.name.as_str(), pod.service.version.as_str()), ("product", "v1"));
+    let elsewhere = format!("{IN_POD} --control-plane-account mesh/weft");
+    let Ok(Command::Run(config)) = run(&elsewhere) else { panic!("not a run") };
+    let Source::Pod(pod) = config.bootstrap else { panic!("not in a pod") };
+    assert_eq!((pod.control_plane_account.name, pod.service.name), ("weft".into(), String::new()));
+}
+
+#[test]
+fn a_sidecar_has_a_file_or_is_in_a_pod() {
+    let file = run("weft-proxy --bootstrap b --state-dir s --service-name x").unwrap_err();
+    assert!(file.contains("--service-name (WEFT_SERVICE_NAME) exclude each other"), "{file}");
+    let both = run(&format!("{IN_POD} --bootstrap b")).unwrap_err();
+    assert!(both.contains("--bootstrap (WEFT_BOOTSTRAP) and --pod-name"), "{both}");
+    let part = run("weft-proxy --state-dir s --pod-name a --trust-bundle r").unwrap_err();
+    let missing = [
+        "--pod-namespace (WEFT_POD_NAMESPACE)",
+        "--service-account (WEFT_SERVICE_ACCOUNT)",
+        "--control-plane (WEFT_CONTROL_PLANE)",
+        "--identity-token (WEFT_IDENTITY_TOKEN)",
+    ];
+    assert!(part.contains(&format!("needs also {}", missing.join(", "))), "{part}");
+    let nowhere = run(&IN_POD.replace("svc:15010", "svc")).unwrap_err();
+    assert!(nowhere.contains("is not <host>:<port>"), "{nowhere}");
+    let homeless = run(&IN_POD.replace("--state-dir s", "")).unwrap_err();
+    assert!(homeless.contains("WEFT_STATE_DIR"), "{homeless}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod ads;
 mod identity;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,7 +28,7 @@ use weft_proto::identity::identity_server::IdentityServer;
 pub(crate) use ads::Conversation;
 pub(crate) use identity::{Issuing, Proven};
 
-use crate::bootstrap::{Bootstrap, ControlPlaneAddress, ServiceName};
+use crate::bootstrap::{Bootstrap, ControlPlaneAddress, Roots, ServiceName, Token};
 use crate::identity::Credentials;
 
 pub(crate) const WORKLOAD: &str = "product-v1.shop";
@@ -75,10 +76,20 @@ impl FakeControlPlane {
                 address: self.address.to_string(),
                 identity: SERVER.parse().unwrap(),
             },
-            trust_bundle: self.authority.bundle().clone(),
-            join_token: Some(TOKEN.to_owned()),
+            roots: Roots::given(self.bundle()),
+            token: Some(Token::Join(TOKEN.to_owned())),
             service: ServiceName::default(),
+            in_pod: false,
         }
+    }
+
+    /// The same for a pod, whose files are in `directory`; the token is not there yet.
+    pub(crate) fn bootstrap_in_pod(&self, directory: &Path) -> Bootstrap {
+        let roots = directory.join("root.pem");
+        std::fs::write(&roots, self.bundle().to_pem()).unwrap();
+        let (roots, _) = Roots::from_file(&roots).unwrap();
+        let token = Some(Token::ServiceAccount(directory.join("token")));
+        Bootstrap { roots, token, in_pod: true, ..self.bootstrap() }
     }
 
     /// Credentials without having asked for them.

@@ -7,7 +7,7 @@ use weft_certs::{Authority, Lifetimes};
 
 use super::fixture::{FakeControlPlane, id, within};
 use super::{ChannelError, ControlPlane};
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, Roots};
 
 async fn error(bootstrap: &Bootstrap) -> ChannelError {
     within("an error", ControlPlane::new(bootstrap).channel(None)).await.unwrap_err()
@@ -37,7 +37,7 @@ async fn a_server_under_other_roots_is_not_believed() {
     let mut bootstrap = fake.bootstrap();
     let domain = "demo.local".parse().unwrap();
     let other = Authority::create(&domain, SystemTime::now(), Lifetimes::default()).unwrap();
-    bootstrap.trust_bundle = other.bundle().clone();
+    bootstrap.roots = Roots::given(other.bundle().clone());
     let error = error(&bootstrap).await.to_string();
     assert!(error.contains("certificate"), "{error}");
 }

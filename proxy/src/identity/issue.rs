@@ -10,6 +10,7 @@ use weft_certs::{Leaf, PrivateKey, SpiffeId, TrustBundle, csr};
 use weft_proto::identity::identity_client::IdentityClient;
 use weft_proto::identity::{IssueRequest, IssueResponse};
 
+use crate::bootstrap::Token;
 use crate::control_channel::{ChannelError, ControlPlane};
 
 /// Limit on one attempt, the connection included.
@@ -19,8 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) enum Proof {
     /// The certificate at hand, which may have expired, to a control plane under these roots.
     Certificate(Leaf, TrustBundle),
-    /// The join token, to a control plane under the bootstrap file's roots.
-    Token(String),
+    /// A token, to a control plane under the bootstrap's roots.
+    Token(Token),
 }
 
 /// What came back.
@@ -44,18 +45,21 @@ pub(super) enum IssueError {
     Timeout,
     #[error("control plane, asked with the {proof}: {code:?}: {message}")]
     Refused { proof: &'static str, code: Code, message: String },
+    #[error("{0}")]
+    Token(String),
     #[error("key or signing request: {0}")]
     Request(String),
     #[error("the certificate that was issued is of no use: {0}")]
     Response(String),
 }
 
-const TOKEN: &str = "join token";
+/// The word for [`Proof::Certificate`].
+const CERTIFICATE: &str = "certificate";
 
 impl IssueError {
-    /// The token was looked at and is no good.
+    /// A token was looked at and is no good.
     pub(super) fn refuses_token(&self) -> bool {
-        matches!(self, Self::Refused { proof: TOKEN, code: Code::Unauthenticated, .. })
+        matches!(self, Self::Refused { proof, code: Code::Unauthenticated, .. } if *proof != CERTIFICATE)
     }
 }
 
@@ -80,15 +84,16 @@ async fn call(
     let mut request = Request::new(request);
     let (name, channel) = match proof {
         Proof::Certificate(leaf, bundle) => {
-            ("certificate", control_plane.connect(Some(&leaf), &bundle).await?)
+            (CERTIFICATE, control_plane.connect(Some(&leaf), &bundle).await?)
         }
         Proof::Token(token) => {
-            let mut bearer = format!("Bearer {token}")
+            let kind = token.kind();
+            let mut bearer = format!("Bearer {}", token.read().map_err(IssueError::Token)?)
                 .parse::<MetadataValue<Ascii>>()
-                .map_err(|_| IssueError::Request("the join token is no header value".to_owned()))?;
+                .map_err(|_| IssueError::Token(format!("the {kind} is no header value")))?;
             bearer.set_sensitive(true);
             request.metadata_mut().insert("authorization", bearer);
-            (TOKEN, control_plane.channel(None).await?)
+            (kind, control_plane.channel(None).await?)
         }
     };
     let refused = |status: Status| IssueError::Refused {

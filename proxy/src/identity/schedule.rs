@@ -44,7 +44,7 @@ pub(super) fn is_renewable(leaf: &Leaf, now: SystemTime) -> bool {
     now <= leaf.not_after() + verify::RENEWAL_GRACE
 }
 
-/// By which a bootstrap file is told from the one before: a digest of the roots in it.
+/// By which one enrolment is told from the one before: a digest of the roots that the proxy started with.
 pub(super) fn enrolment(roots: &TrustBundle) -> String {
     roots.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect()
 }

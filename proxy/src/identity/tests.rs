@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use weft_certs::TrustBundle;
 
 use super::{Credentials, Handle, Identity};
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, Token};
 use crate::control_channel::ControlPlane;
 use crate::control_channel::fixture::{FakeControlPlane, Proven, within};
 use crate::store::Store;
@@ -58,7 +58,11 @@ impl Proxy {
     }
 
     async fn error(&mut self) -> String {
-        let failed = self.handle.renewal.wait_for(|renewal| renewal.last_error.is_some());
+        self.error_that(|_| true).await
+    }
+
+    async fn error_that(&mut self, good: impl Fn(&str) -> bool) -> String {
+        let failed = self.handle.renewal.wait_for(|r| r.last_error.as_deref().is_some_and(&good));
         let failed = within("a failure", failed).await.unwrap();
         failed.last_error.clone().unwrap()
     }
@@ -184,7 +188,7 @@ async fn a_certificate_for_somebody_else_is_not_believed() {
 async fn without_token_and_certificate_it_says_what_to_do() {
     let fake = FakeControlPlane::start();
     let mut bootstrap = fake.bootstrap();
-    bootstrap.join_token = None;
+    bootstrap.token = None;
     let directory = directory();
     let mut proxy = Proxy::start(&bootstrap, &directory);
     let error = proxy.error().await;
@@ -195,7 +199,7 @@ async fn without_token_and_certificate_it_says_what_to_do() {
 async fn a_wrong_token_is_an_error_that_names_it() {
     let fake = FakeControlPlane::start();
     let mut bootstrap = fake.bootstrap();
-    bootstrap.join_token = Some("wrong".to_owned());
+    bootstrap.token = Some(Token::Join("wrong".to_owned()));
     let directory = directory();
     let mut proxy = Proxy::start(&bootstrap, &directory);
     assert_eq!(
@@ -241,6 +245,64 @@ async fn a_new_bootstrap_file_under_a_new_ca_enrols_a_proxy_that_has_old_state()
     let second = proxy.next_after(&first).await;
     assert_eq!((&second.bundle, second.epoch), (&fake.bundle(), 2));
     assert_eq!(fake.issuing.seen(), [Proven::Token, Proven::Token]);
+}
+
+#[tokio::test]
+async fn a_token_in_a_file_is_read_anew_for_every_attempt() {
+    let fake = FakeControlPlane::start();
+    fake.issuing.take_service_account_token("second");
+    let (directory, files) = (directory(), directory());
+    let mut proxy = Proxy::start(&fake.bootstrap_in_pod(files.path()), &directory);
+    let missing = proxy.error().await;
+    assert!(missing.starts_with("service-account token "), "{missing}");
+    let token = files.path().join("token");
+    std::fs::write(&token, "first\n").unwrap();
+    let refused = "control plane, asked with the service-account token: Unauthenticated: the token has expired";
+    proxy.error_that(|error| error == refused).await;
+    assert!(proxy.handle.credentials.borrow().is_none());
+    std::fs::write(&token, "second\n").unwrap();
+    proxy.first().await;
+    assert_eq!(fake.issuing.seen(), [Proven::Token]);
+}
+
+/// The control plane has lost its CA and made another one: what the file says is believed, without a restart.
+#[tokio::test]
+async fn roots_that_are_replaced_in_their_file_enrol_a_running_proxy_anew() {
+    let mut fake = FakeControlPlane::start();
+    fake.issuing.take_service_account_token("good");
+    let (directory, files) = (directory(), directory());
+    std::fs::write(files.path().join("token"), "good").unwrap();
+    let mut proxy = Proxy::start(&fake.bootstrap_in_pod(files.path()), &directory);
+    let first = proxy.first().await;
+    fake.stop().await;
+    fake.replace_authority();
+    fake.restart();
+    std::fs::write(files.path().join("root.pem"), fake.bundle().to_pem()).unwrap();
+    let second = proxy.next_after(&first).await;
+    assert_eq!((&second.bundle, second.epoch), (&fake.bundle(), 2));
+    assert_eq!(fake.issuing.seen(), [Proven::Token, Proven::Token]);
+}
+
+/// A token that was refused once is no reason to give up the next one.
+#[tokio::test]
+async fn a_refused_renewal_goes_on_with_the_token_of_the_file() {
+    let mut fake = FakeControlPlane::start();
+    fake.issuing.take_service_account_token("later");
+    fake.issuing.set_life(Duration::from_secs(4));
+    let (directory, files) = (directory(), directory());
+    std::fs::write(files.path().join("token"), "later").unwrap();
+    let mut proxy = Proxy::start(&fake.bootstrap_in_pod(files.path()), &directory);
+    let first = proxy.first().await;
+    // Another CA under the same roots' file: neither the certificate nor the roots are of use until the file follows.
+    fake.stop().await;
+    fake.replace_authority();
+    fake.issuing.take_service_account_token("latest");
+    fake.restart();
+    std::fs::write(files.path().join("root.pem"), fake.bundle().to_pem()).unwrap();
+    proxy.error_that(|error| error.contains("the token has expired")).await;
+    std::fs::write(files.path().join("token"), "latest").unwrap();
+    let second = proxy.next_after(&first).await;
+    assert_eq!(second.bundle, fake.bundle());
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use http::header::HeaderName;
 use weft_proto::names::OTHER_PORTS;
 use weft_proto::origin::Origin;
 
+use super::cluster::Locality;
+
 /// What a port carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppProtocol {
@@ -73,6 +75,8 @@ pub struct InboundListener {
     pub limits: BTreeMap<u16, PortLimits>,
     /// Of those ports that have any: what may be asked where plaintext is refused.
     pub probes: BTreeMap<u16, Arc<Probes>>,
+    /// Where the workload is, if the control plane says so.
+    pub place: Option<Locality>,
     /// Limits of callers' connections.
     pub http: HttpSettings,
     /// How traces are started.

@@ -8,7 +8,8 @@ use weft_proto::origin::Origin;
 use super::State;
 use crate::model::{
     AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, HostPattern,
-    LimitsSpec, OutboundListener, OutlierSpec, RouteTable, Tracing, VirtualHost,
+    InboundListener, LimitsSpec, Locality, OutboundListener, OutlierSpec, RouteTable, Tracing,
+    VirtualHost,
 };
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
@@ -109,4 +110,36 @@ fn a_cluster_that_goes_leaves_a_hole_not_a_panic() {
     assert!(target.load().unwrap().clusters[0].is_none());
     state.apply(vec![Change::Removed(Kind::Listener, NAME.into())]);
     assert!(target.load().is_none());
+}
+
+#[test]
+fn a_proxy_that_learns_where_it_is_prefers_what_is_near() {
+    let place =
+        |zone: &str| Locality { region: "eu".into(), zone: zone.into(), sub_zone: String::new() };
+    let state = state().at(place("a"));
+    let Change::Cluster(spec) = cluster() else { panic!("a cluster") };
+    let Change::Endpoints(mut placed) = endpoints(&[1, 2]) else { panic!("endpoints") };
+    for (endpoint, zone) in placed.endpoints.iter_mut().zip(["a", "b"]) {
+        endpoint.locality = place(zone);
+    }
+    let spec = Change::Cluster(ClusterSpec { prefer_local: true, ..spec });
+    state.apply(vec![Change::Endpoints(placed), spec, routes(), listener()]);
+    let target = state.target(NAME).unwrap();
+    let chosen = || {
+        let cluster = target.load().unwrap().clusters[0].clone().unwrap();
+        let first = (0..2).find(|number| cluster.priority(*number) == Some(0)).unwrap();
+        cluster.endpoints[first].spec.address.port()
+    };
+    assert_eq!(chosen(), 1);
+    state.apply(vec![Change::Inbound(InboundListener {
+        name: "inbound/shop/web".into(),
+        origin: Origin::default(),
+        ports: [].into(),
+        limits: [].into(),
+        probes: [].into(),
+        place: Some(place("b")),
+        http: crate::model::HttpSettings::default(),
+        tracing: Tracing::default(),
+    })]);
+    assert_eq!(chosen(), 2);
 }

@@ -18,7 +18,7 @@ pub(crate) struct StoredIdentity {
     pub(crate) bundle: TrustBundle,
     /// When the leaf is to be renewed.
     pub(crate) renew_at: SystemTime,
-    /// Digest of the roots in the bootstrap file under which it was made; another one means that somebody
+    /// Digest of the bootstrap's roots under which it was made; another one means that somebody
     /// enrolled this proxy anew.
     pub(crate) enrolment: String,
 }

@@ -170,3 +170,18 @@ fn the_application_is_on_loopback() {
     };
     assert_eq!(at.address, Some(address([127, 0, 0, 1].into(), 8080)));
 }
+
+#[test]
+fn a_workload_that_is_somewhere_is_told_where() {
+    let mut mesh = shop();
+    let place = |mesh: &Mesh| {
+        let metadata = listener(mesh).metadata.unwrap();
+        metadata.filter_metadata.get(metadata::PLACE).cloned()
+    };
+    workload(&mut mesh, "web-1").locality = Locality::default();
+    assert_eq!(place(&mesh), None);
+    let (region, zone) = ("eu".to_owned(), "eu-1a".to_owned());
+    workload(&mut mesh, "web-1").locality = Locality { region, zone, sub_zone: String::new() };
+    let expected = texts(&[("region", "eu"), ("zone", "eu-1a"), ("sub_zone", "")]);
+    assert_eq!(place(&mesh), Some(expected));
+}

@@ -33,19 +33,24 @@ pub struct Workload {
     pub version: String,
     /// `service.instance.id` (`product-v1.shop`).
     pub instance: String,
+    /// `k8s.pod.name`, if it is a pod; its namespace is then `k8s.namespace.name`.
+    pub pod: Option<String>,
 }
 
 /// Attributes of the process; the environment's go before the workload's.
 pub(super) fn resource(settings: &Settings, workload: &Workload) -> Resource {
     let name = settings.service_name.as_ref().unwrap_or(&workload.name);
     let mut attributes = vec![("service.name".to_owned(), name.clone())];
+    let in_pod = workload.pod.as_deref().map_or("", |_| &workload.namespace);
     for (key, value) in [
-        ("service.namespace", &workload.namespace),
+        ("service.namespace", workload.namespace.as_str()),
         ("service.version", &workload.version),
         ("service.instance.id", &workload.instance),
+        ("k8s.pod.name", workload.pod.as_deref().unwrap_or_default()),
+        ("k8s.namespace.name", in_pod),
     ] {
         if !value.is_empty() && settings.resource.iter().all(|(set, _)| set != key) {
-            attributes.push((key.to_owned(), value.clone()));
+            attributes.push((key.to_owned(), value.to_owned()));
         }
     }
     attributes.extend(settings.resource.iter().cloned());

@@ -47,7 +47,7 @@ pub(super) fn inbound(
     listener: Listener,
     trust_domain: &TrustDomain,
 ) -> Result<InboundListener, Reject> {
-    let Frame { name, origin, collector, probes, settings, chains, default_chain } =
+    let Frame { name, origin, collector, probes, place, settings, chains, default_chain } =
         frame(listener)?;
     if default_chain.is_some() {
         return Err(Reject::new("default_filter_chain", "not supported on inbound listeners"));
@@ -72,7 +72,7 @@ pub(super) fn inbound(
         limits.extend(some.map(|some| (number, some)));
     }
     let probes = probes.into_iter().map(|(port, probes)| (port, Arc::new(probes))).collect();
-    Ok(InboundListener { name, origin, ports: resolved, limits, probes, http, tracing })
+    Ok(InboundListener { name, origin, ports: resolved, limits, probes, place, http, tracing })
 }
 
 fn take_chain(

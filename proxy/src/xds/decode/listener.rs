@@ -20,7 +20,7 @@ use super::http::{self, Http, Routes};
 use super::reject::{At, Reject, each, nothing_else};
 use super::settings;
 use super::value::{metadata_text, origin, type_name, unpack};
-use crate::model::{AppProtocol, HttpSettings, OutboundListener, Probes, Tracing};
+use crate::model::{AppProtocol, HttpSettings, Locality, OutboundListener, Probes, Tracing};
 
 /// What the one filter of a chain does.
 pub(super) enum Traffic {
@@ -35,6 +35,7 @@ pub(super) struct Frame {
     pub(super) origin: Origin,
     pub(super) collector: Option<String>,
     pub(super) probes: BTreeMap<u16, Probes>,
+    pub(super) place: Option<Locality>,
     /// Limits of HTTP that Envoy has no field for.
     pub(super) settings: HttpSettings,
     pub(super) chains: Vec<FilterChain>,
@@ -60,12 +61,19 @@ pub(super) fn frame(mut listener: Listener) -> Result<Frame, Reject> {
     let collector = metadata_text(metadata.as_ref(), metadata::TRACING, "endpoint");
     let collector = Some(collector.to_owned()).filter(|endpoint| !endpoint.is_empty());
     let probes = probes(metadata.as_ref())?;
+    let place = place(metadata.as_ref());
     let settings = settings::own(metadata.as_ref())?;
     each("listener_filters", take(&mut listener.listener_filters), inspector)?;
     let chains = take(&mut listener.filter_chains);
     let default_chain = listener.default_filter_chain.take();
     nothing_else(&listener)?;
-    Ok(Frame { name, origin, collector, probes, settings, chains, default_chain })
+    Ok(Frame { name, origin, collector, probes, place, settings, chains, default_chain })
+}
+
+fn place(metadata: Option<&Metadata>) -> Option<Locality> {
+    let part = |field| metadata_text(metadata, metadata::PLACE, field).to_owned();
+    let place = Locality { region: part("region"), zone: part("zone"), sub_zone: part("sub_zone") };
+    Some(place).filter(|place| *place != Locality::default())
 }
 
 fn probes(metadata: Option<&Metadata>) -> Result<BTreeMap<u16, Probes>, Reject> {

@@ -159,6 +159,7 @@ fn the_environment_names_the_resource_before_the_workload() {
         namespace: "shop".into(),
         version: "v1".into(),
         instance: "product-v1.shop".into(),
+        pod: None,
     };
     let text = |settings: &Settings| {
         let resource = resource(settings, &workload);
@@ -178,5 +179,24 @@ fn the_environment_names_the_resource_before_the_workload() {
     assert_eq!(
         text(&settings),
         "a=b service.instance.id=product-v1.shop service.name=mine service.namespace=shop service.version=9"
+    );
+}
+
+#[test]
+fn a_pod_is_named_as_kubernetes_names_it() {
+    let workload = Workload {
+        name: "product".into(),
+        namespace: "shop".into(),
+        version: String::new(),
+        instance: "shop.product-v1-6d4f.weft-proxy".into(),
+        pod: Some("product-v1-6d4f".into()),
+    };
+    let resource = resource(&Settings::default(), &workload);
+    let mut pairs: Vec<_> = resource.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    pairs.sort();
+    assert_eq!(
+        pairs.join(" "),
+        "k8s.namespace.name=shop k8s.pod.name=product-v1-6d4f service.instance.id=shop.product-v1-6d4f.weft-proxy \
+         service.name=product service.namespace=shop"
     );
 }

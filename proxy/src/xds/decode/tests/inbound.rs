@@ -2,10 +2,11 @@
 
 use weft_proto::envoy::listener::FilterChain;
 use weft_proto::envoy::tls::DownstreamTlsContext;
-use weft_proto::google::BoolValue;
+use weft_proto::google::{BoolValue, Struct, Value, value};
+use weft_proto::names::metadata;
 
 use super::{change, refusal};
-use crate::model::{AppProtocol, InboundListener, InboundPort, MtlsMode};
+use crate::model::{AppProtocol, InboundListener, InboundPort, Locality, MtlsMode};
 use crate::xds::fixture::{
     INBOUND, chain, downstream, inbound, inbound_http, on_port, seconds, socket, tcp_filter,
 };
@@ -167,4 +168,23 @@ fn limits_and_sampling_that_are_not_honoured_are_refused() {
         "filter_chains[0].filters[0].typed_config.route_config: \
          must send everything to inbound:8080, without changes or limits"
     );
+}
+
+#[test]
+fn the_place_of_the_workload_comes_with_its_listener() {
+    let place = |fields: &[(&str, &str)]| {
+        let mut listener = inbound(vec![http(8080, &[])]);
+        let text = |value: &str| Value { kind: Some(value::Kind::StringValue(value.to_owned())) };
+        let fields = fields.iter().map(|(key, value)| ((*key).to_owned(), text(value))).collect();
+        let metadata = listener.metadata.get_or_insert_default();
+        metadata.filter_metadata.insert(metadata::PLACE.to_owned(), Struct { fields });
+        match change(Kind::Listener, INBOUND, &listener).0 {
+            Change::Inbound(listener) => listener.place,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(place(&[("region", ""), ("zone", "")]), None);
+    let (region, zone) = ("eu".to_owned(), "eu-1a".to_owned());
+    let expected = Locality { region, zone, sub_zone: String::new() };
+    assert_eq!(place(&[("region", "eu"), ("zone", "eu-1a"), ("sub_zone", "")]), Some(expected));
 }
