@@ -26,6 +26,7 @@ use crate::ca::CertificateAuthority;
 use crate::finding::Finding;
 use crate::model::Mesh;
 use crate::telemetry::TelemetryService;
+use crate::webhook::Counts;
 use crate::xds::Registry;
 
 /// What the endpoints look at. They change nothing but join tokens.
@@ -55,6 +56,17 @@ pub(crate) struct View {
     pub(crate) latency: Arc<PublishLatency>,
     /// True once the control plane stops.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// The injector, in a cluster.
+    pub(crate) injector: Option<InjectorView>,
+}
+
+/// What is to be seen of the injector.
+#[derive(Debug)]
+pub(crate) struct InjectorView {
+    /// It can answer the API server.
+    pub(crate) ready: watch::Receiver<bool>,
+    /// What it has done.
+    pub(crate) counts: Arc<Counts>,
 }
 
 /// The socket, bound and not served yet.

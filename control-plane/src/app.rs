@@ -4,6 +4,7 @@
 //! fail for a reason outside (files, ports, keys) fails in [`App::build`], before anything runs.
 
 mod in_force;
+mod kubernetes;
 mod source;
 mod state_dir;
 mod trust_domain;
@@ -19,6 +20,7 @@ use tonic::service::Routes;
 use weft_certs::SpiffeId;
 
 use self::in_force::InForce;
+use self::kubernetes::{Inputs, Kubernetes};
 use self::source::{Cluster, Source};
 use self::state_dir::StateDir;
 use crate::admin::{Admin, Health, PublishLatency, View};
@@ -26,6 +28,7 @@ use crate::ca::{CertificateAuthority, IdentityService};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::{Server, ServerLeaf, Tls};
+use crate::status::Inputs as StatusInputs;
 use crate::telemetry::{Draining, TelemetryService};
 use crate::xds;
 
@@ -46,6 +49,7 @@ pub struct App {
     routes: Routes,
     admin: Admin,
     health: Option<Health>,
+    kubernetes: Option<Kubernetes>,
     stopping: watch::Sender<bool>,
     // Order: last, so that the directory is free only when everything in it is closed.
     _state: StateDir,
@@ -86,17 +90,33 @@ impl App {
         let (generation, latency) = (cache.watch(), Arc::<PublishLatency>::default());
         let publisher = xds::Publisher::new(mesh(), ca.bundle_pem(), cache.clone());
         let limits = xds::Limits::default();
-        let ads = xds::Server::new(cache, registry.clone(), limits, stopping.subscribe());
-        let telemetry = TelemetryService::new(mesh(), drains, stopping.subscribe(), clock);
+        let ads = xds::Server::new(cache.clone(), registry.clone(), limits, stopping.subscribe());
+        let telemetry = TelemetryService::new(mesh(), drains, stopping.subscribe(), clock.clone());
         let reviewer = cluster.as_ref().map(Cluster::reviewer);
         let routes = Routes::new(ads)
             .add_service(IdentityService::new(ca.clone(), reviewer).into_server())
             .add_service(telemetry.clone().into_server());
 
         let address = port.server.address();
+        let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
+        let kubernetes = match &cluster {
+            Some(cluster) => {
+                let status = StatusInputs {
+                    objects: source.objects(),
+                    mesh: mesh(),
+                    findings: in_force.findings(),
+                    published: publisher.published(),
+                    receipts: xds::Receipts::new(cache, registry.clone()),
+                };
+                let (bundle, stopping) = (ca.bundle_pem(), stopping.subscribe());
+                let inputs = Inputs { bundle, status, stopping };
+                Some(Kubernetes::build(cluster, &advertised, inputs, clock)?)
+            }
+            None => None,
+        };
         let view = View {
             mesh_name: config.mesh.clone(),
-            advertised: config.advertise.clone().unwrap_or_else(|| address.to_string()),
+            advertised,
             grpc_address: address,
             identity: port.identity.clone(),
             mesh: mesh(),
@@ -107,6 +127,7 @@ impl App {
             generation: generation.clone(),
             latency: latency.clone(),
             stopping: stopping.subscribe(),
+            injector: kubernetes.as_ref().map(Kubernetes::injector),
         };
         let view = Arc::new(view);
         let admin = Admin::bind(&config.state_dir.join("admin.sock"), view.clone())?;
@@ -125,6 +146,7 @@ impl App {
             routes,
             admin,
             health,
+            kubernetes,
             stopping,
             _state: state,
         })
@@ -166,6 +188,9 @@ impl App {
         parts.spawn(named("the renewal of the server's certificate", leaf.run()));
         parts.spawn(named("the CA", async move { ca.run().await }));
         parts.spawn(named("the admin socket", self.admin.run()));
+        if let Some(kubernetes) = self.kubernetes {
+            parts.spawn(named("the cluster's part", kubernetes.run()));
+        }
         if let Some(health) = self.health {
             parts.spawn(named("the health port", health.run()));
         }

@@ -87,6 +87,9 @@ async fn ready(State(view): State<Arc<View>>) -> Result<&'static str, Refusal> {
     if *view.generation.borrow() == 0 {
         return unavailable("the configuration is not translated yet");
     }
+    if view.injector.as_ref().is_some_and(|injector| !*injector.ready.borrow()) {
+        return unavailable("the API server does not know the injector's certificate yet");
+    }
     Ok("ready\n")
 }
 

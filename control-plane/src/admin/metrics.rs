@@ -24,6 +24,7 @@ pub(super) fn text(view: &View) -> String {
     proxies(&mut page, view);
     certificates(&mut page, view);
     telemetry(&mut page, view);
+    injection(&mut page, view);
     page.text
 }
 
@@ -137,6 +138,33 @@ fn telemetry(page: &mut Page, view: &View) {
     let name = "weft_control_plane_telemetry_dropped_total";
     page.family(name, "counter", "Reported increments that were not counted: full, or malformed.");
     page.sample(&[], dropped);
+}
+
+fn injection(page: &mut Page, view: &View) {
+    let Some(injector) = &view.injector else { return };
+    let numbers = injector.counts.numbers();
+    let help = "Pods that the API server asked about, by outcome.";
+    page.family("weft_injection_total", "counter", help);
+    for (outcome, count) in [
+        ("injected", numbers.injected),
+        ("skipped", numbers.skipped),
+        ("denied", numbers.denied),
+        ("failed", numbers.failed),
+    ] {
+        page.sample(&[("outcome", outcome)], count);
+    }
+    page.family("weft_injection_warnings_total", "counter", "Warnings in the injector's answers.");
+    page.sample(&[], numbers.warnings);
+    let help = "Events about pods without a sidecar that were not written.";
+    page.family("weft_injection_events_dropped_total", "counter", help);
+    page.sample(&[], numbers.events_dropped);
+    let help = "ConfigMaps with the mesh's roots that were written, by result.";
+    page.family("weft_trust_bundle_writes_total", "counter", help);
+    page.sample(&[("result", "written")], numbers.bundles_written);
+    page.sample(&[("result", "failed")], numbers.bundles_failed);
+    let help = "End of the injector's certificate, seconds since the epoch; 0 before the first.";
+    page.family("weft_webhook_certificate_not_after_seconds", "gauge", help);
+    page.sample(&[], numbers.not_after);
 }
 
 /// Text of the page so far. Values of labels are words of ours and need no escaping.

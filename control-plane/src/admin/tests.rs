@@ -43,6 +43,7 @@ fn serve() -> Fixture {
         generation: generation.subscribe(),
         latency: Arc::default(),
         stopping: stopping.subscribe(),
+        injector: None,
     };
     tokio::spawn(Admin::bind(&path, Arc::new(view)).unwrap().run());
     Fixture { ca, generation, stopping, path }

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, KubernetesConfig, SourceConfig};
 use crate::finding::Finding;
 use crate::model::Mesh;
-use crate::source::{DirectorySource, KubernetesSource};
+use crate::source::{DirectorySource, KubernetesSource, RawObjects};
 
 /// Where the mesh is described, followed.
 pub(super) enum Source {
@@ -82,6 +82,14 @@ impl Source {
         match self {
             Self::Directory(source) => source.findings(),
             Self::Kubernetes(source) => source.findings(),
+        }
+    }
+
+    /// The objects that are given a status, as the API server has them; none of files.
+    pub(super) fn objects(&self) -> watch::Receiver<RawObjects> {
+        match self {
+            Self::Directory(_) => watch::channel(RawObjects::default()).1,
+            Self::Kubernetes(source) => source.raw(),
         }
     }
 
