@@ -28,6 +28,7 @@
 //! 6. `ca`: from a join token or a certificate to the next certificate.
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
 //! 8. `admin`: what people and programs may ask.
+//! 9. [`crd`]: our kinds as Kubernetes is told of them, made from the types that sources read.
 //!
 //! # Invariants
 //!
@@ -45,6 +46,7 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod crd;
 pub mod finding;
 pub mod model;
 pub mod peer;
