@@ -29,6 +29,7 @@
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
 //! 8. `admin`: what people and programs may ask.
 //! 9. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
+//! 10. [`crd`]: our kinds as Kubernetes is told of them, made from the types that sources read.
 //!
 //! # Invariants
 //!
@@ -46,6 +47,7 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod crd;
 pub mod finding;
 pub mod injection;
 pub mod model;

@@ -28,7 +28,7 @@ mod names;
 mod object;
 mod problem;
 mod route;
-mod schema;
+pub(crate) mod schema;
 mod service;
 mod store;
 #[cfg(test)]

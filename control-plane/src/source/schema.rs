@@ -12,6 +12,7 @@ pub(crate) mod policy;
 pub(crate) mod service;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;

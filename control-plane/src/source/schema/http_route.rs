@@ -1,8 +1,11 @@
 //! `HTTPRoute`, `gateway.networking.k8s.io/v1`. What Weft cannot do yet is read as [`Value`], so that the
 //! refusal can name it instead of calling it unknown.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::text::Token;
 
 /// `spec`.
 #[derive(Debug, Default, Deserialize)]
@@ -140,10 +143,13 @@ pub(crate) struct HeaderModifier {
 }
 
 /// One header to write.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Header {
+    /// The header's name.
+    #[schemars(with = "Token")]
     pub(crate) name: String,
+    /// The header's value.
     pub(crate) value: String,
 }
 
