@@ -92,6 +92,7 @@ pub(super) fn load(pod: &Pod, patience: Duration) -> Result<Bootstrap, Bootstrap
     })
 }
 
+#[allow(clippy::disallowed_methods, reason = "before any worker or runtime is started")]
 fn wait_for_roots(path: &Path, patience: Duration) -> Result<(Roots, TrustDomain), BootstrapError> {
     let start = Instant::now();
     let mut told = false;
