@@ -38,6 +38,7 @@ mod on_demand;
 mod oracle;
 mod outage;
 mod outlier;
+mod pods;
 mod rate_limits;
 mod retries;
 mod rewrites;

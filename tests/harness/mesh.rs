@@ -186,6 +186,25 @@ impl Mesh {
         serves: bool,
         bootstrap: Value,
     ) -> Result<Arc<Sidecar>> {
+        self.launch(name, (serves, false), bootstrap)
+    }
+
+    /// Starts the sidecar of a workload that only calls as in a pod: told by its environment, with roots and token in
+    /// files.
+    pub(crate) fn start_sidecar_in_pod(
+        &self,
+        name: &str,
+        bootstrap: Value,
+    ) -> Result<Arc<Sidecar>> {
+        self.launch(name, (false, true), bootstrap)
+    }
+
+    fn launch(
+        &self,
+        name: &str,
+        (serves, in_pod): (bool, bool),
+        bootstrap: Value,
+    ) -> Result<Arc<Sidecar>> {
         let workload = self.key(name);
         let host = self.host(name);
         let directory = self.directory.path();
@@ -200,6 +219,7 @@ impl Mesh {
             variables: self.settings.proxy_variables.clone(),
             workload,
             bootstrap,
+            in_pod,
         })?);
         lock(&self.sidecars).insert(name.to_owned(), Arc::clone(&sidecar));
         Ok(sidecar)

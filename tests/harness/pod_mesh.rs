@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use super::control_plane::ControlPlane;
 use super::manifests::{self, NAMESPACE};
@@ -273,29 +274,41 @@ impl PodMesh {
     async fn inject(&mut self, name: &str) -> Result<()> {
         let output = self.init(name, &["init"]).await;
         ensure!(output.code == Some(0), "{output:?}");
-        let workload = format!("{name}.{NAMESPACE}");
-        let bootstrap = self.control_plane.join(&workload).await?;
-        let state_dir = self.state_dir(name);
-        fs::DirBuilder::new().mode(0o700).create(&state_dir)?;
-        let file = state_dir.join("bootstrap.json");
-        fs::write(&file, bootstrap.to_string())?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-        for path in [&state_dir, &file] {
-            chown(path, Some(PROXY_UID), Some(PROXY_UID))?;
-        }
         let program = Program {
             name: format!("sidecar of {name}"),
             path: self.network.installed(&binary("weft-proxy")),
-            args: ["--bootstrap".into(), file.into(), "--state-dir".into(), state_dir.into()]
-                .into_iter()
-                .chain(["--transparent", "--workers", "1", "--access-log", "all"].map(Into::into))
-                .collect(),
-            variables: vec![],
+            args: ["--workers", "1", "--access-log", "all"].map(Into::into).to_vec(),
+            variables: self.environment(name).await?,
             log: self.log(name),
         };
         let process = Process::start(self.pod(name).program(PROXY_UID, program))?;
         self.sidecars.insert(name.to_owned(), process);
         Ok(())
+    }
+
+    /// What an injector tells a sidecar, and the two files that the kubelet mounts. A join token proves it as a
+    /// service-account token would, once.
+    async fn environment(&self, name: &str) -> Result<Vec<(String, String)>> {
+        let bootstrap = self.control_plane.join(&format!("{name}.{NAMESPACE}")).await?;
+        let given = |pointer: &str| {
+            bootstrap.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let volume = self.network.directory().join(format!("{name}-volume"));
+        fs::create_dir(&volume)?;
+        fs::write(volume.join("root.pem"), given("/trust_bundle"))?;
+        fs::write(volume.join("token"), given("/join_token"))?;
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let variables = [
+            ("WEFT_POD_NAME", name.to_owned()),
+            ("WEFT_POD_NAMESPACE", NAMESPACE.to_owned()),
+            ("WEFT_SERVICE_ACCOUNT", name.to_owned()),
+            ("WEFT_CONTROL_PLANE", self.control_plane.address().to_string()),
+            ("WEFT_TRUST_BUNDLE", text(volume.join("root.pem"))),
+            ("WEFT_IDENTITY_TOKEN", text(volume.join("token"))),
+            ("WEFT_STATE_DIR", text(self.state_dir(name))),
+            ("WEFT_TRANSPARENT", "true".to_owned()),
+        ];
+        Ok(variables.map(|(name, value)| (name.to_owned(), value)).to_vec())
     }
 
     /// The output of a sidecar, its access log in it.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{Admin, Output, Process, Program, binary, eventually, get, run};
@@ -20,6 +20,8 @@ pub(super) struct Launch {
     pub(super) workload: String,
     /// What the control plane gave it.
     pub(super) bootstrap: Value,
+    /// It is told by its environment and two files, as in a pod, and not by a bootstrap file.
+    pub(super) in_pod: bool,
     /// Its state directory.
     pub(super) state_dir: PathBuf,
     /// Where peers connect, and the application; `None` for a workload that only calls.
@@ -45,15 +47,19 @@ pub(crate) struct Sidecar {
 
 impl Sidecar {
     /// Starts it; it is not ready yet.
-    pub(super) fn start(launch: Launch) -> Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&launch.state_dir)?;
-        let file = launch.state_dir.join("bootstrap.json");
-        fs::write(&file, launch.bootstrap.to_string())?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    pub(super) fn start(mut launch: Launch) -> Result<Self> {
+        if launch.in_pod {
+            launch.mount()?;
+        } else {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&launch.state_dir)?;
+            let file = launch.bootstrap_file();
+            fs::write(&file, launch.bootstrap.to_string())?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        }
         let process = Process::start(Program {
             name: format!("sidecar of {}", launch.workload),
             path: binary("weft-proxy"),
-            args: launch.arguments(&file),
+            args: launch.arguments(),
             variables: launch.variables.clone(),
             log: launch.log.clone(),
         })?;
@@ -73,6 +79,11 @@ impl Sidecar {
     /// Where its peers connect.
     pub(crate) fn inbound(&self) -> SocketAddr {
         self.launch.inbound.expect("the workload serves").0
+    }
+
+    /// A file that is mounted into its pod, `token` or `root.pem`.
+    pub(crate) fn mounted(&self, file: &str) -> PathBuf {
+        self.launch.volume().join(file)
     }
 
     /// Its state directory.
@@ -108,11 +119,15 @@ impl Sidecar {
     /// `weft-proxy drain`: returns when it has drained.
     pub(crate) async fn drain(&self) -> Output {
         let state_dir = self.launch.state_dir.clone();
+        let args = match self.launch.in_pod {
+            true => vec!["drain".into()],
+            false => vec!["drain".into(), "--state-dir".into(), state_dir.into()],
+        };
         let program = Program {
             name: "weft-proxy drain".to_owned(),
             path: binary("weft-proxy"),
-            args: vec!["drain".into(), "--state-dir".into(), state_dir.into()],
-            variables: Vec::new(),
+            args,
+            variables: self.launch.variables.clone(),
             log: PathBuf::new(),
         };
         run(&program, Duration::from_secs(20)).await
@@ -157,17 +172,54 @@ impl Sidecar {
 }
 
 impl Launch {
-    fn arguments(&self, bootstrap: &Path) -> Vec<OsString> {
-        let mut args: Vec<OsString> = vec![
-            "--bootstrap".into(),
-            bootstrap.into(),
-            "--state-dir".into(),
-            self.state_dir.clone().into(),
-            "--health".into(),
-            self.health.to_string().into(),
-            "--workers".into(),
-            "1".into(),
+    fn bootstrap_file(&self) -> PathBuf {
+        self.state_dir.join("bootstrap.json")
+    }
+
+    /// What the kubelet mounts: beside the log, whose name is the workload's.
+    fn volume(&self) -> PathBuf {
+        self.log.with_extension("volume")
+    }
+
+    /// Does the part of the kubelet: volumes, one of them for the state directory and open to everybody, and the
+    /// environment that the injector wrote.
+    fn mount(&mut self) -> Result<()> {
+        let volume = self.volume();
+        let shared = volume.join("state");
+        fs::create_dir_all(&shared)?;
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777))?;
+        let given = |pointer: &str| {
+            self.bootstrap.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        fs::write(volume.join("root.pem"), given("/trust_bundle"))?;
+        fs::write(volume.join("token"), given("/join_token"))?;
+        let identity = given("/identity");
+        let (pod, namespace) = self.workload.rsplit_once('.').context("a workload")?;
+        let file = |name: &str| volume.join(name).to_string_lossy().into_owned();
+        let variables = [
+            ("WEFT_POD_NAME", pod.to_owned()),
+            ("WEFT_POD_NAMESPACE", namespace.to_owned()),
+            ("WEFT_SERVICE_ACCOUNT", identity.rsplit('/').next().unwrap_or_default().to_owned()),
+            ("WEFT_CONTROL_PLANE", given("/control_plane/address")),
+            ("WEFT_TRUST_BUNDLE", file("root.pem")),
+            ("WEFT_IDENTITY_TOKEN", file("token")),
+            ("WEFT_STATE_DIR", file("state/own")),
+            ("WEFT_SERVICE_NAME", "called-so".to_owned()),
+            ("WEFT_SERVICE_VERSION", String::new()),
         ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        self.variables.extend(variables);
+        self.state_dir = shared.join("own");
+        Ok(())
+    }
+
+    fn arguments(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> =
+            vec!["--health".into(), self.health.to_string().into(), "--workers".into(), "1".into()];
+        if !self.in_pod {
+            args.extend(["--bootstrap".into(), self.bootstrap_file().into()]);
+            args.extend(["--state-dir".into(), self.state_dir.clone().into()]);
+        }
         if let Some((listen, app)) = self.inbound {
             args.extend(["--inbound".into(), format!("{listen}={app}").into()]);
         }
