@@ -12,6 +12,7 @@ mod check;
 mod demo;
 mod dispatch;
 mod environment;
+mod inject;
 mod mesh;
 mod moment;
 mod output;
