@@ -5,6 +5,7 @@
 mod cluster;
 mod demo;
 mod duration;
+mod inject;
 mod inspect;
 mod run;
 mod service;
@@ -15,12 +16,13 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use cluster::{CheckArgs, ClusterArgs, InstallArgs, UninstallArgs};
 pub(crate) use demo::DemoArgs;
 pub(crate) use duration::{Window, duration};
+pub(crate) use inject::{InjectArgs, UninjectArgs};
 pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, uninstall).";
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, inject, uninstall).";
 
 /// Weft, a lightweight service mesh: sidecars, mTLS, routes and traces.
 #[derive(Debug, Parser)]
@@ -110,6 +112,10 @@ pub(crate) enum Command {
     ProxyStatus,
     /// Run a program of your own beside a sidecar
     Run(RunArgs),
+    /// Give every pod in a manifest a sidecar, as the webhook would
+    Inject(InjectArgs),
+    /// Take the sidecars out of a manifest
+    Uninject(UninjectArgs),
     /// Show the version of weft, of the control plane and of the sidecars
     Version,
     /// One service of the demo's shop.

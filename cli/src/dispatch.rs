@@ -12,8 +12,8 @@ use crate::args::{Cli, Command};
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
-    analyze, check, demo, install, proxy_config, proxy_status, run as run_program, shop, stat,
-    uninstall, version,
+    analyze, check, demo, inject, install, proxy_config, proxy_status, run as run_program, shop,
+    stat, uninstall, version,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -48,6 +48,8 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::ProxyConfig(args) => proxy_config::run(&args, mesh, environment, output).await,
         Command::ProxyStatus => proxy_status::run(mesh, environment, output).await,
         Command::Run(args) => run_program::run(&args, mesh, environment, output).await,
+        Command::Inject(args) => inject::inject(&args, output),
+        Command::Uninject(args) => inject::uninject(&args, output),
         Command::Version => version::run(mesh, environment, output).await,
         Command::DemoService(args) => shop::run(args).await,
     }

@@ -13,6 +13,7 @@ mod cluster;
 mod demo;
 mod dispatch;
 mod environment;
+mod inject;
 mod install;
 mod mesh;
 mod moment;
