@@ -2,6 +2,7 @@
 //!
 //! Only shapes live here; nothing is done. Help texts carry the examples, because `--help` is the manual.
 
+mod cluster;
 mod demo;
 mod duration;
 mod inspect;
@@ -11,6 +12,7 @@ mod stat;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use cluster::{CheckArgs, ClusterArgs, InstallArgs, UninstallArgs};
 pub(crate) use demo::DemoArgs;
 pub(crate) use duration::{Window, duration};
 pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs};
@@ -18,7 +20,7 @@ pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo).";
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, uninstall).";
 
 /// Weft, a lightweight service mesh: sidecars, mTLS, routes and traces.
 #[derive(Debug, Parser)]
@@ -94,7 +96,11 @@ pub(crate) enum Command {
     /// Show success rate, requests per second, latency and mTLS share
     Stat(StatArgs),
     /// Check the installation: is everything there, connected, in step and certified?
-    Check,
+    Check(CheckArgs),
+    /// Print the manifest that installs Weft on Kubernetes
+    Install(InstallArgs),
+    /// Remove Weft from a cluster
+    Uninstall(UninstallArgs),
     /// Check configuration files before anything reads them
     Analyze(AnalyzeArgs),
     /// Show what one sidecar really has

@@ -1,28 +1,36 @@
-//! `weft check`: is the installation sound? Machine, control plane, sidecars, configuration.
+//! `weft check`: is the installation sound? Machine, control plane, sidecars, configuration; or the same of a
+//! cluster.
 //!
-//! Gathers first (`gather`), judges then (`machine`, `planes`: pure), and prints last. Every complaint says how
-//! to mend it. The JSON has the form of linkerd's, which tools know.
+//! Gathers first (`gather`, `cluster`), judges then (`machine`, `planes`, `kubernetes`, `meshed`: pure), and
+//! prints last. Every complaint says how to mend it. The JSON has the form of linkerd's, which tools know.
 
+mod cluster;
 mod gather;
+mod kubernetes;
 mod machine;
+mod meshed;
 mod planes;
 
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::args::CheckArgs;
 use crate::environment::Environment;
 use crate::output::{BAD, FAINT, GOOD, Output, STRONG, Verdict, WARN, styled};
 
 /// Runs `weft check`.
 pub(crate) async fn run(
+    args: &CheckArgs,
     mesh: Option<&str>,
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let facts = gather::gather(mesh, environment).await?;
-    let mut categories = vec![machine::judge(&facts.machine)];
-    categories.extend(planes::judge(facts.mesh.as_ref(), &environment.invoked_as(), facts.now));
+    let categories = if args.means_a_cluster() {
+        kubernetes::judge(&cluster::gather(&args.cluster).await?, true)
+    } else {
+        here(args, mesh, environment).await?
+    };
     let sound =
         categories.iter().flat_map(|category| &category.checks).all(|check| match check.result {
             Grade::Success | Grade::Warning => true,
@@ -34,6 +42,24 @@ pub(crate) async fn run(
         output.data(&draw(&categories, sound))?;
     }
     Ok(if sound { Verdict::Fine } else { Verdict::Findings })
+}
+
+/// This machine and its mesh; where it has none, the cluster that its kubeconfig names.
+async fn here(
+    args: &CheckArgs,
+    mesh: Option<&str>,
+    environment: &Environment,
+) -> Result<Vec<Category>> {
+    let facts = gather::gather(mesh, environment).await?;
+    let mut categories = vec![machine::judge(&facts.machine)];
+    if facts.mesh.is_none() && mesh.is_none() && environment.has_kubeconfig {
+        let cluster = cluster::gather(&args.cluster).await;
+        let cluster = cluster.unwrap_or_else(|error| cluster::Cluster::away(&format!("{error:#}")));
+        categories.extend(kubernetes::judge(&cluster, false));
+    } else {
+        categories.extend(planes::judge(facts.mesh.as_ref(), &environment.invoked_as(), facts.now));
+    }
+    Ok(categories)
 }
 
 /// A group of checks under one heading.

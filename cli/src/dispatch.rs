@@ -12,7 +12,8 @@ use crate::args::{Cli, Command};
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
-    analyze, check, demo, proxy_config, proxy_status, run as run_program, shop, stat, version,
+    analyze, check, demo, install, proxy_config, proxy_status, run as run_program, shop, stat,
+    uninstall, version,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -40,7 +41,9 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
     match cli.command {
         Command::Demo(args) => demo::run(&args, mesh, environment, output).await,
         Command::Stat(args) => stat::run(&args, mesh, environment, output).await,
-        Command::Check => check::run(mesh, environment, output).await,
+        Command::Check(args) => check::run(&args, mesh, environment, output).await,
+        Command::Install(args) => install::run(&args, output),
+        Command::Uninstall(args) => uninstall::run(&args, output).await,
         Command::Analyze(args) => analyze::run(&args, output),
         Command::ProxyConfig(args) => proxy_config::run(&args, mesh, environment, output).await,
         Command::ProxyStatus => proxy_status::run(mesh, environment, output).await,

@@ -17,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) current_dir: PathBuf,
     /// The executable's file.
     pub(crate) executable: PathBuf,
+    /// Is there a kubeconfig where kubectl would look for one?
+    pub(crate) has_kubeconfig: bool,
     /// OTLP endpoint that the user has chosen for traces, if any.
     pub(crate) otlp_endpoint: Option<String>,
     /// May a screen be redrawn in place? No on `TERM=dumb`.
@@ -34,7 +36,11 @@ impl Environment {
         let otlp_endpoint = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"))
             .map(|value| value.to_string_lossy().into_owned());
+        let kubeconfig = || Some(PathBuf::from(variable("HOME")?).join(".kube/config"));
+        let has_kubeconfig =
+            variable("KUBECONFIG").is_some() || kubeconfig().is_some_and(|path| path.is_file());
         Self {
+            has_kubeconfig,
             args: std::env::args_os().collect(),
             run_root,
             current_dir: std::env::current_dir().unwrap_or_default(),

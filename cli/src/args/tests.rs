@@ -59,3 +59,37 @@ fn wrong_usage_exits_with_two() {
     assert_eq!(parse("weft stat nonsense").unwrap_err().exit_code(), 2);
     assert_eq!(parse("weft demo --rate 5000").unwrap_err().exit_code(), 2);
 }
+
+#[test]
+fn what_becomes_part_of_a_manifest_is_checked() {
+    for good in [
+        "--registry localhost:5000",
+        "--registry r.example.org/a/b",
+        "--registry [::1]:5000/a",
+        "--version 0.1.0-rc.1",
+    ] {
+        assert!(parse(&format!("weft install {good}")).is_ok(), "{good}");
+    }
+    for bad in [
+        "--registry R",
+        "--registry a/",
+        "--registry a//b",
+        "--registry a\"b",
+        "--version .1",
+        "--version a:b",
+    ] {
+        assert!(parse(&format!("weft install {bad}")).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn naming_a_cluster_means_it() {
+    let means = |line: &str| match parse(line).unwrap().command {
+        Command::Check(check) => check.means_a_cluster(),
+        _ => panic!("not check"),
+    };
+    for line in ["weft check --kubernetes", "weft check --context a", "weft check --kubeconfig f"] {
+        assert!(means(line), "{line}");
+    }
+    assert!(!means("weft check"));
+}

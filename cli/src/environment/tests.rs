@@ -8,6 +8,7 @@ fn invoked(typed: &str) -> String {
         run_root: "/run/user/1000/weft".into(),
         current_dir: "/home/ada/weft".into(),
         executable: "/home/ada/weft/target/release/weft".into(),
+        has_kubeconfig: false,
         otlp_endpoint: None,
         smart_terminal: true,
     }

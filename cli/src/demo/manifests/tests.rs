@@ -9,6 +9,7 @@ fn environment(current_dir: &Path) -> Environment {
         run_root: "/nowhere".into(),
         current_dir: current_dir.to_owned(),
         executable: "/nowhere/weft".into(),
+        has_kubeconfig: false,
         otlp_endpoint: None,
         smart_terminal: false,
     }

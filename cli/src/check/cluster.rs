@@ -1,0 +1,194 @@
+//! What `weft check` looks at in a cluster, gathered before anything is judged. Changes nothing: the one pod
+//! that it asks for is a dry run.
+//!
+//! Each answer is taken for itself: who may not read Secrets is still told the rest.
+
+use std::future::Future;
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::Deployment as Workload;
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
+use kube::api::{Api, ListParams, PostParams};
+use serde_json::json;
+
+use crate::args::ClusterArgs;
+use crate::cluster::{self, INJECTED};
+
+/// Where Weft is installed.
+const NAMESPACE: &str = "weft-system";
+const NAME: &str = "weft-control-plane";
+/// One of the Gateway API's, which says of which release it is.
+const HTTP_ROUTES: &str = "httproutes.gateway.networking.k8s.io";
+/// The release that it is of.
+const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
+
+/// What was asked, or why there is no answer.
+pub(super) type Answer<T> = Result<T, String>;
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    /// `1.33`, as major and minor.
+    pub(super) version: Answer<(u32, u32)>,
+    /// Of Weft's kinds and the Gateway API's routes: those that are there.
+    pub(super) definitions: Answer<Vec<CustomResourceDefinition>>,
+    /// `None`: there is none.
+    pub(super) deployment: Answer<Option<Deployment>>,
+    /// The certificates in each webhook's `caBundle`; `None`: there is no webhook.
+    pub(super) bundles: Answer<Option<Vec<String>>>,
+    /// The authority of the webhook's certificate, from the Secret; `None`: there is no Secret.
+    pub(super) authority: Answer<Option<String>>,
+    /// What a pod that asks for a sidecar is given.
+    pub(super) trial: Answer<bool>,
+    pub(super) namespaces: Answer<Vec<Namespace>>,
+    pub(super) pods: Answer<Vec<Pod>>,
+}
+
+/// The control plane's.
+#[derive(Clone, Debug)]
+pub(super) struct Deployment {
+    pub(super) wanted: i32,
+    pub(super) available: i32,
+    /// By its label.
+    pub(super) version: String,
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// There is no kubeconfig, or it does not name a cluster.
+pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
+    let client = cluster::connect(args).await?;
+    let version = version(&client).await;
+    // Every further question would wait for the same server.
+    if let Err(error) = &version {
+        return Ok(Cluster::away(error));
+    }
+    let (definitions, deployment, bundles, authority) = tokio::join!(
+        definitions(&client),
+        deployment(&client),
+        bundles(&client),
+        authority(&client)
+    );
+    // Nobody is there to answer for a webhook that is not there.
+    let trial = match &bundles {
+        Ok(Some(_)) => trial(&client).await,
+        Ok(None) | Err(_) => Ok(false),
+    };
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let (namespaces, pods) = tokio::join!(
+        told(cluster::list(&namespaces, ListParams::default())),
+        told(cluster::pods(&client))
+    );
+    Ok(Cluster { version, definitions, deployment, bundles, authority, trial, namespaces, pods })
+}
+
+impl Cluster {
+    /// One that cannot be reached.
+    pub(super) fn away(error: &str) -> Self {
+        Self {
+            version: Err(error.to_owned()),
+            definitions: Err(error.to_owned()),
+            deployment: Err(error.to_owned()),
+            bundles: Err(error.to_owned()),
+            authority: Err(error.to_owned()),
+            trial: Err(error.to_owned()),
+            namespaces: Err(error.to_owned()),
+            pods: Err(error.to_owned()),
+        }
+    }
+}
+
+async fn told<T>(asked: impl Future<Output = Result<T, kube::Error>>) -> Answer<T> {
+    asked.await.map_err(|error| said(&error))
+}
+
+/// What the API server said, without the words of its client around it.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        _ => format!("{:#}", anyhow::anyhow!("{error}")),
+    }
+}
+
+async fn version(client: &Client) -> Answer<(u32, u32)> {
+    let info = told(client.apiserver_version()).await?;
+    // Some vendors write `29+`.
+    let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+    match (number(&info.major), number(&info.minor)) {
+        (Some(major), Some(minor)) => Ok((major, minor)),
+        _ => Err(format!("it says that it is version {}.{}", info.major, info.minor)),
+    }
+}
+
+async fn definitions(client: &Client) -> Answer<Vec<CustomResourceDefinition>> {
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    let mut names: Vec<String> = weft_control_plane::crd::all()
+        .into_iter()
+        .filter_map(|definition| definition.metadata.name)
+        .collect();
+    names.push(HTTP_ROUTES.to_owned());
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(told(api.get_opt(&name)).await?);
+    }
+    Ok(found)
+}
+
+/// The release of the Gateway API's definitions; `None` where there are none.
+pub(super) fn gateway_api(definitions: &[CustomResourceDefinition]) -> Option<String> {
+    let routes =
+        definitions.iter().find(|found| found.metadata.name.as_deref() == Some(HTTP_ROUTES))?;
+    let release = routes.metadata.annotations.as_ref().and_then(|notes| notes.get(BUNDLE));
+    Some(release.cloned().unwrap_or_default())
+}
+
+async fn deployment(client: &Client) -> Answer<Option<Deployment>> {
+    let api = Api::<Workload>::namespaced(client.clone(), NAMESPACE);
+    let Some(found) = told(api.get_opt(NAME)).await? else { return Ok(None) };
+    let labels = found.metadata.labels.unwrap_or_default();
+    Ok(Some(Deployment {
+        wanted: found.spec.and_then(|spec| spec.replicas).unwrap_or(1),
+        available: found.status.and_then(|status| status.available_replicas).unwrap_or(0),
+        version: labels.get("app.kubernetes.io/version").cloned().unwrap_or_default(),
+    }))
+}
+
+async fn bundles(client: &Client) -> Answer<Option<Vec<String>>> {
+    let api = Api::<MutatingWebhookConfiguration>::all(client.clone());
+    let Some(found) = told(api.get_opt("weft-injector")).await? else { return Ok(None) };
+    let webhooks = found.webhooks.unwrap_or_default();
+    let bundle =
+        |bytes: Option<Vec<u8>>| String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
+    Ok(Some(
+        webhooks
+            .into_iter()
+            .map(|webhook| bundle(webhook.client_config.ca_bundle.map(|found| found.0)))
+            .collect(),
+    ))
+}
+
+async fn authority(client: &Client) -> Answer<Option<String>> {
+    let api = Api::<Secret>::namespaced(client.clone(), NAMESPACE);
+    let Some(found) = told(api.get_opt("weft-webhook")).await? else { return Ok(None) };
+    let mut data = found.data.unwrap_or_default();
+    Ok(data.remove("ca.crt").and_then(|bytes| String::from_utf8(bytes.0).ok()))
+}
+
+/// Asks for a pod with a sidecar in a dry run: was it given one? This goes the whole way: API server, Service,
+/// certificate, control plane.
+async fn trial(client: &Client) -> Answer<bool> {
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "generateName": "weft-check-", "labels": { "weft.dev/inject": "enabled" } },
+        "spec": { "containers": [{ "name": "app", "image": "weft.dev/weft:0.1.0" }] },
+    });
+    let pod: Pod = serde_json::from_value(pod).map_err(|error| error.to_string())?;
+    let api = Api::<Pod>::namespaced(client.clone(), "default");
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    let made = told(api.create(&params, &pod)).await?;
+    Ok(made.metadata.annotations.is_some_and(|notes| notes.contains_key(INJECTED)))
+}

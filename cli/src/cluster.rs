@@ -1,0 +1,109 @@
+//! The cluster that a command talks to: connected as kubectl would, asked page by page.
+//!
+//! Used by `check` and `uninstall`. Nothing is kept, and nothing is watched.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde::de::DeserializeOwned;
+
+use crate::args::ClusterArgs;
+
+/// A cluster that is away is told soon.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For one answer; a page of pods of a busy cluster takes a second or two.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bound: objects in one answer.
+const PAGE: u32 = 500;
+/// Bound: pages of one list.
+const MAX_PAGES: usize = 1000;
+
+/// Says of a pod that it has a sidecar, and of which version.
+pub(crate) const INJECTED: &str = "weft.dev/injected";
+
+/// Reads the kubeconfig; nothing is asked yet.
+///
+/// # Errors
+/// There is none, or it does not have the context.
+pub(crate) async fn connect(args: &ClusterArgs) -> Result<Client> {
+    let options =
+        KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    let written = match &args.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path).context("cannot read the kubeconfig")?,
+        None => match Kubeconfig::read() {
+            Ok(found) => found,
+            Err(error) => {
+                return in_cluster(args).with_context(|| format!("no cluster is known: {error}"));
+            }
+        },
+    };
+    let config = Config::from_custom_kubeconfig(written, &options).await;
+    client(config.context("the kubeconfig names no cluster")?)
+}
+
+/// In a pod there is no kubeconfig, but a service account.
+fn in_cluster(args: &ClusterArgs) -> Result<Client> {
+    anyhow::ensure!(args.context.is_none(), "--context needs a kubeconfig");
+    client(Config::incluster()?)
+}
+
+fn client(mut config: Config) -> Result<Client> {
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    Client::try_from(config).context("cannot talk to the cluster")
+}
+
+/// All objects of a kind, page by page.
+///
+/// # Errors
+/// What the API server says, or that there is no end of them.
+pub(crate) async fn list<K>(api: &Api<K>, params: ListParams) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let mut params = params.limit(PAGE);
+    let mut all = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let page = api.list(&params).await?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+/// The pods of all namespaces.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) async fn pods(client: &Client) -> Result<Vec<Pod>, kube::Error> {
+    list(&Api::<Pod>::all(client.clone()), ListParams::default()).await
+}
+
+/// The version of a pod's sidecar; `None` if it has none.
+pub(crate) fn sidecar(pod: &Pod) -> Option<&str> {
+    pod.metadata.annotations.as_ref()?.get(INJECTED).map(String::as_str)
+}
+
+/// Has the pod ended? Then nothing of it runs, whatever it had.
+pub(crate) fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Meshed pods that have not ended, by namespace.
+pub(crate) fn meshed(pods: &[Pod]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| sidecar(pod).is_some() && !has_ended(pod)) {
+        *counts.entry(pod.metadata.namespace.clone().unwrap_or_default()).or_insert(0) += 1;
+    }
+    counts
+}
