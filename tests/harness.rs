@@ -18,6 +18,7 @@ mod demo;
 pub(crate) mod frames;
 mod grpc;
 mod grpc_health;
+pub(crate) mod kubernetes;
 mod load;
 mod loud;
 pub(crate) mod manifests;
