@@ -8,3 +8,5 @@ mod jaeger;
 mod node;
 
 // The mesh: install, injection, identity, status, traces.
+mod installation;
+mod manifests;

@@ -38,19 +38,15 @@ pub(crate) async fn connect(args: &ClusterArgs) -> Result<Client> {
         Some(path) => Kubeconfig::read_from(path).context("cannot read the kubeconfig")?,
         None => match Kubeconfig::read() {
             Ok(found) => found,
-            Err(error) => {
-                return in_cluster(args).with_context(|| format!("no cluster is known: {error}"));
-            }
+            // In a pod there is a service account instead, and no context to choose.
+            Err(error) => match Config::incluster().ok().filter(|_| args.context.is_none()) {
+                Some(config) => return client(config),
+                None => return Err(error).context("no cluster is known"),
+            },
         },
     };
     let config = Config::from_custom_kubeconfig(written, &options).await;
     client(config.context("the kubeconfig names no cluster")?)
-}
-
-/// In a pod there is no kubeconfig, but a service account.
-fn in_cluster(args: &ClusterArgs) -> Result<Client> {
-    anyhow::ensure!(args.context.is_none(), "--context needs a kubeconfig");
-    client(Config::incluster()?)
 }
 
 fn client(mut config: Config) -> Result<Client> {

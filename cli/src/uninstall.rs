@@ -38,9 +38,10 @@ pub(crate) async fn run(args: &UninstallArgs, output: &Output) -> Result<Verdict
     let bundles = ListParams::default().fields(&format!("metadata.name={TRUST_BUNDLE}"));
     let bundles = cluster::list(&Api::<ConfigMap>::all(client.clone()), bundles).await;
     let bundles = bundles.context("cannot list ConfigMaps")?;
-    let namespaces = bundles.into_iter().filter_map(|found| found.metadata.namespace).collect();
+    let namespaces = bundles.into_iter().filter_map(|found| found.metadata.namespace);
+    let namespaces: Vec<String> = namespaces.collect();
     let mut deleted = Vec::new();
-    for target in plan::plan(namespaces)? {
+    for target in plan::plan(&namespaces)? {
         if delete(&client, &target, args.dry_run).await? {
             if !output.is_json() {
                 let done = if args.dry_run { "would delete" } else { "deleted" };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::kubernetes::ApiServer;
 use crate::harness::{Program, binary, run};
 
-use super::manifests::cases::ALL;
+use cases::ALL;
 
 const ACCOUNT: &str = "system:serviceaccount:weft-system:weft-control-plane";
 
@@ -150,6 +150,7 @@ async fn the_control_plane_may_do_what_it_must_and_no_more() {
         ("create", "tokenreviews.authentication.k8s.io", ""),
         ("create", "configmaps", "shop"),
         ("patch", "configmaps/weft-trust-bundle", "shop"),
+        ("watch", "configmaps/weft-trust-bundle", ""),
         ("create", "events.events.k8s.io", "shop"),
         ("patch", "mutatingwebhookconfigurations.admissionregistration.k8s.io/weft-injector", ""),
         ("create", "secrets", "weft-system"),
@@ -167,6 +168,7 @@ async fn the_control_plane_may_do_what_it_must_and_no_more() {
         ("create", "secrets", "shop"),
         ("delete", "secrets/weft-ca", "weft-system"),
         ("get", "configmaps/other", "shop"),
+        ("list", "configmaps", ""),
         ("patch", "configmaps/other", "shop"),
         ("create", "pods", "shop"),
         ("delete", "pods", "shop"),

@@ -44,7 +44,7 @@ impl fmt::Display for Target {
 ///
 /// # Errors
 /// The manifest that is built in is not one.
-pub(super) fn plan(bundles: Vec<String>) -> Result<Vec<Target>> {
+pub(super) fn plan(bundles: &[String]) -> Result<Vec<Target>> {
     let mut installed: Vec<Target> = Vec::new();
     for document in [MANIFEST, DISRUPTION_BUDGET].into_iter().flat_map(|text| text.split("\n---\n"))
     {

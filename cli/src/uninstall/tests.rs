@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_webhook_goes_first_and_the_namespace_last() {
     let plan: Vec<String> =
-        plan::plan(vec!["shop".to_owned()]).unwrap().iter().map(Target::to_string).collect();
+        plan::plan(&["shop".to_owned()]).unwrap().iter().map(Target::to_string).collect();
     let at = |name: &str| {
         plan.iter().position(|target| target == name).unwrap_or_else(|| panic!("{name}: {plan:?}"))
     };
