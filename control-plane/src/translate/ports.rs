@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use weft_proto::names;
 
@@ -45,6 +46,8 @@ pub(super) struct Endpoint<'a> {
     pub(super) port: u16,
     /// Is it called over mutual TLS? Not without a sidecar, and not where a policy takes plaintext only.
     pub(super) mutual: bool,
+    /// The policy that says so, if one does.
+    pub(super) policy: Option<&'a Origin>,
 }
 
 impl Port<'_> {
@@ -52,6 +55,19 @@ impl Port<'_> {
     pub(super) fn identities(&self, trust_domain: &str) -> BTreeSet<String> {
         let mutual = self.endpoints.iter().filter(|endpoint| endpoint.mutual);
         mutual.map(|endpoint| endpoint.workload.identity(trust_domain)).collect()
+    }
+
+    /// The policy in force, if there is one.
+    pub(super) fn policy_origin(&self) -> Option<Arc<Origin>> {
+        self.policy.map(|policy| Arc::new(policy.origin.clone()))
+    }
+
+    /// The objects that its endpoints are made from, each once.
+    pub(super) fn endpoint_origins(&self) -> impl Iterator<Item = Arc<Origin>> {
+        let all = self.endpoints.iter();
+        let all = all.flat_map(|one| [Some(&one.workload.origin), one.policy]).flatten();
+        let all: BTreeSet<&Origin> = all.collect();
+        all.into_iter().map(|origin| Arc::new(origin.clone()))
     }
 
     /// Addresses of its endpoints, as far as others can dial them: a loopback address is another place on each machine.
@@ -168,14 +184,24 @@ impl Addresses {
 }
 
 /// A workload without the port that a Service names by name is no endpoint of it.
-fn resolve<'a>(port: &ServicePort, workloads: &[&'a Workload], mesh: &Mesh) -> Vec<Endpoint<'a>> {
+fn resolve<'a>(
+    port: &ServicePort,
+    workloads: &[&'a Workload],
+    mesh: &'a Mesh,
+) -> Vec<Endpoint<'a>> {
     let resolved = workloads.iter().map(|workload| (*workload, workload.resolve(&port.target)));
     resolved.filter_map(|(workload, port)| Some(endpoint(workload, port?, mesh))).collect()
 }
 
-fn endpoint<'a>(workload: &'a Workload, port: u16, mesh: &Mesh) -> Endpoint<'a> {
-    let mode = || mesh.mtls_mode(&workload.key, &workload.labels, port);
-    Endpoint { workload, port, mutual: workload.meshed && mode() != MtlsMode::Disable }
+fn endpoint<'a>(workload: &'a Workload, port: u16, mesh: &'a Mesh) -> Endpoint<'a> {
+    if !workload.meshed {
+        return Endpoint { workload, port, mutual: false, policy: None };
+    }
+    let policy = mesh.inbound_policy(&workload.key, &workload.labels, port);
+    let said = policy.and_then(|policy| Some((policy.mtls?, &policy.origin)));
+    let mode = said.map_or(mesh.config.mtls, |(mode, _)| mode);
+    let mutual = mode != MtlsMode::Disable;
+    Endpoint { workload, port, mutual, policy: said.map(|(_, origin)| origin) }
 }
 
 /// Workloads by namespace and label, in key order.
