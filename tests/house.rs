@@ -26,12 +26,16 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 12] = [
+const PURE: [&str; 16] = [
     "control-plane/src/model",
+    "control-plane/src/status/desired",
+    "control-plane/src/status/lease/decide",
+    "control-plane/src/status/pace",
     "control-plane/src/translate",
     "control-plane/src/xds/session",
     "control-plane/src/xds/subscription",
     "control-plane/src/xds/log",
+    "control-plane/src/xds/objects",
     "proxy/src/interception/chains",
     "proxy/src/interception/difference",
     "proxy/src/interception/ruleset",

@@ -28,6 +28,7 @@
 //! 6. `ca`: from a join token or a certificate to the next certificate.
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
 //! 8. `admin`: what people and programs may ask.
+//! 9. [`status`]: on Kubernetes, what is written back about the objects.
 //!
 //! # Invariants
 //!
@@ -49,6 +50,7 @@ pub mod finding;
 pub mod model;
 pub mod peer;
 pub mod source;
+pub mod status;
 pub mod translate;
 pub mod xds;
 
