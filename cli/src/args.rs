@@ -8,6 +8,7 @@ mod inspect;
 mod run;
 mod service;
 mod stat;
+mod wait;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -17,8 +18,9 @@ pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
+pub(crate) use wait::WaitArgs;
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo).";
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, wait).";
 
 /// Weft, a lightweight service mesh: sidecars, mTLS, routes and traces.
 #[derive(Debug, Parser)]
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Stat(StatArgs),
     /// Check the installation: is everything there, connected, in step and certified?
     Check,
+    /// Wait until what was applied to a cluster is in force on every sidecar
+    Wait(WaitArgs),
     /// Check configuration files before anything reads them
     Analyze(AnalyzeArgs),
     /// Show what one sidecar really has

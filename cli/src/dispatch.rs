@@ -12,7 +12,7 @@ use crate::args::{Cli, Command};
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
-    analyze, check, demo, proxy_config, proxy_status, run as run_program, shop, stat, version,
+    analyze, check, demo, proxy_config, proxy_status, run as run_program, shop, stat, version, wait,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -45,6 +45,7 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::ProxyConfig(args) => proxy_config::run(&args, mesh, environment, output).await,
         Command::ProxyStatus => proxy_status::run(mesh, environment, output).await,
         Command::Run(args) => run_program::run(&args, mesh, environment, output).await,
+        Command::Wait(args) => wait::run(&args, output).await,
         Command::Version => version::run(mesh, environment, output).await,
         Command::DemoService(args) => shop::run(args).await,
     }

@@ -26,6 +26,7 @@ mod signals;
 mod stat;
 mod table;
 mod version;
+mod wait;
 
 use std::process::ExitCode;
 
