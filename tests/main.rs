@@ -29,6 +29,7 @@ mod identity;
 mod interception;
 mod invalid_backends;
 mod keep_alive;
+mod kubernetes;
 mod limits;
 mod mirror;
 mod mtls;

@@ -13,16 +13,20 @@ const COMMAND: &str = "cargo build --workspace --bins";
 /// # Panics
 /// It is missing or out of date; says what to type.
 pub(crate) fn binary(name: &str) -> PathBuf {
-    let own = std::env::current_exe().expect("Linux knows the path of a running program");
-    // target/<profile>/deps/mesh-…
-    let profile = own.parent().and_then(Path::parent).expect("cargo puts tests two levels deep");
-    let path = profile.join(name);
+    let path = built().join(name);
     let built = modified(&path)
         .unwrap_or_else(|| panic!("{} is not there; run: {COMMAND}", path.display()));
     if let Some(source) = newer_source(&path.with_extension("d"), built) {
         panic!("{} is older than {source}; run: {COMMAND}", path.display());
     }
     path
+}
+
+/// The directory that cargo builds into.
+pub(crate) fn built() -> PathBuf {
+    let own = std::env::current_exe().expect("Linux knows the path of a running program");
+    // target/<profile>/deps/mesh-…
+    own.parent().and_then(Path::parent).expect("cargo puts tests two levels deep").to_owned()
 }
 
 /// A Go program that `tests/tools/build` has made.

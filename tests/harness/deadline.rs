@@ -13,16 +13,29 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) async fn eventually<T>(
     what: &str,
     deadline: Duration,
-    mut probe: impl AsyncFnMut() -> anyhow::Result<T>,
+    probe: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> T {
+    match attempt(deadline, probe).await {
+        Ok(found) => found,
+        Err(error) => panic!("not within {deadline:?}: {what}: {error}"),
+    }
+}
+
+/// The same, for who has more to say about a failure: the last error, when `deadline` is over.
+pub(crate) async fn attempt<T>(
+    deadline: Duration,
+    mut probe: impl AsyncFnMut() -> anyhow::Result<T>,
+) -> Result<T, String> {
     let start = Instant::now();
     loop {
         let error = match timeout(deadline, probe()).await {
-            Ok(Ok(found)) => return found,
+            Ok(Ok(found)) => return Ok(found),
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "no answer at all".to_owned(),
         };
-        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}: {error}");
+        if start.elapsed() >= deadline {
+            return Err(error);
+        }
         sleep(PAUSE).await;
     }
 }
