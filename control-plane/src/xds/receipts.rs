@@ -110,6 +110,7 @@ impl Receipts {
 }
 
 /// What one proxy says of one object.
+#[derive(Clone, Copy)]
 enum Verdict<'a> {
     Unconcerned,
     Runs,

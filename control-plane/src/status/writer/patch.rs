@@ -53,12 +53,12 @@ pub(super) async fn write(
         match timeout(REQUEST, writing).await {
             Ok(Ok(written)) => return Outcome::Written(value(&written)),
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => {}
-            Ok(Err(error)) => return failed(error),
+            Ok(Err(error)) => return failed(&error),
             Err(_elapsed) => return Outcome::Unanswered("no answer in time".to_owned()),
         }
         match timeout(REQUEST, api.get(&key.2)).await {
             Ok(Ok(found)) => object = value(&found),
-            Ok(Err(error)) => return failed(error),
+            Ok(Err(error)) => return failed(&error),
             Err(_elapsed) => return Outcome::Unanswered("no answer in time".to_owned()),
         }
         if generation(&object) != said_of {
@@ -79,8 +79,8 @@ fn patch(key: &ObjectKey, object: &Value, status: &Value) -> Patch<Value> {
     }))
 }
 
-fn failed(error: kube::Error) -> Outcome {
-    match &error {
+fn failed(error: &kube::Error) -> Outcome {
+    match error {
         kube::Error::Api(status) if status.code == 404 => Outcome::Overtaken,
         kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429 => {
             Outcome::Refused(error.to_string())
