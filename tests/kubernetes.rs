@@ -6,6 +6,7 @@ mod conformance;
 mod images;
 mod jaeger;
 mod node;
+mod status;
 
 // The mesh: install, injection, identity, status, traces.
 mod installation;

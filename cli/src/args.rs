@@ -10,6 +10,7 @@ mod inspect;
 mod run;
 mod service;
 mod stat;
+mod wait;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -21,8 +22,9 @@ pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
+pub(crate) use wait::WaitArgs;
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, inject, uninstall).";
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, inject, uninstall, wait).";
 
 /// Weft, a lightweight service mesh: sidecars, mTLS, routes and traces.
 #[derive(Debug, Parser)]
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Install(InstallArgs),
     /// Remove Weft from a cluster
     Uninstall(UninstallArgs),
+    /// Wait until what was applied to a cluster is in force on every sidecar
+    Wait(WaitArgs),
     /// Check configuration files before anything reads them
     Analyze(AnalyzeArgs),
     /// Show what one sidecar really has

@@ -30,6 +30,7 @@ mod stat;
 mod table;
 mod uninstall;
 mod version;
+mod wait;
 
 use std::process::ExitCode;
 

@@ -30,6 +30,7 @@
 //! 8. `admin`: what people and programs may ask.
 //! 9. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
 //! 10. [`crd`]: our kinds as Kubernetes is told of them, made from the types that sources read.
+//! 11. [`status`]: on Kubernetes, what is written back about the objects.
 //!
 //! # Invariants
 //!
@@ -53,6 +54,7 @@ pub mod injection;
 pub mod model;
 pub mod peer;
 pub mod source;
+pub mod status;
 pub mod translate;
 pub mod webhook;
 pub mod xds;

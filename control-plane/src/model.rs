@@ -30,7 +30,7 @@ pub use route::{
     QueryMatch, Redirect, Rewrite, Route, RouteKind, RouteMatch, RouteRule, RuleRetry, Timeouts,
     ValueMatch,
 };
-pub use weft_proto::origin::Origin;
+pub use weft_proto::origin::{ObjectKey, Origin};
 pub use workload::{
     AppProtocol, Listed, Locality, Service, ServicePort, TargetPort, Workload, WorkloadPort,
     WorkloadProbe,
@@ -112,6 +112,8 @@ impl Mesh {
 /// `MeshConfig`, the singleton `default` in `weft-system`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeshConfig {
+    /// Where it was read; empty where there is none.
+    pub origin: Origin,
     /// SPIFFE trust domain.
     pub trust_domain: String,
     /// Mode of inbound ports that no `InboundPolicy` speaks of.
@@ -129,6 +131,7 @@ pub struct MeshConfig {
 impl Default for MeshConfig {
     fn default() -> Self {
         Self {
+            origin: Origin::default(),
             trust_domain: "cluster.local".to_owned(),
             mtls: MtlsMode::Permissive,
             leaf_lifetime: Duration::from_secs(24 * 3600),

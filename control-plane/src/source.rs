@@ -40,7 +40,7 @@ mod yaml;
 use std::time::SystemTime;
 
 pub use directory::{DirectorySource, SourceError, analyze_directory};
-pub(crate) use kubernetes::{KubernetesSource, ObjectKey, Raw, RawObjects};
+pub(crate) use kubernetes::{KubernetesSource, RawObjects};
 
 use crate::finding::Finding;
 use crate::model::Mesh;

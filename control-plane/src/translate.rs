@@ -37,6 +37,7 @@ mod url;
 mod value;
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 pub(crate) use resource::variant_slot;
 pub use resource::{Reference, Resource, ResourceType, Version, Visibility};
@@ -51,6 +52,7 @@ use crate::model::Mesh;
 pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
     let mut set = ResourceSet::default();
     let trust_domain = &mesh.config.trust_domain;
+    let config = Arc::new(mesh.config.origin.clone());
     set.insert(secrets::trust_bundle(trust_bundle));
     let ports = ports::ports(mesh);
     let shared = ports::shared(&ports);
@@ -59,9 +61,12 @@ pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
     let nobody = HashSet::new();
     let ports = ports.into_iter().map(|port| (port, &shared));
     for (port, shared) in ports.chain(alone.into_iter().map(|port| (port, &nobody))) {
-        set.insert(clusters::cluster(&port, trust_domain));
-        set.insert(endpoints::assignment(&port, trust_domain));
-        set.insert(listeners::outbound(&port, &mesh.config));
+        let policy = || port.policy_origin();
+        set.insert(clusters::cluster(&port, trust_domain).made_from(policy()));
+        let assignment = endpoints::assignment(&port, trust_domain);
+        set.insert(assignment.made_from(port.endpoint_origins()));
+        let listener = listeners::outbound(&port, &mesh.config);
+        set.insert(listener.made_from(policy()).made_from([config.clone()]));
         for routes in routes::configurations(&port, mesh) {
             set.insert(routes);
         }
@@ -75,7 +80,8 @@ pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
         let identity = workload.identity(trust_domain);
         set.insert_node(id, Node { workload: workload.key.clone(), identity });
         if let Some(listener) = inbound::listener(workload, mesh) {
-            set.insert(listener);
+            let origins = inbound::origins(workload, mesh).into_iter();
+            set.insert(listener.made_from(origins).made_from([config.clone()]));
             inbound_ports.extend(inbound::ports(workload, mesh).into_keys());
         }
     }

@@ -5,6 +5,7 @@
 //!                                                                  │ watch<generation>
 //!                     proxies ◄── Server: one task a stream ◄──────┘
 //!                                   └► Registry ─► admin `GET /v1/proxies`
+//!                                        └► Receipts (with `objects`: what is made from what) ─► status
 //! ```
 //!
 //! `app` builds the four parts and mounts [`Server`] on the tonic router; TLS and the peer's identity
@@ -34,7 +35,9 @@ mod body;
 mod cache;
 mod log;
 mod node;
+mod objects;
 mod publisher;
+mod receipts;
 mod registry;
 mod server;
 mod session;
@@ -43,7 +46,8 @@ mod subscription;
 
 pub use cache::{Applied, Cache};
 pub use log::Changes;
-pub use publisher::Publisher;
+pub use publisher::{Published, Publisher};
+pub use receipts::{Receipt, Receipts, Refusal};
 pub use registry::{ProxyStatus, Registry, Rejection, TypeStatus};
 pub use server::{Limits, Server};
 

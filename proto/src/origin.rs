@@ -18,7 +18,16 @@ pub struct Origin {
     pub rule: String,
 }
 
+/// What makes an object the same object when its content changes: kind, namespace, name.
+pub type ObjectKey = (String, String, String);
+
 impl Origin {
+    /// The object itself, whatever its generation.
+    #[must_use]
+    pub fn object(&self) -> ObjectKey {
+        (self.kind.clone(), self.namespace.clone(), self.name.clone())
+    }
+
     /// As metadata under [`crate::names::metadata::SOURCE`].
     #[must_use]
     pub fn to_struct(&self) -> Struct {

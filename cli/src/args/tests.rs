@@ -55,6 +55,18 @@ fn the_program_of_run_stands_behind_two_dashes_with_its_own_flags() {
 }
 
 #[test]
+fn wait_takes_files_and_a_time() {
+    let Command::Wait(wait) =
+        parse("weft wait -f a.yaml -f - --timeout 2m -n shop").unwrap().command
+    else {
+        panic!("not wait")
+    };
+    assert_eq!(wait.filename, ["a.yaml", "-"].map(std::path::PathBuf::from));
+    assert_eq!((wait.timeout, wait.namespace.as_deref()), (Duration::from_secs(120), Some("shop")));
+    assert!(parse("weft wait").is_err(), "a file is needed");
+}
+
+#[test]
 fn wrong_usage_exits_with_two() {
     assert_eq!(parse("weft stat nonsense").unwrap_err().exit_code(), 2);
     assert_eq!(parse("weft demo --rate 5000").unwrap_err().exit_code(), 2);

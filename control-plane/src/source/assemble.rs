@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::finding::{Code, Finding};
-use crate::model::{Mesh, Service};
+use crate::model::{Mesh, MeshConfig, Service};
 
 use super::object::{Object, ObjectId};
 use super::schema::NumberOrText;
@@ -30,7 +30,7 @@ pub(crate) fn assemble(objects: &Objects) -> (Mesh, Vec<Finding>) {
     for (id, found) in objects {
         let origin = id.origin(found.generation);
         match &*found.object {
-            Object::MeshConfig(config) => mesh.config = config.clone(),
+            Object::MeshConfig(config) => mesh.config = MeshConfig { origin, ..config.clone() },
             Object::Service(service) => {
                 let service = Service { origin, ..service.clone() };
                 mesh.services.insert(id.key.clone(), service);

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch as channel};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::finding::Finding;
-use crate::model::{Key, Mesh};
+use crate::model::{Key, Mesh, ObjectKey};
 
 use super::object::Kind;
 
@@ -45,10 +45,8 @@ const ALWAYS: [Watched; 5] = [
     Watched::Nodes,
 ];
 
-/// Kind, namespace and name.
-pub(crate) type ObjectKey = (String, String, String);
 /// An object as the API server has it.
-pub(crate) type Raw = Arc<serde_json::Value>;
+type Raw = Arc<serde_json::Value>;
 /// Objects that users write, as the API server has them.
 pub(crate) type RawObjects = Arc<BTreeMap<ObjectKey, Raw>>;
 

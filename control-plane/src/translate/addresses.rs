@@ -22,7 +22,8 @@ pub(super) fn addresses(port: &Port<'_>, shared: &HashSet<SocketAddr>) -> Option
         endpoints: endpoints.map(encoded).collect(),
     };
     let nowhere = addresses.service.is_empty() && addresses.endpoints.is_empty();
-    (!nowhere).then(|| encode(&port.name, addresses))
+    let encoded = || encode(&port.name, addresses).made_from(port.endpoint_origins());
+    (!nowhere).then(encoded)
 }
 
 fn encoded(address: SocketAddr) -> Address {

@@ -2,8 +2,9 @@
 //! filter chains for each port, seen by that proxy only, and a cluster for the application behind a port. Ports that
 //! nobody declared have chains in common: a proxy that intercepts connections meets them too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use weft_proto::envoy::cluster::Cluster;
@@ -23,7 +24,7 @@ use super::clusters::{CONNECT_TIMEOUT, same_http_version};
 use super::filters::{self, PLAINTEXT_HTTP};
 use super::value::{address, boolean, duration, source, text, texts, uint32};
 use super::{Reference, Resource, ResourceType, encode::encode, rate_limits, routes, tls};
-use crate::model::{AppProtocol, Locality, Mesh, MtlsMode, Workload};
+use crate::model::{AppProtocol, Locality, Mesh, MtlsMode, Origin, Workload};
 
 /// How long a peer may be silent before its connection is taken as plaintext. Longer than outbound: a late
 /// ClientHello is a failed mesh connection, while a protocol in which the server speaks first comes inside
@@ -69,6 +70,14 @@ pub(super) fn listener(workload: &Workload, mesh: &Mesh) -> Option<Resource> {
     });
     let references = clusters.chain([tls::trust_bundle_reference()]).collect();
     Some(encode(&name, listener).needing(references).only_for(&workload.key))
+}
+
+/// The objects that the listener of a workload is made from: itself and the policies in force on its ports.
+pub(super) fn origins(workload: &Workload, mesh: &Mesh) -> BTreeSet<Arc<Origin>> {
+    let policy = |port| mesh.inbound_policy(&workload.key, &workload.labels, port);
+    let policies = ports(workload, mesh).into_keys().filter_map(policy);
+    let policies = policies.map(|policy| &policy.origin);
+    policies.chain([&workload.origin]).map(|origin| Arc::new(origin.clone())).collect()
 }
 
 /// The ports that something is said of, and [`OTHER_PORTS`]. Of two entries for one number the first counts: they would

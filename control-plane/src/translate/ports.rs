@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use weft_proto::names;
 
@@ -47,6 +48,8 @@ pub(super) struct Endpoint<'a> {
     pub(super) mutual: bool,
     /// It still answers, but is about to go.
     pub(super) draining: bool,
+    /// The policy that says so, if one does.
+    pub(super) policy: Option<&'a Origin>,
 }
 
 impl Port<'_> {
@@ -54,6 +57,19 @@ impl Port<'_> {
     pub(super) fn identities(&self, trust_domain: &str) -> BTreeSet<String> {
         let mutual = self.endpoints.iter().filter(|endpoint| endpoint.mutual);
         mutual.map(|endpoint| endpoint.workload.identity(trust_domain)).collect()
+    }
+
+    /// The policy in force, if there is one.
+    pub(super) fn policy_origin(&self) -> Option<Arc<Origin>> {
+        self.policy.map(|policy| Arc::new(policy.origin.clone()))
+    }
+
+    /// The objects that its endpoints are made from, each once.
+    pub(super) fn endpoint_origins(&self) -> impl Iterator<Item = Arc<Origin>> {
+        let all = self.endpoints.iter();
+        let all = all.flat_map(|one| [Some(&one.workload.origin), one.policy]).flatten();
+        let all: BTreeSet<&Origin> = all.collect();
+        all.into_iter().map(|origin| Arc::new(origin.clone()))
     }
 
     /// Addresses of its endpoints, as far as others can dial them: a loopback address is another place on each machine.
@@ -168,7 +184,7 @@ impl Addresses {
     }
 }
 
-fn endpoints<'a>(found: &[model::Endpoint<'a>], mesh: &Mesh) -> Vec<Endpoint<'a>> {
+fn endpoints<'a>(found: &[model::Endpoint<'a>], mesh: &'a Mesh) -> Vec<Endpoint<'a>> {
     let with_mode = |found: &model::Endpoint<'a>| Endpoint {
         draining: found.draining,
         ..endpoint(found.workload, found.port, mesh)
@@ -176,10 +192,16 @@ fn endpoints<'a>(found: &[model::Endpoint<'a>], mesh: &Mesh) -> Vec<Endpoint<'a>
     found.iter().map(with_mode).collect()
 }
 
-fn endpoint<'a>(workload: &'a Workload, port: u16, mesh: &Mesh) -> Endpoint<'a> {
-    let mode = || mesh.mtls_mode(&workload.key, &workload.labels, port);
-    let mutual = workload.meshed && mode() != MtlsMode::Disable;
-    Endpoint { workload, port, mutual, draining: workload.draining }
+fn endpoint<'a>(workload: &'a Workload, port: u16, mesh: &'a Mesh) -> Endpoint<'a> {
+    let draining = workload.draining;
+    if !workload.meshed {
+        return Endpoint { workload, port, mutual: false, draining, policy: None };
+    }
+    let policy = mesh.inbound_policy(&workload.key, &workload.labels, port);
+    let said = policy.and_then(|policy| Some((policy.mtls?, &policy.origin)));
+    let mode = said.map_or(mesh.config.mtls, |(mode, _)| mode);
+    let mutual = mode != MtlsMode::Disable;
+    Endpoint { workload, port, mutual, draining, policy: said.map(|(_, origin)| origin) }
 }
 
 #[cfg(test)]

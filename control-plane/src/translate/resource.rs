@@ -11,7 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, key_len, string};
 use weft_proto::names::type_url;
 
-use crate::model::Key;
+use crate::model::{Key, Origin};
 
 /// The kinds of resources, in the order in which additions are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -139,6 +139,10 @@ pub struct Reference {
     pub name: Arc<str>,
 }
 
+/// Kinds of objects with a status.
+const WITH_STATUS: [&str; 6] =
+    ["HTTPRoute", "GRPCRoute", "TrafficPolicy", "InboundPolicy", "MeshConfig", "MeshWorkload"];
+
 /// One encoded resource.
 pub struct Resource {
     /// Kind.
@@ -153,6 +157,8 @@ pub struct Resource {
     pub visibility: Visibility,
     /// What it needs to be of use.
     pub references: Vec<Reference>,
+    /// The objects that it was made from and that are told how far they have come; not part of the content.
+    pub origins: Vec<Arc<Origin>>,
     /// Field 2 of a DeltaDiscoveryResponse, key and length included: it goes on the wire as it is.
     entry: Bytes,
     /// The encoded message itself inside `entry`.
@@ -199,6 +205,7 @@ impl Resource {
             version,
             visibility: Visibility::All,
             references: Vec::new(),
+            origins: Vec::new(),
             entry: entry.freeze(),
             body,
         }
@@ -208,6 +215,15 @@ impl Resource {
     #[must_use]
     pub fn needing(self, references: Vec<Reference>) -> Self {
         Self { references, ..self }
+    }
+
+    /// With the objects that it was made from. Those without a status (Services, pods) are left out: nobody asks how
+    /// far they have come, and a Service can have thousands of them.
+    #[must_use]
+    pub fn made_from(mut self, origins: impl IntoIterator<Item = Arc<Origin>>) -> Self {
+        let told = |origin: &Arc<Origin>| WITH_STATUS.contains(&origin.kind.as_str());
+        self.origins.extend(origins.into_iter().filter(told));
+        self
     }
 
     /// Seen by the proxy of this workload only.

@@ -1,6 +1,7 @@
 //! RouteConfigurations: one for each port of a Service that may carry HTTP, named like it, and under the same name
 //! another one for each namespace that has routes of its own for that port, seen there only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use weft_proto::envoy::core::Metadata;
@@ -72,7 +73,9 @@ fn configuration(port: &Port<'_>, attached: &[&Route], mesh: &Mesh) -> Resource 
         metadata: port.policy.and_then(|policy| policy.fallback.as_ref()).map(fallback),
         ..Default::default()
     };
-    encode(&port.name, configuration).needing(references)
+    let origins = attached.iter().map(|route| Arc::new(route.origin.clone()));
+    let origins: Vec<_> = origins.chain(port.policy_origin()).collect();
+    encode(&port.name, configuration).needing(references).made_from(origins)
 }
 
 /// The answer where nothing can serve. Envoy has no word for it.

@@ -9,6 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
 use super::log::{Changes, Log};
+use super::objects::{Index, Part};
+use crate::model::ObjectKey;
 use crate::translate::{Node, ResourceSet, ResourceType};
 
 /// The current [`ResourceSet`] with a change log per kind.
@@ -28,9 +30,16 @@ pub(crate) struct State {
     pub(crate) sequence: u64,
     logs: [Log; ResourceType::ALL.len()],
     nodes: BTreeMap<String, Node>,
+    /// Which resources are made from which objects.
+    objects: Index,
 }
 
 impl State {
+    /// What is made from this object.
+    pub(crate) fn made_from(&self, object: &ObjectKey) -> Vec<Part> {
+        self.objects.parts(object)
+    }
+
     /// The log of one kind.
     pub(crate) fn log(&self, kind: ResourceType) -> &Log {
         &self.logs[kind as usize]
@@ -78,10 +87,11 @@ impl Cache {
         let mut applied = Applied::default();
         let generation = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            let State { generation, sequence, logs, nodes } = &mut *state;
+            let State { generation, sequence, logs, nodes, objects } = &mut *state;
             for kind in ResourceType::ALL {
                 applied.by_kind[kind as usize] = logs[kind as usize].apply(set.of(kind), sequence);
             }
+            objects.rebuild(set, logs);
             let first = *generation == 0;
             if first || !applied.is_empty() || nodes != set.nodes() {
                 nodes.clone_from(set.nodes());

@@ -105,6 +105,14 @@ impl Log {
         }
     }
 
+    /// Number of the latest change of the resource in that slot.
+    pub(crate) fn position(&self, slot: &str) -> Option<u64> {
+        match self.places.get(slot)? {
+            Place::Live(at) => Some(*at),
+            Place::Gone(_) => None,
+        }
+    }
+
     /// Every resource that changed after `sequence`, the longest unchanged first.
     pub(crate) fn changed_since(
         &self,

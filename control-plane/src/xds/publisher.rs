@@ -15,12 +15,22 @@ const QUIET: Duration = Duration::from_millis(10);
 /// … but at the latest so long after it came.
 const AT_MOST: Duration = Duration::from_millis(100);
 
+/// What the streams are told now.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// What it was made from.
+    pub mesh: Arc<Mesh>,
+    /// When that was taken: every mesh from before is in it or was replaced by it.
+    pub taken: Instant,
+}
+
 /// The task between the sources and the streams.
 #[derive(Debug)]
 pub struct Publisher {
     mesh: watch::Receiver<Arc<Mesh>>,
     trust_bundle: watch::Receiver<Arc<str>>,
     cache: Arc<Cache>,
+    published: watch::Sender<Option<Published>>,
 }
 
 impl Publisher {
@@ -33,7 +43,13 @@ impl Publisher {
         trust_bundle: watch::Receiver<Arc<str>>,
         cache: Arc<Cache>,
     ) -> Self {
-        Self { mesh, trust_bundle, cache }
+        Self { mesh, trust_bundle, cache, published: watch::Sender::default() }
+    }
+
+    /// What was published last; `None` before the first time.
+    #[must_use]
+    pub fn published(&self) -> watch::Receiver<Option<Published>> {
+        self.published.subscribe()
     }
 
     /// Publishes the present state at once, then every change; ends when a sender is gone.
@@ -66,15 +82,20 @@ impl Publisher {
     }
 
     async fn publish(&mut self) {
+        let taken = Instant::now();
         let mesh = self.mesh.borrow_and_update().clone();
         let trust_bundle = self.trust_bundle.borrow_and_update().clone();
         // A large mesh takes long enough to translate that streams would notice.
+        let published = Published { mesh: mesh.clone(), taken };
         let translated = tokio::task::spawn_blocking(move || {
             let set = translate(&mesh, &trust_bundle);
             set.check().map(|()| set)
         });
         match translated.await {
-            Ok(Ok(set)) => log(&self.cache.apply(&set)),
+            Ok(Ok(set)) => {
+                log(&self.cache.apply(&set));
+                self.published.send_replace(Some(published));
+            }
             Ok(Err(dangling)) => {
                 let missing: Vec<_> = dangling.iter().take(5).map(ToString::to_string).collect();
                 let count = dangling.len();

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::session::Session;
 use crate::model::Key;
 use crate::translate::ResourceType;
 
@@ -38,7 +39,22 @@ struct Entry {
     version: String,
     since: SystemTime,
     gone: Option<Instant>,
+    /// What it holds; let go of with the stream.
+    session: Option<SharedSession>,
     resources: [Option<TypeStatus>; ResourceType::ALL.len()],
+}
+
+/// The state of a stream, which its task changes and receipts are read from. Never held over an `.await`, and never
+/// taken by anybody who then takes another lock.
+pub(crate) type SharedSession = Arc<Mutex<Session>>;
+
+/// An open stream as receipts see it.
+#[derive(Debug)]
+pub(crate) struct OpenStream {
+    pub(crate) workload: Key,
+    pub(crate) session: SharedSession,
+    /// What its proxy last refused of each kind, in its words.
+    pub(crate) refusals: [Option<String>; ResourceType::ALL.len()],
 }
 
 /// One proxy.
@@ -97,12 +113,30 @@ impl Registry {
         list
     }
 
+    /// The open streams, one for each workload: of several the last, which is the one that its proxy still reads.
+    pub(crate) fn open_streams(&self) -> BTreeMap<Key, OpenStream> {
+        let entries = self.lock();
+        let open = entries.by_stream.values().filter_map(|entry| {
+            let reason = |status: &Option<TypeStatus>| {
+                status.as_ref().and_then(|status| Some(status.rejected.as_ref()?.reason.clone()))
+            };
+            let stream = OpenStream {
+                workload: entry.workload.clone(),
+                session: entry.session.clone()?,
+                refusals: entry.resources.each_ref().map(reason),
+            };
+            Some((entry.workload.clone(), stream))
+        });
+        open.collect()
+    }
+
     /// A stream was opened; it stays listed as connected until the [`Connection`] is dropped.
     pub(crate) fn connect(
         self: &Arc<Self>,
         workload: Key,
         identity: String,
         version: String,
+        session: SharedSession,
     ) -> Connection {
         let mut entries = self.lock();
         entries.forget(Instant::now());
@@ -111,7 +145,8 @@ impl Registry {
         let id = entries.next;
         entries.next += 1;
         let (since, resources) = (SystemTime::now(), Default::default());
-        let entry = Entry { workload, identity, version, since, gone: None, resources };
+        let session = Some(session);
+        let entry = Entry { workload, identity, version, since, gone: None, session, resources };
         entries.by_stream.insert(id, entry);
         Connection { registry: self.clone(), id }
     }
@@ -187,6 +222,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(entry) = self.registry.lock().by_stream.get_mut(&self.id) {
             entry.gone = Some(Instant::now());
+            entry.session = None;
         }
     }
 }

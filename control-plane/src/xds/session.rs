@@ -75,14 +75,14 @@ impl Session {
         }
     }
 
-    /// Takes in the acknowledgement of a response and says of which generation, if it is the one in flight.
+    /// Takes in the acknowledgement of a response, or its refusal with the reason, and says of which generation, if it is the one in flight.
     pub(crate) fn acknowledge(
         &mut self,
         kind: ResourceType,
         nonce: &str,
-        refused: bool,
+        refusal: Option<&str>,
     ) -> Option<u64> {
-        self.subscriptions[kind as usize].acknowledge(nonce, refused)
+        self.subscriptions[kind as usize].acknowledge(nonce, refusal)
     }
 
     /// Takes in a change of what the proxy wants.
@@ -90,6 +90,16 @@ impl Session {
         let empty_is_wildcard = matches!(kind, ResourceType::Cluster | ResourceType::Listener);
         let view = view(&self.viewer, kind, state);
         self.subscriptions[kind as usize].change(change, empty_is_wildcard, view);
+    }
+
+    /// Whose stream it is.
+    pub(crate) fn viewer(&self) -> &Key {
+        &self.viewer
+    }
+
+    /// What the proxy wants of one kind, and how far it has come with it.
+    pub(crate) fn subscription(&self, kind: ResourceType) -> &Subscription {
+        &self.subscriptions[kind as usize]
     }
 
     /// Has the proxy asked for this kind before?

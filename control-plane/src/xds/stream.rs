@@ -4,7 +4,7 @@
 //! enough; then it sends whatever [`Session`] says may be sent. It never holds the cache's lock over an
 //! `.await`, and at most one response waits in its queue.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,7 +14,7 @@ use weft_certs::SpiffeId;
 use weft_proto::envoy::discovery::DeltaDiscoveryRequest;
 
 use super::node::{authorize, user_agent};
-use super::registry::Connection;
+use super::registry::{Connection, SharedSession};
 use super::session::{Outgoing, Session};
 use super::subscription::{Behind, Change};
 use super::{Cache, Limits, Registry};
@@ -66,10 +66,13 @@ impl Stream {
         let version = user_agent(claimed);
         tracing::info!(node = claimed.id, peer = %self.peer, version, "proxy connected");
         let limits = &self.shared.limits;
+        let session = Session::new(workload.clone(), limits.order_timeout, limits.response_bytes);
+        let session = Arc::new(Mutex::new(session));
+        let registry = &self.shared.registry;
         let open = Open {
             id: claimed.id.clone(),
-            session: Session::new(workload.clone(), limits.order_timeout, limits.response_bytes),
-            connection: self.shared.registry.connect(workload, identity, version),
+            session: session.clone(),
+            connection: registry.connect(workload, identity, version, session),
             stream: self,
         };
         Ok(Some((open, first)))
@@ -80,7 +83,7 @@ impl Stream {
 struct Open<'a> {
     stream: &'a mut Stream,
     id: String,
-    session: Session,
+    session: SharedSession,
     connection: Connection,
 }
 
@@ -91,7 +94,7 @@ impl Open<'_> {
         loop {
             generation.mark_unchanged();
             self.send_all().await?;
-            let deadline = self.session.deadline(Instant::now());
+            let deadline = self.session().deadline(Instant::now());
             tokio::select! {
                 request = self.stream.requests.message() => match request? {
                     Some(request) => self.take_in(request)?,
@@ -101,6 +104,10 @@ impl Open<'_> {
                 () = sleep_until(deadline) => {}
             }
         }
+    }
+
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends all that may be sent at this moment.
@@ -126,7 +133,7 @@ impl Open<'_> {
     fn next(&mut self) -> Result<Option<Outgoing>, Box<Status>> {
         let state = self.stream.shared.cache.read();
         authorize(&self.id, &self.stream.peer, &state)?;
-        self.session.next(&state, Instant::now()).map_err(|Behind| {
+        self.session().next(&state, Instant::now()).map_err(|Behind| {
             Box::new(Status::unavailable("the stream is too far behind; reconnect to catch up"))
         })
     }
@@ -146,8 +153,10 @@ impl Open<'_> {
             unsubscribe: request.resource_names_unsubscribe,
             initial_versions: request.initial_resource_versions,
         };
-        if !self.session.started(kind) || !change.is_empty() {
-            self.session.change(kind, &change, &self.stream.shared.cache.read());
+        let state = self.stream.shared.cache.read();
+        let mut session = self.session();
+        if !session.started(kind) || !change.is_empty() {
+            session.change(kind, &change, &state);
         }
         Ok(())
     }
@@ -155,7 +164,7 @@ impl Open<'_> {
     fn check_bounds(&self, request: &DeltaDiscoveryRequest) -> Result<(), Box<Status>> {
         let Limits { names, name_bytes, .. } = self.stream.shared.limits;
         let new = &request.resource_names_subscribe;
-        if self.session.names() + new.len() > names {
+        if self.session().names() + new.len() > names {
             let reason = format!("a stream may subscribe to {names} names");
             return Err(Box::new(Status::resource_exhausted(reason)));
         }
@@ -166,7 +175,7 @@ impl Open<'_> {
     }
 
     fn acknowledge(&mut self, kind: ResourceType, nonce: &str, error: Option<&str>) {
-        let Some(generation) = self.session.acknowledge(kind, nonce, error.is_some()) else {
+        let Some(generation) = self.session().acknowledge(kind, nonce, error) else {
             tracing::debug!(node = self.id, nonce, "acknowledgement of nothing in flight");
             return;
         };

@@ -5,8 +5,13 @@
 //! removals have been told, names that must be answered out of turn are in `owed`, and that is all: memory
 //! follows the names subscribed to, and nothing at all follows the resources of a wildcard.
 
+mod receipt;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+
+use receipt::Progress;
+pub(crate) use receipt::{Standing, mention};
 
 use super::log::Log;
 use crate::model::Key;
@@ -67,6 +72,8 @@ pub(crate) struct Update {
     pub(crate) resources: Vec<Arc<Resource>>,
     /// Gone, or never there.
     pub(crate) removed: Vec<Arc<str>>,
+    /// How many of the resources, the first ones, are answers and not changes.
+    answers: usize,
     bytes: usize,
 }
 
@@ -103,6 +110,8 @@ pub(crate) struct Subscription {
     changed_to: u64,
     /// Everything removed up to here has been told.
     removed_to: u64,
+    /// How far the proxy has come; see `receipt`.
+    progress: Progress,
     /// Versions that the proxy refused. They are not sent again unless it asks for the name.
     refused: HashMap<Arc<str>, Version>,
     in_flight: Option<InFlight>,
@@ -121,6 +130,10 @@ struct InFlight {
     nonce: u64,
     generation: u64,
     sent: Vec<(Arc<str>, Version)>,
+    /// How many of them, the first ones, are answers.
+    answers: usize,
+    /// [`Progress::complete_to`] when it was sent.
+    complete_to: u64,
 }
 
 impl Subscription {
@@ -130,6 +143,7 @@ impl Subscription {
         let first = !std::mem::replace(&mut self.started, true);
         if first {
             (self.changed_to, self.removed_to) = (view.head, view.head);
+            self.progress = Progress::from(view.head);
         }
         let nothing = HashMap::new();
         let has = if first { &change.initial_versions } else { &nothing };
@@ -148,11 +162,12 @@ impl Subscription {
         }
     }
 
-    /// Takes in an ACK or a NACK and says of which generation; `None` if the nonce is not the one in
-    /// flight.
-    pub(crate) fn acknowledge(&mut self, nonce: &str, refused: bool) -> Option<u64> {
+    /// Takes in an ACK, or a NACK with its reason, and says of which generation; `None` if the nonce is not the one
+    /// in flight.
+    pub(crate) fn acknowledge(&mut self, nonce: &str, refusal: Option<&str>) -> Option<u64> {
         let in_flight = self.in_flight.take_if(|sent| nonce.parse() == Ok(sent.nonce))?;
-        if refused {
+        self.record(&in_flight, refusal);
+        if refusal.is_some() {
             // What it has left meanwhile it may want again, and then it gets it.
             let sent = in_flight.sent.into_iter();
             let refused: Vec<_> = sent.filter(|(name, _)| self.wants(name)).collect();
@@ -199,11 +214,16 @@ impl Subscription {
         }
         let mut update = Update::default();
         self.settle(budget, view, &mut update);
+        update.answers = update.resources.len();
         if scope == Scope::All || self.owes_first {
             self.advance(budget, view, &mut update);
         }
         let first = std::mem::take(&mut self.owes_first);
-        (first || !update.is_empty()).then_some(update)
+        let nothing = !first && update.is_empty();
+        if nothing {
+            self.progress.concerns_nothing();
+        }
+        (!nothing).then_some(update)
     }
 
     /// The names that were removed, up to about `budget` bytes of them.
@@ -226,6 +246,7 @@ impl Subscription {
                 continue;
             }
             self.refused.remove(&gone.name);
+            self.progress.forget(&gone.name);
             if self.wants(&gone.name) {
                 update.remove(gone.name.clone());
             }
@@ -238,7 +259,8 @@ impl Subscription {
     pub(crate) fn sent(&mut self, update: &Update, nonce: u64, generation: u64) {
         let sent = update.resources.iter();
         let sent = sent.map(|resource| (resource.name.clone(), resource.version)).collect();
-        self.in_flight = Some(InFlight { nonce, generation, sent });
+        let (answers, complete_to) = (update.answers, self.progress.complete_to());
+        self.in_flight = Some(InFlight { nonce, generation, sent, answers, complete_to });
     }
 
     /// Without a word on what the proxy has, the whole log is to be read; else only the difference is
@@ -249,6 +271,7 @@ impl Subscription {
         self.refused.clear();
         if has.is_empty() {
             self.changed_to = 0;
+            self.progress = Progress::from(0);
             return;
         }
         let differs = view.log.visible_to(view.viewer).filter(|resource| !same(resource, has));
@@ -273,10 +296,12 @@ impl Subscription {
             self.wildcard = false;
             self.owed.retain(|name, _| self.names.contains(name));
             self.refused.retain(|name, _| self.names.contains(name));
+            self.progress.retain(|name| self.names.contains(name));
             return;
         }
         let Some(name) = self.names.take(name) else { return };
         self.refused.remove(&name);
+        self.progress.forget(&name);
         if self.wildcard {
             // Still wanted, as part of everything: the protocol wants it sent as if it were new.
             self.owed.insert(name, Owed::Answer);
@@ -295,6 +320,7 @@ impl Subscription {
                 }
                 None if owed == Owed::Answer => {
                     self.refused.remove(&name);
+                    self.progress.forget(&name);
                     update.remove(name);
                 }
                 Some(_) | None => {}
@@ -316,6 +342,7 @@ impl Subscription {
             }
         }
         self.changed_to = view.head;
+        self.progress.read_to(view.head);
     }
 
     /// A refusal is of one version: with another one on its way it is over.

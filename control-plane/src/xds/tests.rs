@@ -4,3 +4,4 @@ mod access;
 mod client;
 mod delivery;
 mod pitfalls;
+mod receipts;

@@ -13,7 +13,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Map, Value, json};
 
 use crate::finding::{Code, Finding, Severity};
-use crate::model::{Key, Locality, Mesh, Service};
+use crate::model::{Key, Locality, Mesh, ObjectKey, Service};
 use crate::source::assemble::{self, Objects as InForceById};
 use crate::source::document::{self, What};
 use crate::source::object::{Kind, Object, ObjectId};
@@ -21,7 +21,7 @@ use crate::source::problem::Problems;
 use crate::source::store::InForce;
 
 use super::slice::{self, Slice};
-use super::{ObjectKey, Raw, pod};
+use super::{Raw, pod};
 
 /// Fields of a Service that Weft knows; a newer API server may have more.
 const SERVICE_FIELDS: [&str; 7] = [

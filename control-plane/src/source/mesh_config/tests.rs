@@ -24,7 +24,9 @@ fn what_is_written_replaces_the_defaults() {
                 http2StallTimeout: 1m}}}";
     let (read, findings) = config("weft-system/default", spec);
     assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!((read.origin.kind.as_str(), read.origin.generation), ("MeshConfig", 1));
     let expected = MeshConfig {
+        origin: read.origin.clone(),
         trust_domain: "demo.local".to_owned(),
         mtls: MtlsMode::Strict,
         leaf_lifetime: Duration::from_secs(10),
@@ -41,7 +43,9 @@ fn what_is_written_replaces_the_defaults() {
         },
     };
     assert_eq!(read, expected);
-    assert_eq!(config("weft-system/default", "{}").0, MeshConfig::default());
+    let origin = read.origin;
+    let defaults = MeshConfig { origin, ..MeshConfig::default() };
+    assert_eq!(config("weft-system/default", "{}").0, defaults);
 }
 
 #[test]

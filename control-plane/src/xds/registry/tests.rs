@@ -7,6 +7,7 @@ fn connect(registry: &Arc<Registry>, name: &str) -> Connection {
         Key::new("shop", name),
         format!("spiffe://td/{name}"),
         "weft-proxy/1".to_owned(),
+        Arc::new(Mutex::new(Session::new(Key::new("shop", name), Duration::ZERO, 0))),
     )
 }
 

@@ -59,7 +59,7 @@ impl Proxy {
 
     fn ack(&mut self, outgoing: &Outgoing) {
         let nonce = outgoing.nonce.to_string();
-        assert!(self.session.acknowledge(outgoing.kind, &nonce, false).is_some());
+        assert!(self.session.acknowledge(outgoing.kind, &nonce, None).is_some());
     }
 }
 
@@ -161,10 +161,10 @@ fn nonces_are_unique_across_kinds() {
     assert_ne!(sent[0].nonce, sent[1].nonce);
     // The nonce of one kind acknowledges nothing of another.
     let nonce = sent[0].nonce.to_string();
-    assert_eq!(proxy.session.acknowledge(Endpoint, &nonce, false), None);
-    assert_eq!(proxy.session.acknowledge(Secret, &nonce, false), None);
-    assert_eq!(proxy.session.acknowledge(Cluster, &nonce, false), Some(2));
-    assert_eq!(proxy.session.acknowledge(Cluster, &nonce, false), None);
+    assert_eq!(proxy.session.acknowledge(Endpoint, &nonce, None), None);
+    assert_eq!(proxy.session.acknowledge(Secret, &nonce, None), None);
+    assert_eq!(proxy.session.acknowledge(Cluster, &nonce, None), Some(2));
+    assert_eq!(proxy.session.acknowledge(Cluster, &nonce, None), None);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn every_stream_sends_the_very_same_objects() {
         &cache.read(),
     );
     other.next(&cache.read(), one.now).unwrap().unwrap();
-    other.acknowledge(Endpoint, "1", false).unwrap();
+    other.acknowledge(Endpoint, "1", None).unwrap();
 
     workload(&mut mesh, "product-v1").service_account = "x".to_owned();
     workload(&mut mesh, "product-v1").address = [127, 66, 0, 9].into();

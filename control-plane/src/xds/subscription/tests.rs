@@ -95,9 +95,9 @@ fn while_a_response_is_in_flight_nothing_is_sent_and_changes_gather() {
 fn the_acknowledgement_of_something_else_does_not_count() {
     let mut it = Script::with(&[("a", 1)]);
     it.subscribe(&["a"]).sends("a@1");
-    assert_eq!(it.subscription.acknowledge("", false), None);
-    assert_eq!(it.subscription.acknowledge("77", false), None);
-    assert_eq!(it.subscription.acknowledge("not a number", false), None);
+    assert_eq!(it.subscription.acknowledge("", None), None);
+    assert_eq!(it.subscription.acknowledge("77", None), None);
+    assert_eq!(it.subscription.acknowledge("not a number", None), None);
     it.set(&[("a", 2)]).sends_nothing();
     it.acks().sends("a@2");
 }

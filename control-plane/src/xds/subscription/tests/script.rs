@@ -133,12 +133,12 @@ impl Script {
     }
 
     pub(super) fn acks(&mut self) -> &mut Self {
-        assert!(self.subscription.acknowledge(&self.nonce.to_string(), false).is_some());
+        assert!(self.subscription.acknowledge(&self.nonce.to_string(), None).is_some());
         self
     }
 
     pub(super) fn refuses(&mut self) -> &mut Self {
-        assert!(self.subscription.acknowledge(&self.nonce.to_string(), true).is_some());
+        assert!(self.subscription.acknowledge(&self.nonce.to_string(), Some("no")).is_some());
         self
     }
 
