@@ -21,7 +21,7 @@ fn definitions() -> Vec<CustomResourceDefinition> {
     found
 }
 
-fn namespace(name: &str, labels: serde_json::Value) -> Namespace {
+fn namespace(name: &str, labels: &serde_json::Value) -> Namespace {
     serde_json::from_value(json!({ "metadata": { "name": name, "labels": labels } })).unwrap()
 }
 
@@ -45,8 +45,8 @@ fn cluster() -> Cluster {
         authority: Ok(Some(AUTHORITY.to_owned())),
         trial: Ok(true),
         namespaces: Ok(vec![
-            namespace("shop", json!({ "weft.dev/inject": "enabled" })),
-            namespace("default", json!({})),
+            namespace("shop", &json!({ "weft.dev/inject": "enabled" })),
+            namespace("default", &json!({})),
         ]),
         pods: Ok(vec![pod("web-1", Some(VERSION))]),
     }
@@ -154,7 +154,7 @@ fn a_namespace_that_forbids_the_init_container_is_an_error() {
         let labels =
             json!({ "weft.dev/inject": "enabled", "pod-security.kubernetes.io/enforce": level });
         let mut cluster = cluster();
-        cluster.namespaces = Ok(vec![namespace("shop", labels)]);
+        cluster.namespaces = Ok(vec![namespace("shop", &labels)]);
         complaints(&cluster, true)
     };
     for strict in ["baseline", "restricted"] {
