@@ -6,5 +6,6 @@ mod conformance;
 mod images;
 mod jaeger;
 mod node;
+mod webhook;
 
 // The mesh: install, injection, identity, status, traces.
