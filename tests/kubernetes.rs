@@ -7,6 +7,7 @@ mod images;
 mod jaeger;
 mod node;
 mod status;
+mod webhook;
 
 // The mesh: install, injection, identity, status, traces.
 mod installation;

@@ -113,9 +113,8 @@ impl Keeper {
     fn publish(&self, held: Arc<Held>) {
         self.counts.not_after.store(clock::unix(held.not_after), Ordering::Relaxed);
         self.held.send_if_modified(|known| {
-            let same = known.as_ref().is_some_and(|known| {
-                known.bundle == held.bundle && known.not_after == held.not_after
-            });
+            // A certificate has a CA of its own, so the bundle tells certificates apart.
+            let same = known.as_ref().is_some_and(|known| known.bundle == held.bundle);
             *known = Some(held);
             !same
         });

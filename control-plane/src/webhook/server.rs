@@ -263,3 +263,6 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
