@@ -11,6 +11,7 @@ use std::ops::Deref;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::Uid;
@@ -29,6 +30,9 @@ const NEEDED: [(&str, &str); 7] = [
     ("/usr/sbin/iptables", "iptables"),
     ("/usr/bin/busybox", "busybox-static"),
 ];
+
+/// For the control plane to be ready after it was applied, on a busy machine.
+const INSTALLATION: Duration = Duration::from_secs(120);
 
 /// A running cluster.
 #[derive(Debug)]
@@ -63,6 +67,27 @@ impl Cluster {
             Ok(cluster) => Some(cluster),
             Err(error) => panic!("no cluster: {error}"),
         }
+    }
+
+    /// The same, with Weft installed as people install it: `k8s/install.yaml`, applied once for this process.
+    ///
+    /// # Panics
+    /// The control plane is not ready in time.
+    pub(crate) async fn installed(test: &str) -> Option<&'static Self> {
+        static INSTALLED: OnceCell<()> = OnceCell::const_new();
+        let cluster = Self::get(test).await?;
+        let install = async || {
+            let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("k8s/install.yaml");
+            cluster.apply_file(&manifest).await;
+            cluster.control_plane_is_ready().await;
+        };
+        INSTALLED.get_or_init(install).await;
+        Some(cluster)
+    }
+
+    /// Waits until the control plane runs as its Deployment says, and with it the webhook.
+    pub(crate) async fn control_plane_is_ready(&self) {
+        self.rolled_out("weft-system", "deployment/weft-control-plane", INSTALLATION).await;
     }
 
     fn boot() -> Result<Self> {
