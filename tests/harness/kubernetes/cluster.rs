@@ -55,9 +55,9 @@ impl Cluster {
             return None;
         }
         let boot = async || {
+            // It panics where a program is older than its sources.
             let booted = tokio::task::spawn_blocking(Self::boot).await;
-            let booted = booted.expect("booting does not panic");
-            booted.map_err(|error| format!("{error:#}"))
+            booted.map_err(Into::into).flatten().map_err(|error| format!("{error:#}"))
         };
         match CLUSTER.get_or_init(boot).await {
             Ok(cluster) => Some(cluster),
