@@ -27,7 +27,7 @@ const NEEDED: [(&str, &str); 7] = [
     ("/usr/sbin/conntrack", "conntrack"),
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables", "iptables"),
-    ("/usr/bin/busybox", "busybox-static"),
+    ("/usr/share/doc/busybox-static", "busybox-static"),
 ];
 
 /// A running cluster.
