@@ -93,7 +93,7 @@ async fn prepare(cluster: &Cluster) {
 /// What stands in the way of the suite without any mesh stands in the way of every mesh: this is about the fixture.
 #[tokio::test]
 #[ignore = "takes long, and needs the conformance suite: tests/run --all"]
-async fn the_suite_runs_on_the_bare_cluster() {
+async fn a_bare_cluster_runs_the_suite() {
     let Some(cluster) = Cluster::get("conformance").await else { return };
     prepare(cluster).await;
     basic(cluster, &[]).await;

@@ -28,7 +28,7 @@ const NEEDED: [(&str, &str); 7] = [
     ("/usr/sbin/conntrack", "conntrack"),
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables", "iptables"),
-    ("/usr/bin/busybox", "busybox-static"),
+    ("/usr/share/doc/busybox-static", "busybox-static"),
 ];
 
 /// For the control plane to be ready after it was applied, on a busy machine.
@@ -59,9 +59,9 @@ impl Cluster {
             return None;
         }
         let boot = async || {
+            // It panics where a program is older than its sources.
             let booted = tokio::task::spawn_blocking(Self::boot).await;
-            let booted = booted.expect("booting does not panic");
-            booted.map_err(|error| format!("{error:#}"))
+            booted.map_err(Into::into).flatten().map_err(|error| format!("{error:#}"))
         };
         match CLUSTER.get_or_init(boot).await {
             Ok(cluster) => Some(cluster),
