@@ -12,3 +12,4 @@ mod webhook;
 // The mesh: install, injection, identity, status, traces.
 mod installation;
 mod manifests;
+mod readme;

@@ -173,9 +173,8 @@ async fn assert_went_through_sidecars(cluster: &Cluster) {
 #[tokio::test]
 #[ignore = "takes minutes, and needs the conformance suite: tests/run --all"]
 async fn a_mesh_of_weft_passes_the_whole_suite() {
-    let Some(cluster) = Cluster::get("conformance").await else { return };
+    let Some(cluster) = Cluster::installed("conformance").await else { return };
     prepare(cluster).await;
-    // The mesh is installed here.
     basic(cluster, &[]).await;
     let report = tempfile::NamedTempFile::new().unwrap();
     let output = suite(cluster, report.path(), &["-cleanup-base-resources=false"]).await;

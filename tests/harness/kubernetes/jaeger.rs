@@ -27,6 +27,12 @@ impl Jaeger {
         Ok(serde_json::from_value(found["data"].clone()).unwrap_or_default())
     }
 
+    /// The newest traces that a service has a part in.
+    pub(crate) async fn traces(&self, service: &str) -> Result<Vec<Value>> {
+        let found = self.ask(&format!("/api/traces?service={service}&limit=100")).await?;
+        Ok(found["data"].as_array().cloned().unwrap_or_default())
+    }
+
     /// All spans of a trace, as Jaeger has them: `operationName`, `references`, `tags`, `processID` and others; an error
     /// until there are at least `spans` of them.
     pub(crate) async fn trace(&self, id: &str, spans: usize) -> Result<Value> {
