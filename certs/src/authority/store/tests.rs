@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Barrier;
 use std::time::SystemTime;
 
+use rustls::pki_types::CertificateDer;
+
 use super::{MAX_STATE, NEW, STATE};
 use crate::testing::{DAY, domain, noon, shop};
 use crate::x509::Certificate;
@@ -165,7 +167,7 @@ fn a_root_is_followed_by_another_that_everybody_knows_by_then() {
     let both = load(&dir, announced).unwrap();
     assert_eq!(both.bundle().ders().len(), 2);
     let leaf = both.leaf_for(&shop("a"), DAY, announced).unwrap();
-    let signed_by = |leaf: &Leaf, root: &[u8]| {
+    let signed_by = |leaf: &Leaf, root: &CertificateDer<'static>| {
         let root = Certificate::parse(root).unwrap();
         Certificate::parse(&leaf.chain()[1]).unwrap().is_signed_by(&root)
     };
