@@ -104,8 +104,15 @@ impl StatusWriter {
             let wait = if board.is_urgent(Instant::now()) { SOON } else { SELDOM };
             let next = sleep_until(Instant::now() + wait);
             let changed = tokio::select! {
-                changed = self.inputs.objects.changed() => changed,
-                changed = self.inputs.findings.changed() => changed,
+                changed = self.inputs.objects.changed() => {
+                    // It is read when it is looked at, and must count as new until then.
+                    self.inputs.objects.mark_changed();
+                    changed
+                }
+                changed = self.inputs.findings.changed() => {
+                    self.inputs.findings.mark_changed();
+                    changed
+                }
                 changed = generation.changed(), if board.is_urgent(Instant::now()) => changed,
                 Some(Ok((object, outcome))) = writing.join_next(), if !writing.is_empty() => {
                     board.ended(&object, outcome, Instant::now());
