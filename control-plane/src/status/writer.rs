@@ -104,8 +104,8 @@ impl StatusWriter {
             let wait = if board.is_urgent(Instant::now()) { SOON } else { SELDOM };
             let next = sleep_until(Instant::now() + wait);
             let changed = tokio::select! {
-                // Marked again: who looks asks whether they have changed.
                 changed = self.inputs.objects.changed() => {
+                    // It is read when it is looked at, and must count as new until then.
                     self.inputs.objects.mark_changed();
                     changed
                 }
