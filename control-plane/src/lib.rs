@@ -7,11 +7,13 @@
 //!   ┌──────────┐        ┌───────┐        ┌───────────┐        ┌───────┐
 //!   │ source/* │ ─────► │ model │ ─────► │ translate │ ─────► │  xds  │ ══► proxies (delta ADS)
 //!   └──────────┘  watch │ Mesh  │  watch └───────────┘        └───────┘
-//!    YAML files         └───────┘         pure functions       streams
+//!  files, API server    └───────┘         pure functions       streams
 //!                           │
 //!                           ├──────────► ca ═══════════════════════════► proxies (weft.identity.v1)
 //!                           ├──────────► telemetry ◄════════════════════ proxies (weft.telemetry.v1)
-//!                           └──────────► admin ◄──── weft, scripts, Prometheus (Unix socket)
+//!                           ├──────────► admin ◄──── weft, scripts, Prometheus (Unix socket)
+//!                           └──────────► status ═════════════════════► API server     (in a cluster,
+//!                                        webhook ◄════════════════════ API server      with `injection`)
 //! ```
 //!
 //! A source turns what users wrote into one [`model::Mesh`], a whole and consistent version of everything, and
@@ -25,7 +27,7 @@
 //! 3. [`source`] and [`finding`]: from files to a mesh, and what is said about the bad ones.
 //! 4. [`translate`], then [`xds`]: from a mesh to resources, and who gets which.
 //! 5. `server` and [`peer`]: the port, and how a request comes to have an authenticated sender.
-//! 6. `ca`: from a join token or a certificate to the next certificate.
+//! 6. `ca`: from a join token, a service account's token or a certificate to the next certificate.
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
 //! 8. `admin`: what people and programs may ask.
 //! 9. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
@@ -39,7 +41,8 @@
 //! - Who a caller is follows from the TLS handshake and from nothing that it says ([`peer::AuthenticatedPeer`]);
 //!   it is looked at again for each request. What it may see or ask follows from that identity.
 //! - A broken file, object, report or request costs itself and nothing else. What is dropped is counted or shown.
-//! - Private keys do not travel, join tokens are not stored, and both never reach a log.
+//! - Private keys do not travel, tokens are not stored, and neither reaches a log. In a cluster the CA's keys lie in a
+//!   Secret that the replicas share; nothing else is kept anywhere.
 //! - Everything that a proxy can make grow has a bound, stated where it grows.
 //! - The environment is read in [`config`] only; the time comes from a [`clock::Clock`].
 //! - Telemetry decides nothing: it is what others say they measured. One word in it has a consequence: that a workload
