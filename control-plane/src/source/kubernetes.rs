@@ -61,7 +61,7 @@ pub(crate) struct KubernetesSource {
 #[derive(Debug, Default)]
 struct State {
     objects: Objects,
-    /// What has been told since a watch began anew; what is not among it is gone.
+    /// What has been told since a watch began anew, until it is complete; what is not among it then is gone.
     told: BTreeMap<Watched, BTreeSet<Key>>,
     /// What is there, as far as has been told.
     known: BTreeMap<Watched, BTreeSet<Key>>,
@@ -113,20 +113,33 @@ impl KubernetesSource {
 
     /// Follows changes; never returns. Cancel: dropping the future stops it, the channels close.
     pub(crate) async fn run(mut self) {
+        let mut took = Duration::ZERO;
         while let Some(change) = self.changes.recv().await {
             self.take(change);
-            let latest = Instant::now() + PATIENCE;
-            loop {
-                let quiet = (Instant::now() + QUIET).min(latest);
-                tokio::select! {
-                    Some(change) = self.changes.recv() => self.take(change),
-                    () = sleep_until(quiet) => break,
-                }
-                if Instant::now() >= latest {
-                    break;
-                }
+            // Pace: what is assembled is the whole mesh, so a large one that never rests is assembled half of the time
+            // and no more.
+            self.settle(PATIENCE.max(took)).await;
+            let begun = Instant::now();
+            let assembled = tokio::task::spawn_blocking(move || {
+                self.state.publish();
+                self
+            });
+            // The task neither panics nor is aborted but when the runtime itself ends.
+            let Ok(back) = assembled.await else { return };
+            self = back;
+            took = begun.elapsed();
+        }
+    }
+
+    /// Takes up what comes until nothing does, or `patience` is over.
+    async fn settle(&mut self, patience: Duration) {
+        let latest = Instant::now() + patience;
+        while Instant::now() < latest {
+            let quiet = (Instant::now() + QUIET).min(latest);
+            tokio::select! {
+                Some(change) = self.changes.recv() => self.take(change),
+                () = sleep_until(quiet) => return,
             }
-            self.state.publish();
         }
     }
 
@@ -165,7 +178,9 @@ impl State {
     fn take(&mut self, change: Change) {
         match change {
             Change::Applied(what, key, object) => {
-                self.told.entry(what).or_default().insert(key.clone());
+                if let Some(told) = self.told.get_mut(&what) {
+                    told.insert(key.clone());
+                }
                 self.known.entry(what).or_default().insert(key.clone());
                 self.apply(what, key, *object);
             }
