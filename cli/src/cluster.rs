@@ -1,6 +1,6 @@
 //! The cluster that a command talks to: connected as kubectl would, asked page by page.
 //!
-//! Used by `check` and `uninstall`. Nothing is kept, and nothing is watched.
+//! Used by `check`, `uninstall` and `wait`. Nothing is kept, and nothing is watched.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -1,4 +1,4 @@
-//! `weft install`, `weft uninstall` and `weft check`, and the flags that say which cluster is meant.
+//! `weft install`, `weft uninstall` and `weft check`; and for these and `weft wait` the flags that say which cluster is meant.
 
 use std::path::PathBuf;
 

@@ -31,10 +31,7 @@ pub(crate) struct WaitArgs {
     /// Namespace of objects that name none [default: that of the context]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
-    /// Context of the kubeconfig; the current one may be left out
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-    /// The kubeconfig [default: $KUBECONFIG, else ~/.kube/config, else that of the pod it runs in]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Which cluster
+    #[command(flatten)]
+    pub(crate) cluster: super::ClusterArgs,
 }

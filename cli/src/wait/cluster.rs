@@ -1,19 +1,13 @@
-//! The cluster that is asked, connected as kubectl would.
-
-use std::time::Duration;
+//! The cluster that is asked for the objects of the files.
 
 use anyhow::{Context, Result};
 use kube::api::{ApiResource, DynamicObject};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::Value;
 
 use super::manifests::{Wanted, plural};
 use crate::args::WaitArgs;
-
-/// A cluster that is away is told soon.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::cluster::connect;
 
 pub(super) struct Cluster(Client);
 
@@ -23,27 +17,7 @@ impl Cluster {
     /// # Errors
     /// There is none, or it does not have the context.
     pub(super) async fn connect(args: &WaitArgs) -> Result<Self> {
-        let options =
-            KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-        let written = match &args.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path).context("cannot read the kubeconfig")?,
-            None => match Kubeconfig::read() {
-                Ok(found) => found,
-                Err(error) => {
-                    let inside = Config::incluster();
-                    let inside = inside.with_context(|| format!("no cluster is known: {error}"))?;
-                    return Self::of(inside);
-                }
-            },
-        };
-        let config = Config::from_custom_kubeconfig(written, &options).await;
-        Self::of(config.context("the kubeconfig names no cluster")?)
-    }
-
-    fn of(mut config: Config) -> Result<Self> {
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
-        config.read_timeout = Some(READ_TIMEOUT);
-        Ok(Self(Client::try_from(config).context("cannot talk to the cluster")?))
+        connect(&args.cluster).await.map(Self)
     }
 
     /// Namespace of the context.
