@@ -15,13 +15,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Result;
 use tokio::sync::watch;
 use weft_certs::SpiffeId;
 
-pub(crate) use self::health::Health;
+use self::health::Health;
 pub(crate) use self::latency::PublishLatency;
 use self::socket::AdminSocket;
-pub(crate) use self::socket::SocketError;
 use crate::ca::CertificateAuthority;
 use crate::finding::Finding;
 use crate::model::Mesh;
@@ -73,13 +73,22 @@ pub(crate) struct InjectorView {
 #[derive(Debug)]
 pub(crate) struct Admin {
     socket: AdminSocket,
+    health: Option<Health>,
     view: Arc<View>,
 }
 
 impl Admin {
-    /// Binds the socket at `path`.
-    pub(crate) fn bind(path: &Path, view: Arc<View>) -> Result<Self, SocketError> {
-        Ok(Self { socket: AdminSocket::bind(path)?, view })
+    /// Binds the socket at `path`, and the health port if there is to be one.
+    ///
+    /// # Errors
+    /// If one of them is taken.
+    pub(crate) async fn bind(path: &Path, health: Option<SocketAddr>, view: View) -> Result<Self> {
+        let (socket, view) = (AdminSocket::bind(path)?, Arc::new(view));
+        let health = match health {
+            Some(address) => Some(Health::bind(address, view.clone()).await?),
+            None => None,
+        };
+        Ok(Self { socket, health, view })
     }
 
     /// Where it is.
@@ -91,8 +100,14 @@ impl Admin {
     pub(crate) async fn run(self) {
         let (listener, _remove_at_end) = self.socket.into_parts();
         let router = handlers::router(self.view);
+        let health = async {
+            if let Some(health) = self.health {
+                health.run().await;
+            }
+        };
         // axum retries what fails in accepting and never returns.
-        if let Err(error) = axum::serve(listener, router).await {
+        let (served, ()) = tokio::join!(axum::serve(listener, router).into_future(), health);
+        if let Err(error) = served {
             tracing::error!(%error, "the admin socket failed");
         }
     }

@@ -23,7 +23,7 @@ use self::in_force::InForce;
 use self::kubernetes::{Inputs, Kubernetes};
 use self::source::{Cluster, Source};
 use self::state_dir::StateDir;
-use crate::admin::{Admin, Health, PublishLatency, View};
+use crate::admin::{Admin, PublishLatency, View};
 use crate::ca::{CertificateAuthority, IdentityService};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,7 +48,6 @@ pub struct App {
     latency: Arc<PublishLatency>,
     routes: Routes,
     admin: Admin,
-    health: Option<Health>,
     kubernetes: Option<Kubernetes>,
     stopping: watch::Sender<bool>,
     // Order: last, so that the directory is free only when everything in it is closed.
@@ -64,6 +63,31 @@ struct Port {
     tls: Tls,
 }
 
+/// What everything else stands on.
+struct Ground {
+    state: StateDir,
+    cluster: Option<Cluster>,
+    source: Source,
+    in_force: InForce,
+    ca: Arc<CertificateAuthority>,
+    /// Where it is said who is leaving.
+    drains: watch::Sender<Draining>,
+}
+
+impl Ground {
+    async fn open(config: &Config, clock: &Clock) -> Result<Self> {
+        let state = StateDir::open(&config.state_dir)?;
+        let cluster = Cluster::find(&config.source).await?;
+        let source = Source::open(&config.source, cluster.as_ref()).await?;
+        let (authority, store) = source.authority(config, &state, cluster.as_ref(), clock).await?;
+        let (drains, draining) = watch::channel(Draining::default());
+        let trust_domain = authority.trust_domain().clone();
+        let in_force = InForce::new(source.mesh(), source.findings(), draining, trust_domain);
+        let ca = CertificateAuthority::new(authority, store, in_force.mesh(), clock.clone());
+        Ok(Self { state, cluster, source, in_force, ca: Arc::new(ca), drains })
+    }
+}
+
 impl App {
     /// Reads the configuration, opens the CA, binds the port and the admin socket. Needs a tokio runtime.
     ///
@@ -72,17 +96,9 @@ impl App {
     /// damaged, the trust domain is another than the CA's, or an address is taken. Broken configuration is a finding,
     /// not an error.
     pub async fn build(config: &Config, clock: Clock) -> Result<Self> {
-        let state = StateDir::open(&config.state_dir)?;
-        let cluster = Cluster::find(&config.source).await?;
-        let source = Source::open(&config.source, cluster.as_ref()).await?;
-        let (authority, store) = source.authority(config, &state, cluster.as_ref(), &clock).await?;
-        let (drains, draining) = watch::channel(Draining::default());
-        let (read, findings) = (source.mesh(), source.findings());
-        let trust_domain = authority.trust_domain().clone();
-        let in_force = InForce::new(read, findings, draining, trust_domain);
+        let Ground { state, cluster, source, in_force, ca, drains } =
+            Ground::open(config, &clock).await?;
         let mesh = || in_force.mesh();
-
-        let ca = Arc::new(CertificateAuthority::new(authority, store, mesh(), clock.clone()));
         let port = Port::open(config.listen, &ca, clock.clone())?;
 
         let stopping = watch::Sender::new(false);
@@ -99,21 +115,17 @@ impl App {
 
         let address = port.server.address();
         let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
-        let kubernetes = match &cluster {
-            Some(cluster) => {
-                let status = StatusInputs {
-                    objects: source.objects(),
-                    mesh: mesh(),
-                    findings: in_force.findings(),
-                    published: publisher.published(),
-                    receipts: xds::Receipts::new(cache, registry.clone()),
-                };
-                let (bundle, stopping) = (ca.bundle_pem(), stopping.subscribe());
-                let inputs = Inputs { bundle, status, stopping };
-                Some(Kubernetes::build(cluster, &advertised, inputs, clock)?)
-            }
-            None => None,
+        let status = StatusInputs {
+            objects: source.objects(),
+            mesh: mesh(),
+            findings: in_force.findings(),
+            published: publisher.published(),
+            receipts: xds::Receipts::new(cache, registry.clone()),
         };
+        let (bundle, stops) = (ca.bundle_pem(), stopping.subscribe());
+        let inputs = Inputs { bundle, status, stopping: stops };
+        let build = |cluster: &Cluster| Kubernetes::build(cluster, &advertised, inputs, clock);
+        let kubernetes = cluster.as_ref().map(build).transpose()?;
         let view = View {
             mesh_name: config.mesh.clone(),
             advertised,
@@ -129,12 +141,7 @@ impl App {
             stopping: stopping.subscribe(),
             injector: kubernetes.as_ref().map(Kubernetes::injector),
         };
-        let view = Arc::new(view);
-        let admin = Admin::bind(&config.state_dir.join("admin.sock"), view.clone())?;
-        let health = match config.health {
-            Some(address) => Some(Health::bind(address, view).await?),
-            None => None,
-        };
+        let admin = Admin::bind(&config.state_dir.join("admin.sock"), config.health, view).await?;
         Ok(Self {
             source,
             in_force,
@@ -145,7 +152,6 @@ impl App {
             latency,
             routes,
             admin,
-            health,
             kubernetes,
             stopping,
             _state: state,
@@ -190,9 +196,6 @@ impl App {
         parts.spawn(named("the admin socket", self.admin.run()));
         if let Some(kubernetes) = self.kubernetes {
             parts.spawn(named("the cluster's part", kubernetes.run()));
-        }
-        if let Some(health) = self.health {
-            parts.spawn(named("the health port", health.run()));
         }
 
         let mut stopped = self.stopping.subscribe();

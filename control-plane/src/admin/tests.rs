@@ -45,7 +45,7 @@ fn serve() -> Fixture {
         stopping: stopping.subscribe(),
         injector: None,
     };
-    tokio::spawn(Admin::bind(&path, Arc::new(view)).unwrap().run());
+    tokio::spawn(Admin::bind(&path, None, view).await.unwrap().run());
     Fixture { ca, generation, stopping, path }
 }
 

@@ -182,7 +182,7 @@ impl State {
                     told.insert(key.clone());
                 }
                 self.known.entry(what).or_default().insert(key.clone());
-                self.apply(what, key, *object);
+                self.apply(what, key, object);
             }
             Change::Deleted(what, key) => {
                 if let Some(known) = self.known.get_mut(&what) {
@@ -208,7 +208,7 @@ impl State {
     fn apply(&mut self, what: Watched, key: Key, object: Applied) {
         match (what, object) {
             (Watched::Written(kind), Applied::Written(value)) => self.objects.apply(kind, value),
-            (_, Applied::Pod(pod)) => self.objects.apply_pod(key, pod),
+            (_, Applied::Pod(pod)) => self.objects.apply_pod(key, *pod),
             (_, Applied::Slice(slice)) => self.objects.apply_slice(key, &slice),
             (_, Applied::Place(place)) => self.objects.place(&key.name, Some(place)),
             (_, Applied::Definition | Applied::Written(_)) => {}

@@ -48,7 +48,7 @@ pub(super) enum Watched {
 #[derive(Debug)]
 pub(super) enum Change {
     /// An object came or changed.
-    Applied(Watched, Key, Box<Applied>),
+    Applied(Watched, Key, Applied),
     /// An object went.
     Deleted(Watched, Key),
     /// From here on all objects of the kind are told anew …
@@ -61,8 +61,8 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) enum Applied {
     Written(serde_json::Value),
-    Pod(Pod),
-    Slice(EndpointSlice),
+    Pod(Box<Pod>),
+    Slice(Box<EndpointSlice>),
     Place(Locality),
     Definition,
 }
@@ -119,11 +119,16 @@ impl Watches {
             Watched::Pods => {
                 let stream =
                     watcher::watcher(Api::<Pod>::all(client), config()).modify(forget_unused);
-                tokio::spawn(follow(what, stream, |pod| Some(Applied::Pod(pod)), out))
+                tokio::spawn(follow(what, stream, |pod| Some(Applied::Pod(Box::new(pod))), out))
             }
             Watched::Slices => {
                 let stream = watcher::watcher(Api::<EndpointSlice>::all(client), config());
-                tokio::spawn(follow(what, stream, |slice| Some(Applied::Slice(slice)), out))
+                tokio::spawn(follow(
+                    what,
+                    stream,
+                    |slice| Some(Applied::Slice(Box::new(slice))),
+                    out,
+                ))
             }
             Watched::Nodes => {
                 let stream =
@@ -216,7 +221,7 @@ async fn follow<K, S>(
             Ok(Event::InitDone) => Some(Change::Complete(what)),
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 let key = key_of(&object);
-                applied(object).map(|object| Change::Applied(what, key, Box::new(object)))
+                applied(object).map(|object| Change::Applied(what, key, object))
             }
             Ok(Event::Delete(object)) => Some(Change::Deleted(what, key_of(&object))),
             Err(error) if is_not_served(&error) => Some(Change::Complete(what)),
