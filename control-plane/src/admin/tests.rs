@@ -20,7 +20,7 @@ struct Fixture {
 }
 
 /// An admin socket over a mesh of `product` and `payment`.
-fn serve() -> Fixture {
+async fn serve() -> Fixture {
     let ca = TestCa::new(&["product", "payment"]);
     let path = ca.dir.path().join("admin.sock");
     let (generation, stopping) = (watch::Sender::new(1), watch::Sender::new(false));
@@ -72,7 +72,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn it_is_live_and_ready_from_the_first_configuration_until_it_stops() {
-    let admin = serve();
+    let admin = serve().await;
     admin.generation.send_replace(0);
     assert_eq!(admin.get("/ready").await.0, 503);
     admin.generation.send_replace(1);
@@ -85,7 +85,7 @@ async fn it_is_live_and_ready_from_the_first_configuration_until_it_stops() {
 
 #[tokio::test]
 async fn version_and_mesh() {
-    let admin = serve();
+    let admin = serve().await;
     assert_eq!(admin.json("/v1/version").await["version"], env!("CARGO_PKG_VERSION"));
     let mesh = admin.json("/v1/mesh").await;
     assert_eq!((&mesh["name"], &mesh["trust_domain"]), (&json!("demo"), &json!("demo.local")));
@@ -95,7 +95,7 @@ async fn version_and_mesh() {
 
 #[tokio::test]
 async fn a_join_token_comes_as_a_whole_bootstrap_file() {
-    let admin = serve();
+    let admin = serve().await;
     let (status, bootstrap) = admin.join(r#"{"workload":"product.shop"}"#).await;
     assert_eq!(status, 200, "{bootstrap}");
     let token = bootstrap["join_token"].as_str().unwrap();
@@ -120,7 +120,7 @@ async fn a_join_token_comes_as_a_whole_bootstrap_file() {
 
 #[tokio::test]
 async fn an_unknown_workload_is_answered_with_the_known_ones() {
-    let admin = serve();
+    let admin = serve().await;
     let (status, answer) = admin.join(r#"{"workload":"prodcut.shop"}"#).await;
     assert_eq!(status, 404);
     assert_eq!(answer["known_workloads"], json!(["payment.shop", "product.shop"]));
@@ -129,7 +129,7 @@ async fn an_unknown_workload_is_answered_with_the_known_ones() {
 
 #[tokio::test]
 async fn bad_requests_for_a_token_get_a_reason() {
-    let admin = serve();
+    let admin = serve().await;
     for body in ["", "{}", "[]", r#"{"workload":""}"#, r#"{"workload":"a.b","more":1}"#] {
         let (status, answer) = admin.join(body).await;
         assert_eq!(status, 400, "{body}");
@@ -142,7 +142,7 @@ async fn bad_requests_for_a_token_get_a_reason() {
 
 #[tokio::test]
 async fn stat_takes_a_window() {
-    let admin = serve();
+    let admin = serve().await;
     for query in ["", "?window=10", "?window=60", "?window=all"] {
         let stat = admin.json(&format!("/v1/stat{query}")).await;
         assert_eq!(stat["schema_version"], 1);
@@ -156,7 +156,7 @@ async fn stat_takes_a_window() {
 
 #[tokio::test]
 async fn proxies_and_findings_are_lists() {
-    let admin = serve();
+    let admin = serve().await;
     assert_eq!(admin.json("/v1/proxies").await, json!([]));
     let findings = admin.json("/v1/analysis").await;
     assert_eq!((&findings[0]["code"], &findings[0]["line"]), (&json!("WEFT0401"), &json!(7)));
@@ -164,7 +164,7 @@ async fn proxies_and_findings_are_lists() {
 
 #[tokio::test]
 async fn metrics_are_families_with_help_type_and_samples() {
-    let admin = serve();
+    let admin = serve().await;
     let (status, page) = admin.get("/metrics").await;
     assert_eq!(status, 200);
     for line in [
@@ -187,7 +187,7 @@ async fn metrics_are_families_with_help_type_and_samples() {
 
 #[tokio::test]
 async fn other_paths_and_methods_are_refused_in_json() {
-    let admin = serve();
+    let admin = serve().await;
     for (head, expected) in [
         ("GET /", 404),
         ("GET /v1/nothing", 404),

@@ -184,7 +184,7 @@ fn a_root_is_followed_by_another_that_everybody_knows_by_then() {
 
     // Over: the old one is forgotten.
     let after = load(&dir, noon() + 3651 * DAY).unwrap();
-    assert_eq!(after.bundle().ders(), [new_root.clone()]);
+    assert_eq!(after.bundle().ders(), std::slice::from_ref(new_root));
     assert!(after.not_after() > noon() + 3651 * DAY);
 }
 
