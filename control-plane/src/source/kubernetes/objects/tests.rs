@@ -17,7 +17,7 @@ fn metadata(name: &str, generation: u64) -> Value {
     json!({"name": name, "namespace": "shop", "generation": generation, "uid": "u", "newField": {}})
 }
 
-fn service(objects: &mut Objects, ports: Value) {
+fn service(objects: &mut Objects, ports: &Value) {
     let spec = json!({"clusterIP": "10.96.0.7", "selector": {"app": "web"}, "ports": ports,
                       "ipFamilies": ["IPv4"], "fromTheFuture": true});
     let status = json!({"loadBalancer": {}});
@@ -65,13 +65,13 @@ fn endpoints(objects: &Objects) -> Vec<String> {
 fn endpoints_are_what_the_slices_say_in_whatever_order_they_come() {
     let http = json!([{"name": "http", "port": 80, "targetPort": "http"}]);
     let (mut one, mut other) = (Objects::default(), Objects::default());
-    service(&mut one, http.clone());
+    service(&mut one, &http);
     pod(&mut one, "a", "10.0.0.1", "n1");
     slice(&mut one, &[("a", "10.0.0.1")]);
 
     slice(&mut other, &[("a", "10.0.0.1")]);
     pod(&mut other, "a", "10.0.0.1", "n1");
-    service(&mut other, http);
+    service(&mut other, &http);
     assert_eq!(endpoints(&one), ["10.0.0.1:8080"]);
     assert_eq!(endpoints(&other), endpoints(&one));
 
@@ -86,7 +86,7 @@ fn endpoints_are_what_the_slices_say_in_whatever_order_they_come() {
 #[test]
 fn a_services_protocol_is_its_pods_too() {
     let mut objects = Objects::default();
-    service(&mut objects, json!([{"name": "http", "port": 80, "targetPort": 8080}]));
+    service(&mut objects, &json!([{"name": "http", "port": 80, "targetPort": 8080}]));
     pod(&mut objects, "a", "10.0.0.1", "n1");
     slice(&mut objects, &[("a", "10.0.0.1")]);
     let (mesh, _) = objects.mesh();
@@ -106,7 +106,7 @@ fn a_pod_is_where_its_node_is_whichever_is_told_first() {
     assert_eq!(mesh.workloads[&key("b")].locality, place);
 }
 
-fn route(objects: &mut Objects, generation: u64, backend: Value) {
+fn route(objects: &mut Objects, generation: u64, backend: &Value) {
     let spec = json!({"parentRefs": [{"group": "", "kind": "Service", "name": "web"}],
                       "rules": [{"backendRefs": [backend]}]});
     objects
@@ -116,13 +116,13 @@ fn route(objects: &mut Objects, generation: u64, backend: Value) {
 #[test]
 fn a_broken_object_keeps_its_last_good_generation_and_a_deleted_one_is_gone() {
     let mut objects = Objects::default();
-    service(&mut objects, json!([{"name": "http", "port": 80}]));
-    route(&mut objects, 3, json!({"name": "web", "port": 80}));
+    service(&mut objects, &json!([{"name": "http", "port": 80}]));
+    route(&mut objects, 3, &json!({"name": "web", "port": 80}));
     let generation =
         |objects: &Objects| objects.mesh().0.routes.first().map(|r| r.origin.generation);
     assert_eq!(generation(&objects), Some(3));
 
-    route(&mut objects, 4, json!({"name": "web", "port": 80, "wieght": 3}));
+    route(&mut objects, 4, &json!({"name": "web", "port": 80, "wieght": 3}));
     assert_eq!(generation(&objects), Some(3));
     let (_, findings) = objects.mesh();
     let said = findings.iter().find(|f| f.object == "HTTPRoute shop/split").unwrap();

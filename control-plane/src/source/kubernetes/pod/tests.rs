@@ -7,7 +7,7 @@ use super::workload;
 use crate::model::{AppProtocol, Locality, Workload};
 use crate::source::problem::Problems;
 
-fn pod(spec: Value, annotations: Value) -> Pod {
+fn pod(spec: &Value, annotations: &Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": "web-1", "namespace": "shop", "labels": {"app": "web"},
                      "annotations": annotations},
@@ -27,7 +27,7 @@ fn read(pod: &Pod) -> Option<Workload> {
 
 #[test]
 fn a_pod_is_a_workload_while_it_has_an_address_and_has_not_ended() {
-    let mut pod = pod(json!({"containers": [], "serviceAccountName": "web"}), json!({}));
+    let mut pod = pod(&json!({"containers": [], "serviceAccountName": "web"}), &json!({}));
     let found = read(&pod).unwrap();
     assert_eq!(found.key.to_string(), "shop/web-1");
     assert_eq!(
@@ -48,9 +48,9 @@ fn a_pod_is_a_workload_while_it_has_an_address_and_has_not_ended() {
 #[test]
 fn a_pod_is_meshed_if_it_was_injected_and_has_a_network_of_its_own() {
     let injected = json!({"weft.dev/injected": "0.1.0"});
-    assert!(read(&pod(json!({"containers": []}), injected.clone())).unwrap().meshed);
+    assert!(read(&pod(&json!({"containers": []}), &injected)).unwrap().meshed);
     let host = json!({"containers": [], "hostNetwork": true});
-    assert!(!read(&pod(host, injected)).unwrap().meshed);
+    assert!(!read(&pod(&host, &injected)).unwrap().meshed);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn names_of_container_ports_are_remarks_and_the_annotation_is_an_order() {
             {"containerPort": 53, "protocol": "UDP"}, {"name": "again", "containerPort": 8080}]},
         {"name": "weft-proxy", "ports": [{"containerPort": 15020}]},
     ]});
-    let found = read(&pod(spec, json!({"weft.dev/opaque-ports": "5432,25"}))).unwrap();
+    let found = read(&pod(&spec, &json!({"weft.dev/opaque-ports": "5432,25"}))).unwrap();
     let ports: Vec<_> = found.ports.iter().map(|p| (&*p.name, p.port, p.protocol)).collect();
     assert_eq!(
         ports,
@@ -94,7 +94,7 @@ fn what_the_kubelet_asks_is_let_in() {
             {"name": "weft-proxy", "restartPolicy": "Always", "startupProbe": {"httpGet": {"port": 15020}}},
         ],
     });
-    let found = read(&pod(spec, json!({}))).unwrap();
+    let found = read(&pod(&spec, &json!({}))).unwrap();
     let probes: Vec<_> = found.probes.iter().map(|p| (p.port, p.path.as_deref())).collect();
     assert_eq!(
         probes,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Slice, listed, read};
 use crate::model::Key;
 
-fn slice(endpoints: Value) -> Slice {
+fn slice(endpoints: &Value) -> Slice {
     let slice: EndpointSlice = serde_json::from_value(json!({
         "addressType": "IPv4",
         "metadata": {"name": "web-abc", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
@@ -19,7 +19,7 @@ fn slice(endpoints: Value) -> Slice {
     read(&slice)
 }
 
-fn pod(name: &str, address: &str, conditions: Value) -> Value {
+fn pod(name: &str, address: &str, conditions: &Value) -> Value {
     json!({"addresses": [address], "conditions": conditions,
            "targetRef": {"kind": "Pod", "namespace": "shop", "name": name}})
 }
@@ -33,12 +33,12 @@ fn of(slices: &[Slice], owner: impl Fn(IpAddr) -> Option<Key>) -> Vec<String> {
 
 #[test]
 fn who_is_ready_is_behind_it_and_who_still_serves_drains() {
-    let slice = slice(json!([
-        pod("a", "10.0.0.1", json!({"ready": true})),
-        pod("b", "10.0.0.2", json!({})),
-        pod("c", "10.0.0.3", json!({"ready": false})),
-        pod("d", "10.0.0.4", json!({"ready": false, "serving": true, "terminating": true})),
-        pod("e", "10.0.0.5", json!({"ready": false, "serving": false, "terminating": true})),
+    let slice = slice(&json!([
+        pod("a", "10.0.0.1", &json!({"ready": true})),
+        pod("b", "10.0.0.2", &json!({})),
+        pod("c", "10.0.0.3", &json!({"ready": false})),
+        pod("d", "10.0.0.4", &json!({"ready": false, "serving": true, "terminating": true})),
+        pod("e", "10.0.0.5", &json!({"ready": false, "serving": false, "terminating": true})),
     ]));
     let ports = r#"{"http": 8080}"#;
     let expected =
@@ -48,14 +48,14 @@ fn who_is_ready_is_behind_it_and_who_still_serves_drains() {
 
 #[test]
 fn slices_of_both_families_name_the_same_pod_once() {
-    let one = slice(json!([pod("a", "10.0.0.1", json!({"ready": true}))]));
-    let other = slice(json!([pod("a", "fd00::1", json!({"ready": true}))]));
+    let one = slice(&json!([pod("a", "10.0.0.1", &json!({"ready": true}))]));
+    let other = slice(&json!([pod("a", "fd00::1", &json!({"ready": true}))]));
     assert_eq!(of(&[one, other], |_| None).len(), 1);
 }
 
 #[test]
 fn an_address_of_no_pod_is_a_workload_without_a_sidecar_unless_somebody_has_it() {
-    let slice = slice(json!([{"addresses": ["192.0.2.7"], "zone": "b"}]));
+    let slice = slice(&json!([{"addresses": ["192.0.2.7"], "zone": "b"}]));
     let service = Key::new("shop", "web");
     let (listed_, made) = listed(&service, [&slice].into_iter(), |_| None);
     assert_eq!(listed_[0].workload, Key::new("shop", "web-192-0-2-7"));
