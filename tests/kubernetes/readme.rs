@@ -40,12 +40,9 @@ fn blocks(heading: &str) -> Vec<String> {
 
 /// A shell that runs a block in the checkout, as a reader would: with `weft` and `kubectl` on its PATH.
 fn shell(cluster: &Cluster, block: &str, tools: &Path, log: &Path) -> Program {
-    let path = std::env::join_paths(
-        [tools.to_owned(), binary("weft").parent().unwrap().to_owned()]
-            .into_iter()
-            .chain(["/usr/bin", "/bin"].map(PathBuf::from)),
-    );
-    let path = path.unwrap().into_string().unwrap();
+    let weft = binary("weft");
+    let programs = weft.parent().unwrap().display();
+    let path = format!("{}:{programs}:/usr/bin:/bin", tools.display());
     let script = format!("cd '{}' && {block}", root().display());
     Program {
         name: "a block of README".to_owned(),
