@@ -143,7 +143,7 @@ impl Inbound {
         let mut record =
             Record::begin(&self.telemetry, Direction::Inbound, &self.workload, &who.edge, &request);
         record.peer(Peer { identity: who.identity.clone(), address: Some(who.address) });
-        let sampling = self.state.inbound().map_or(0.0, |listener| listener.tracing.sampling);
+        let sampling = self.sampling(&request, who);
         record.trace(request.headers_mut(), sampling);
         Ok(match self.forward(request, who, grpc, &mut record).await {
             Ok((mut answer, None)) => {
@@ -160,6 +160,17 @@ impl Inbound {
                 response
             }
         })
+    }
+
+    /// Share of the traces begun here that are sampled. What the kubelet asks every few seconds begins none; a prober
+    /// that brings a trace along is heard.
+    fn sampling<B>(&self, request: &Request<B>, who: &door::Who) -> f64 {
+        let Some(listener) = self.state.inbound() else { return 0.0 };
+        let probes = listener.probes.get(&self.port).filter(|_| who.identity.is_none());
+        if probes.is_some_and(|probes| probe::is_listed(probes, request)) {
+            return 0.0;
+        }
+        listener.tracing.sampling
     }
 
     /// A failure of the application that follows from calls which were tried often enough is not to be tried again.

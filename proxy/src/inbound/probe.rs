@@ -61,12 +61,17 @@ impl Inbound {
     }
 }
 
-/// Is this what the prober may ask for?
-pub(super) fn check<B>(probes: &Probes, request: &Request<B>) -> Result<(), Error> {
+/// Is this a probe of the list?
+pub(super) fn is_listed<B>(probes: &Probes, request: &Request<B>) -> bool {
     let asked = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let is_call = *request.method() == Method::POST && is_grpc(request.headers());
     let listed = probes.paths.iter().any(|path| path == asked);
-    if listed && (*request.method() == Method::GET || is_call) {
+    listed && (*request.method() == Method::GET || is_call)
+}
+
+/// Is this what the prober may ask for?
+pub(super) fn check<B>(probes: &Probes, request: &Request<B>) -> Result<(), Error> {
+    if is_listed(probes, request) {
         return Ok(());
     }
     let message = "this port takes mutual TLS only, and this is none of its probes";
