@@ -46,12 +46,8 @@ impl Kubernetes {
     ) -> Result<Self> {
         let Cluster { client, config } = cluster;
         let Inputs { bundle, status, stopping } = inputs;
-        let (lease, leads) = Lease::new(
-            client.clone(),
-            &config.namespace,
-            config.pod.clone(),
-            stopping.clone(),
-        );
+        let (lease, leads) =
+            Lease::new(client.clone(), &config.namespace, config.pod.clone(), stopping.clone());
         let options = Options {
             listen: config.webhook,
             namespace: config.namespace.clone(),
