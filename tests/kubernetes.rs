@@ -8,6 +8,7 @@ mod jaeger;
 mod node;
 mod status;
 
-// The mesh: install, injection, identity, status, traces.
+// The mesh: install, the control plane as a process, injection, identity, status, traces.
+mod control_plane;
 mod installation;
 mod manifests;
