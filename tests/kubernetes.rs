@@ -9,7 +9,8 @@ mod node;
 mod status;
 mod webhook;
 
-// The mesh: install, injection, identity, status, traces.
+// The mesh: install, the control plane as a process, injection, identity, status, traces.
+mod control_plane;
 mod installation;
 mod manifests;
 mod readme;

@@ -65,6 +65,7 @@ pub mod xds;
 mod admin;
 mod ca;
 mod log;
+mod outage;
 mod program;
 mod server;
 mod telemetry;

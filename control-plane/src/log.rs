@@ -25,11 +25,15 @@ pub(crate) enum LogError {
     Init(#[from] TryInitError),
 }
 
+/// What a library says too often: each attempt to reach the API server that fails, at level error. Those who ask it say
+/// so once. A filter can still ask for it.
+const SILENT: &str = "kube_client::client::builder=off";
+
 /// Starts to log.
 pub(crate) fn init(config: &LogConfig) -> Result<(), LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::builder()
-        .parse(&config.filter)
+        .parse(format!("{SILENT},{}", config.filter))
         .map_err(|source| LogError::Filter { filter: config.filter.clone(), source })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();

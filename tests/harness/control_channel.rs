@@ -1,6 +1,7 @@
 //! gRPC to a control plane with whatever certificate a test holds, as a proxy, or somebody who claims to be one,
 //! would open it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
-use weft_certs::{Leaf, tls};
+use weft_certs::{Leaf, SpiffeId, TrustBundle, tls};
 
 use super::control_plane::ControlPlane;
 
@@ -17,10 +18,19 @@ pub(crate) async fn control_channel(
     control_plane: &ControlPlane,
     leaf: Option<&Leaf>,
 ) -> Result<Channel> {
-    let address = control_plane.address();
-    let config = tls::client_config(leaf, control_plane.authority().bundle(), &[b"h2"])?;
+    let bundle = control_plane.authority().bundle().clone();
+    trusting_channel(control_plane.address(), (&bundle, &control_plane.id()), leaf).await
+}
+
+/// One connection to the control plane at `address`, which must prove to be `id` under `bundle`.
+pub(crate) async fn trusting_channel(
+    address: SocketAddr,
+    (bundle, id): (&TrustBundle, &SpiffeId),
+    leaf: Option<&Leaf>,
+) -> Result<Channel> {
+    let config = tls::client_config(leaf, bundle, &[b"h2"])?;
     let stream = TcpStream::connect(address).await?;
-    let name = tls::server_name(&control_plane.id());
+    let name = tls::server_name(id);
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     let mut stream = Some(TokioIo::new(stream));
     let once = tower::service_fn(move |_| {

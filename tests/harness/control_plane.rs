@@ -1,5 +1,6 @@
 //! The control plane of a test's mesh, a process.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,7 @@ use http::Method;
 use serde_json::{Value, json};
 use weft_certs::{Authority, SpiffeId, TrustDomain};
 
+use super::kubernetes::Api;
 use super::{Admin, Process, Program, binary, eventually};
 
 /// A running, or killed, control plane.
@@ -60,6 +62,34 @@ impl ControlPlane {
         Ok(this)
     }
 
+    /// Starts one of a cluster, which asks the API as whoever `api` asks it; `args` are what replicas differ in. It is
+    /// not ready yet. Its log lies beside `state_dir`.
+    pub(crate) fn start_in_cluster(
+        api: &Api,
+        state_dir: &Path,
+        address: SocketAddr,
+        args: &[String],
+    ) -> Result<Self> {
+        let ours: [OsString; 5] = [
+            "--kubernetes".into(),
+            "--state-dir".into(),
+            state_dir.into(),
+            "--listen".into(),
+            address.to_string().into(),
+        ];
+        let process = Process::start(Program {
+            name: format!("control plane {}", args.join(" ")),
+            path: binary("weft-control-plane"),
+            args: ours.into_iter().chain(args.iter().map(Into::into)).collect(),
+            variables: vec![(
+                "KUBECONFIG".to_owned(),
+                api.kubeconfig().to_string_lossy().into_owned(),
+            )],
+            log: state_dir.with_extension("log"),
+        })?;
+        Ok(Self { process, state_dir: state_dir.to_owned(), address })
+    }
+
     /// The process.
     pub(crate) fn process(&self) -> &Process {
         &self.process
@@ -81,7 +111,8 @@ impl ControlPlane {
         self.ready().await;
     }
 
-    async fn ready(&self) {
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
         eventually("the control plane is ready", Duration::from_secs(20), async || {
             self.process.pid()?;
             let answer = self.admin().ask(Method::GET, "/ready", "").await?;

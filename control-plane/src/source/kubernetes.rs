@@ -153,18 +153,34 @@ impl KubernetesSource {
             }
             Change::Deleted(Watched::Definitions, definition) => {
                 if let Some(kind) = defined_by(&definition.name) {
-                    tracing::info!(kind = kind.name(), "the kind is no longer defined");
-                    self.watches.stop(Watched::Written(kind));
-                    self.state.undefine(Watched::Written(kind));
+                    self.undefine(Watched::Written(kind));
+                }
+            }
+            // What went while nobody told is missing in what has been told anew.
+            Change::Complete(Watched::Definitions) => {
+                for gone in self.state.no_longer_told(Watched::Definitions) {
+                    if let Some(kind) = defined_by(&gone.name) {
+                        self.undefine(Watched::Written(kind));
+                    }
                 }
             }
             _ => {}
         }
         self.state.take(change);
     }
+
+    fn undefine(&mut self, what: Watched) {
+        tracing::info!(?what, "the kind is no longer defined");
+        self.watches.stop(what);
+        self.state.undefine(what);
+    }
 }
 
 impl State {
+    fn is_defined(&self, what: Watched) -> bool {
+        ALWAYS.contains(&what) || self.defined.contains(&what)
+    }
+
     /// Has everything been read once?
     fn is_complete(&self) -> bool {
         self.missing().is_empty()
@@ -176,6 +192,10 @@ impl State {
     }
 
     fn take(&mut self, change: Change) {
+        // Race: of a watch that was stopped something may still have been under way.
+        if !self.is_defined(change.of()) {
+            return;
+        }
         match change {
             Change::Applied(what, key, object) => {
                 if let Some(told) = self.told.get_mut(&what) {
@@ -194,15 +214,25 @@ impl State {
                 self.told.insert(what, BTreeSet::new());
             }
             Change::Complete(what) => {
-                let told = self.told.remove(&what).unwrap_or_default();
-                let known = self.known.remove(&what).unwrap_or_default();
-                for key in known.difference(&told) {
-                    self.delete(what, key);
+                for key in self.no_longer_told(what) {
+                    self.delete(what, &key);
                 }
+                let told = self.told.remove(&what).unwrap_or_default();
                 self.known.insert(what, told);
                 self.complete.insert(what);
             }
+            Change::NotServed(what) => {
+                self.told.remove(&what);
+                self.complete.insert(what);
+            }
         }
+    }
+
+    /// Of what is known, what has not been told since the watch began anew.
+    fn no_longer_told(&self, what: Watched) -> Vec<Key> {
+        let known = self.known.get(&what).into_iter().flatten();
+        let told = self.told.get(&what);
+        known.filter(|key| !told.is_some_and(|told| told.contains(*key))).cloned().collect()
     }
 
     fn apply(&mut self, what: Watched, key: Key, object: Applied) {
@@ -227,10 +257,10 @@ impl State {
 
     /// With its definition the API server has dropped all objects of a kind.
     fn undefine(&mut self, what: Watched) {
-        self.defined.remove(&what);
         self.take(Change::Restarted(what));
         self.take(Change::Complete(what));
         self.complete.remove(&what);
+        self.defined.remove(&what);
     }
 
     fn publish(&mut self) {
@@ -261,3 +291,6 @@ impl State {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ use weft_certs::ServingAuthorities;
 
 use super::certificate::Held;
 use super::{CONFIGURATION, FIELD_MANAGER, SECRET};
+use crate::outage::{Outage, Pace};
 
 /// From when we see a configuration until every API server has seen it too.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -52,9 +53,11 @@ impl Configuration {
     /// For ever.
     pub(super) async fn run(mut self) {
         let config = watcher::Config::default().fields(&format!("metadata.name={CONFIGURATION}"));
-        let mut events = pin!(watch_objects(self.configurations.clone(), config).default_backoff());
+        let mut events =
+            pin!(watch_objects(self.configurations.clone(), config).backoff(Pace::default()));
         let mut seen: Option<MutatingWebhookConfiguration> = None;
         let mut shown: Option<Arc<Held>> = None;
+        let mut outage = Outage::default();
         loop {
             let held = self.held.borrow_and_update().clone();
             let wait = match (&seen, held) {
@@ -70,15 +73,18 @@ impl Configuration {
             tokio::select! {
                 changed = self.held.changed() => if changed.is_err() { return },
                 () = again => {}
-                event = events.next() => match event {
-                    Some(Ok(Event::InitApply(found) | Event::Apply(found))) => seen = Some(found),
-                    Some(Ok(Event::Delete(_))) => seen = None,
-                    Some(Ok(Event::Init | Event::InitDone)) => {}
-                    Some(Err(error)) => {
-                        tracing::warn!(%error, "cannot watch {CONFIGURATION}; trying again");
+                event = events.next() => {
+                    let Some(event) = event else { return };
+                    let begins = outage.begins(&event);
+                    match event {
+                        Ok(Event::InitApply(found) | Event::Apply(found)) => seen = Some(found),
+                        Ok(Event::Delete(_)) => seen = None,
+                        Err(error) if begins => {
+                            tracing::warn!(%error, "cannot watch {CONFIGURATION}; trying again");
+                        }
+                        Ok(Event::Init | Event::InitDone) | Err(_) => {}
                     }
-                    None => return,
-                },
+                }
             }
         }
     }

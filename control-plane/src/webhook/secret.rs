@@ -21,6 +21,7 @@ use tokio_stream::StreamExt;
 use super::certificate::{self, Held, Verdict};
 use super::{Counts, FIELD_MANAGER, Options, SECRET, is_conflict};
 use crate::clock::{self, Clock};
+use crate::outage::{Outage, Pace};
 
 /// The longest wait before the clock is looked at again: timers do not notice a clock that was set.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
@@ -62,8 +63,9 @@ impl Keeper {
     /// For ever.
     pub(super) async fn run(self) {
         let config = watcher::Config::default().fields(&format!("metadata.name={SECRET}"));
-        let mut events = pin!(watch_objects(self.secrets.clone(), config).default_backoff());
+        let mut events = pin!(watch_objects(self.secrets.clone(), config).backoff(Pace::default()));
         let (mut seen, mut listed) = (Seen::Nothing, None);
+        let mut outage = Outage::default();
         loop {
             let wait = self.act(&seen).await;
             let event = match tokio::time::timeout(wait, events.next()).await {
@@ -72,15 +74,17 @@ impl Keeper {
                 Ok(None) => return,
                 Ok(Some(event)) => event,
             };
+            let begins = outage.begins(&event);
             match event {
                 Ok(Event::Init) => listed = None,
                 Ok(Event::InitApply(secret)) => listed = Some(secret),
                 Ok(Event::InitDone) => seen = Seen::of(listed.take()),
                 Ok(Event::Apply(secret)) => seen = Seen::of(Some(secret)),
                 Ok(Event::Delete(_)) => seen = Seen::Absent,
-                Err(error) => {
+                Err(error) if begins => {
                     tracing::warn!(%error, "cannot watch the Secret {SECRET}; trying again")
                 }
+                Err(_) => {}
             }
         }
     }

@@ -21,6 +21,7 @@ use tokio_stream::StreamExt;
 use super::counts::count;
 use super::{Counts, FIELD_MANAGER};
 use crate::injection::TRUST_BUNDLE;
+use crate::outage::{Outage, Pace};
 
 /// Its key.
 const KEY: &str = "root.pem";
@@ -61,10 +62,10 @@ impl TrustBundles {
     pub(super) async fn run(mut self) {
         let config = watcher::Config::default().fields(&format!("metadata.name={TRUST_BUNDLE}"));
         let api: Api<ConfigMap> = Api::all(self.ensure.client.clone());
-        let mut events = pin!(watch_objects(api, config).default_backoff());
+        let mut events = pin!(watch_objects(api, config).backoff(Pace::default()));
         let mut bundle = self.ensure.bundle.clone();
         let mut listed = HashMap::new();
-        let mut failed = false;
+        let (mut failed, mut outage) = (false, Outage::default());
         loop {
             let retry = async {
                 match failed {
@@ -73,13 +74,17 @@ impl TrustBundles {
                 }
             };
             tokio::select! {
-                event = events.next() => match event {
-                    Some(Ok(event)) => self.note(event, &mut listed),
-                    Some(Err(error)) => {
-                        tracing::warn!(%error, "cannot watch the ConfigMaps {TRUST_BUNDLE}; trying again");
+                event = events.next() => {
+                    let Some(event) = event else { return };
+                    let begins = outage.begins(&event);
+                    match event {
+                        Ok(event) => self.note(event, &mut listed),
+                        Err(error) if begins => {
+                            tracing::warn!(%error, "cannot watch the ConfigMaps {TRUST_BUNDLE}; trying again");
+                        }
+                        Err(_) => {}
                     }
-                    None => return,
-                },
+                }
                 changed = bundle.changed() => if changed.is_err() { return },
                 changed = self.leader.changed() => if changed.is_err() { return },
                 () = retry => {}

@@ -2,7 +2,7 @@
 //! Waiting has a deadline, and what fails shows what the cluster knows about it.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::AsyncFnMut;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -98,6 +98,37 @@ impl Api {
             .header("content-type", "application/json")
             .body(serde_json::to_vec(object)?)?;
         Ok(self.client().await.request(request).await?)
+    }
+
+    /// Merges `patch` into the object at a path of the API, or into its status; what is there after that.
+    pub(crate) async fn merge(&self, path: &str, patch: &Value) -> Result<Value> {
+        let request = Request::patch(path)
+            .header("content-type", "application/merge-patch+json")
+            .body(serde_json::to_vec(patch)?)?;
+        Ok(self.client().await.request(request).await?)
+    }
+
+    /// Deletes the object at a path of the API.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value> {
+        let request = Request::delete(path).body(Vec::new())?;
+        Ok(self.client().await.request(request).await?)
+    }
+
+    /// The same API at another address that leads there, on the same host.
+    pub(crate) fn by_way_of(&self, port: u16) -> Self {
+        let text = fs::read_to_string(&self.kubeconfig).expect("it was written before");
+        let path = self.kubeconfig.with_extension(port.to_string());
+        let own = self.address().port();
+        let text = text.replace(&format!(":{own}\""), &format!(":{port}\""));
+        fs::write(&path, text).expect("the directory is ours");
+        Self::new(path)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let text = fs::read_to_string(&self.kubeconfig).expect("it was written before");
+        let url = text.split("https://").nth(1).and_then(|rest| rest.split('"').next());
+        url.and_then(|url| url.parse().ok()).expect("a kubeconfig names a server")
     }
 
     /// The address of a Service, which is reached from here as from a pod.

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::model::{Key, Locality};
+use crate::outage::{Outage, Pace};
 use crate::source::object::Kind;
 
 /// Bound: changes that were seen and not taken up; a watch waits beyond that.
@@ -55,6 +56,19 @@ pub(super) enum Change {
     Restarted(Watched),
     /// … and now they have been.
     Complete(Watched),
+    /// The API server does not know the kind, not yet or for the moment. That says nothing of objects: whether a kind is
+    /// there its definition says.
+    NotServed(Watched),
+}
+
+impl Change {
+    /// Whose watch tells it.
+    pub(super) fn of(&self) -> Watched {
+        match self {
+            Self::Applied(what, ..) | Self::Deleted(what, _) => *what,
+            Self::Restarted(what) | Self::Complete(what) | Self::NotServed(what) => *what,
+        }
+    }
 }
 
 /// The object.
@@ -213,9 +227,10 @@ async fn follow<K, S>(
     K: ResourceExt + Debug + DeserializeOwned,
     S: Stream<Item = Result<Event<K>, watcher::Error>>,
 {
-    let mut stream = Box::pin(stream.default_backoff());
-    let mut failing = false;
+    let mut stream = Box::pin(stream.backoff(Pace::default()));
+    let mut outage = Outage::default();
     while let Some(event) = stream.next().await {
+        let begins = outage.begins(&event);
         let change = match event {
             Ok(Event::Init) => Some(Change::Restarted(what)),
             Ok(Event::InitDone) => Some(Change::Complete(what)),
@@ -224,17 +239,14 @@ async fn follow<K, S>(
                 applied(object).map(|object| Change::Applied(what, key, object))
             }
             Ok(Event::Delete(object)) => Some(Change::Deleted(what, key_of(&object))),
-            Err(error) if is_not_served(&error) => Some(Change::Complete(what)),
+            Err(error) if is_not_served(&error) => Some(Change::NotServed(what)),
             Err(error) => {
-                // Once for each outage: the back-off tries for hours.
-                if !failing {
+                if begins {
                     tracing::warn!(?what, %error, "the watch is interrupted");
                 }
-                failing = true;
                 continue;
             }
         };
-        failing = false;
         let Some(change) = change else { continue };
         if out.send(change).await.is_err() {
             return;
@@ -242,7 +254,7 @@ async fn follow<K, S>(
     }
 }
 
-/// There is no such kind: not yet, or no longer. It has no objects then.
+/// There is no such kind: not yet, or no longer.
 fn is_not_served(error: &watcher::Error) -> bool {
     let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
         error
