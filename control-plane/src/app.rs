@@ -109,10 +109,15 @@ impl App {
                     receipts: xds::Receipts::new(cache, registry.clone()),
                 };
                 let (bundle, stopping) = (ca.bundle_pem(), stopping.subscribe());
-                let inputs = Inputs { bundle, status, stopping };
+                let (identity, tls) = (port.identity.clone(), port.leaf.client_config());
+                let inputs = Inputs { bundle, status, identity, tls, stopping };
                 Some(Kubernetes::build(cluster, &advertised, inputs, clock)?)
             }
             None => None,
+        };
+        let routes = match &kubernetes {
+            Some(kubernetes) => kubernetes.serve(routes),
+            None => routes,
         };
         let view = View {
             mesh_name: config.mesh.clone(),
