@@ -5,6 +5,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "weft/identity/v1/identity.proto",
         "weft/telemetry/v1/telemetry.proto",
         "weft/config/v1/extensions.proto",
+        "weft/status/v1/receipts.proto",
     ];
     for file in files {
         println!("cargo::rerun-if-changed={file}");

@@ -26,12 +26,14 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 17] = [
+const PURE: [&str; 19] = [
     "control-plane/src/injection",
     "control-plane/src/model",
     "control-plane/src/status/desired",
     "control-plane/src/status/lease/decide",
     "control-plane/src/status/pace",
+    "control-plane/src/status/replicas/listed",
+    "control-plane/src/status/replicas/total",
     "control-plane/src/translate",
     "control-plane/src/xds/session",
     "control-plane/src/xds/subscription",

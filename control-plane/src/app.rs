@@ -123,9 +123,14 @@ impl App {
             receipts: xds::Receipts::new(cache, registry.clone()),
         };
         let (bundle, stops) = (ca.bundle_pem(), stopping.subscribe());
-        let inputs = Inputs { bundle, status, stopping: stops };
+        let (identity, tls) = (port.identity.clone(), port.leaf.client_config());
+        let inputs = Inputs { bundle, status, identity, tls, stopping: stops };
         let build = |cluster: &Cluster| Kubernetes::build(cluster, &advertised, inputs, clock);
         let kubernetes = cluster.as_ref().map(build).transpose()?;
+        let routes = match &kubernetes {
+            Some(kubernetes) => kubernetes.serve(routes),
+            None => routes,
+        };
         let view = View {
             mesh_name: config.mesh.clone(),
             advertised,

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! A source turns what users wrote into one [`model::Mesh`], a whole and consistent version of everything, and
-//! puts it into a `watch` channel. Everybody else reads that channel. The three gRPC services share one TLS
+//! puts it into a `watch` channel. Everybody else reads that channel. The gRPC services share one TLS
 //! port (`server`); the admin socket is a file.
 //!
 //! # Reading order

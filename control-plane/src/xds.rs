@@ -47,7 +47,8 @@ mod subscription;
 pub use cache::{Applied, Cache};
 pub use log::Changes;
 pub use publisher::{Published, Publisher};
-pub use receipts::{Receipt, Receipts, Refusal};
+pub(crate) use receipts::MAX_NAMED;
+pub use receipts::{Absence, Missing, Receipt, Receipts, Refusal};
 pub use registry::{ProxyStatus, Registry, Rejection, TypeStatus};
 pub use server::{Limits, Server};
 

@@ -23,6 +23,12 @@ pub mod telemetry {
     tonic::include_proto!("weft.telemetry.v1");
 }
 
+/// `weft.status.v1`: receipts, between replicas of the control plane.
+#[allow(warnings, reason = "generated")]
+pub mod status {
+    tonic::include_proto!("weft.status.v1");
+}
+
 /// `weft.config.v1`: typed extensions of Envoy's API.
 #[allow(warnings, reason = "generated")]
 pub mod config {

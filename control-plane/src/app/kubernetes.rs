@@ -1,5 +1,5 @@
 //! What a control plane in a cluster does besides: it injects sidecars, takes part in the election, and writes status
-//! while it leads.
+//! while it leads; else it tells the one that leads what its own proxies run.
 //!
 //! Built and run by [`super::App`].
 
@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::sync::watch;
+use tokio_rustls::rustls::ClientConfig;
+use tonic::service::Routes;
+use weft_certs::SpiffeId;
 
 use super::source::Cluster;
 use crate::admin::InjectorView;
 use crate::clock::Clock;
 use crate::injection::{Injector, Settings};
-use crate::status::{Inputs as StatusInputs, Lease, StatusWriter};
+use crate::status::{Inputs as StatusInputs, Lease, Own, ReceiptsService, Replicas, StatusWriter};
 use crate::webhook::{self, Options, Webhook};
 
 /// The parts, ready to run.
@@ -21,6 +24,7 @@ pub(super) struct Kubernetes {
     webhook: Webhook,
     lease: Lease,
     status: StatusWriter,
+    receipts: ReceiptsService,
 }
 
 /// What the parts hear from the others.
@@ -29,6 +33,9 @@ pub(super) struct Inputs {
     pub(super) bundle: watch::Receiver<Arc<str>>,
     /// For statuses.
     pub(super) status: StatusInputs,
+    /// What all replicas have certificates for, and this one's.
+    pub(super) identity: SpiffeId,
+    pub(super) tls: watch::Receiver<Arc<ClientConfig>>,
     /// True once the control plane stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -45,7 +52,7 @@ impl Kubernetes {
         clock: Clock,
     ) -> Result<Self> {
         let Cluster { client, config } = cluster;
-        let Inputs { bundle, status, stopping } = inputs;
+        let Inputs { bundle, status, identity, tls, stopping } = inputs;
         let (lease, leads) =
             Lease::new(client.clone(), &config.namespace, config.pod.clone(), stopping.clone());
         let options = Options {
@@ -62,8 +69,16 @@ impl Kubernetes {
         let heard = webhook::Inputs { bundle, leader: leads.clone(), stopping };
         let bound = Webhook::bind(options, client.clone(), heard, clock.clone());
         let webhook = bound.with_context(|| format!("cannot listen on {}", config.webhook))?;
-        let status = StatusWriter::new(client.clone(), status, leads, clock);
-        Ok(Self { webhook, lease, status })
+        let receipts = ReceiptsService::new(status.receipts.clone(), identity.clone());
+        let (namespace, pod) = (config.namespace.clone(), config.pod.clone());
+        let replicas = Replicas::new(Own { namespace, pod, identity, tls, clock: clock.clone() });
+        let status = StatusWriter::new(client.clone(), status, leads, clock).with(replicas);
+        Ok(Self { webhook, lease, status, receipts })
+    }
+
+    /// Adds what other replicas ask.
+    pub(super) fn serve(&self, routes: Routes) -> Routes {
+        routes.add_service(self.receipts.clone().into_server())
     }
 
     /// For readiness and `/metrics`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use weft_certs::tls::{self, ClientAuth, TlsError};
 use weft_certs::{IssueError, SpiffeId};
 
@@ -31,25 +31,39 @@ pub(crate) enum LeafError {
     Tls(#[from] TlsError),
 }
 
-/// Keeps the configuration of the port's TLS in force.
+/// Keeps the configuration of the port's TLS in force, and that of a client with the same certificate.
 #[derive(Debug)]
 pub(crate) struct ServerLeaf {
     ca: Arc<CertificateAuthority>,
     id: SpiffeId,
     config: watch::Sender<Arc<ServerConfig>>,
+    client: watch::Sender<Arc<ClientConfig>>,
+    renew_at: SystemTime,
+}
+
+/// What is made with one leaf.
+struct Issued {
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
     renew_at: SystemTime,
 }
 
 impl ServerLeaf {
     /// Issues the first leaf for `id`.
     pub(crate) fn issue(ca: Arc<CertificateAuthority>, id: SpiffeId) -> Result<Self, LeafError> {
-        let (config, renew_at) = issue(&ca, &id)?;
-        Ok(Self { ca, id, config: watch::Sender::new(config), renew_at })
+        let Issued { server, client, renew_at } = issue(&ca, &id)?;
+        let (config, client) = (watch::Sender::new(server), watch::Sender::new(client));
+        Ok(Self { ca, id, config, client, renew_at })
     }
 
     /// The configuration in force.
     pub(crate) fn config(&self) -> watch::Receiver<Arc<ServerConfig>> {
         self.config.subscribe()
+    }
+
+    /// The configuration in force with which this replica asks others.
+    pub(crate) fn client_config(&self) -> watch::Receiver<Arc<ClientConfig>> {
+        self.client.subscribe()
     }
 
     /// Renews for ever. Cancel: at any time.
@@ -61,9 +75,10 @@ impl ServerLeaf {
                 continue;
             }
             match issue(&self.ca, &self.id) {
-                Ok((config, renew_at)) => {
+                Ok(Issued { server, client, renew_at }) => {
                     self.renew_at = renew_at;
-                    self.config.send_replace(config);
+                    self.config.send_replace(server);
+                    self.client.send_replace(client);
                     tracing::info!("renewed the control plane's own certificate");
                 }
                 Err(error) => {
@@ -75,11 +90,10 @@ impl ServerLeaf {
     }
 }
 
-fn issue(
-    ca: &CertificateAuthority,
-    id: &SpiffeId,
-) -> Result<(Arc<ServerConfig>, SystemTime), LeafError> {
+fn issue(ca: &CertificateAuthority, id: &SpiffeId) -> Result<Issued, LeafError> {
     let (leaf, renew_at) = ca.leaf_for(id)?;
-    let config = tls::server_config(&leaf, &ca.bundle(), ClientAuth::OptionalAllowExpired, &ALPN)?;
-    Ok((Arc::new(config), renew_at))
+    let bundle = ca.bundle();
+    let server = tls::server_config(&leaf, &bundle, ClientAuth::OptionalAllowExpired, &ALPN)?;
+    let client = tls::client_config(Some(&leaf), &bundle, &ALPN)?;
+    Ok(Issued { server: Arc::new(server), client: Arc::new(client), renew_at })
 }

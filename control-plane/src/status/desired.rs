@@ -114,6 +114,11 @@ pub(crate) fn merge(object: &Value, verdict: &Verdict, now: &str) -> Option<(Val
     Some((after, if material { Change::Material } else { Change::Count }))
 }
 
+/// Is the receipt of this generation in the status already?
+pub(crate) fn is_said(object: &Value) -> bool {
+    programmed::is_said(object)
+}
+
 /// `metadata.generation`; 0 of an object that has none.
 pub(crate) fn generation(object: &Value) -> i64 {
     object["metadata"]["generation"].as_i64().unwrap_or(0)

@@ -14,6 +14,9 @@ const EACH_COUNT: Duration = Duration::from_secs(600);
 /// How long a new generation may take to arrive before it is said that it has not: most arrive at once, and then one
 /// write says all.
 const ARRIVES: Duration = Duration::from_millis(700);
+/// How long a status that is there outlasts the silence of a replica: one that was killed is off the list by then, and
+/// its proxies are elsewhere.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Writes a second, all objects together, and how many at once after a pause.
 const RATE: f64 = 20.0;
 const BURST: f64 = 20.0;
@@ -31,11 +34,13 @@ pub(super) struct Pace {
     looked: Option<Instant>,
     written: Option<Instant>,
     not_before: Option<Instant>,
+    /// Since when a replica has not answered.
+    unsure: Option<Instant>,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { seen: now, looked: None, written: None, not_before: None }
+        Self { seen: now, looked: None, written: None, not_before: None, unsure: None }
     }
 
     /// It is looked at now.
@@ -56,6 +61,13 @@ impl Pace {
     /// When this generation was seen first.
     pub(super) fn seen(&self) -> Instant {
         self.seen
+    }
+
+    /// Is what a receipt lacks to be waited out, before what was said of the generation is taken back?
+    pub(super) fn waits_out(&mut self, unsure: bool, now: Instant) -> bool {
+        let since = unsure.then(|| *self.unsure.get_or_insert(now));
+        self.unsure = since;
+        since.is_some_and(|since| now < since + PATIENCE)
     }
 
     /// From when on may this be written? `arrived`: nothing more is to be waited for.

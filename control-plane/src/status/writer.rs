@@ -23,7 +23,8 @@ use self::patch::{Outcome, write};
 use crate::clock::Clock;
 use crate::finding::Finding;
 use crate::model::{Mesh, ObjectKey};
-use crate::xds::{Published, Receipts};
+use crate::status::replicas::{Replicas, total};
+use crate::xds::{Published, Receipt, Receipts};
 
 /// Objects with a status, as the API server has them.
 pub type Objects = BTreeMap<ObjectKey, Arc<Value>>;
@@ -59,6 +60,8 @@ pub struct StatusWriter {
     inputs: Inputs,
     leads: watch::Receiver<bool>,
     clock: Clock,
+    /// Where there may be others.
+    replicas: Option<Replicas>,
 }
 
 impl std::fmt::Debug for StatusWriter {
@@ -71,7 +74,13 @@ impl StatusWriter {
     /// Writes while `leads` is true ([`super::Lease::new`]).
     #[must_use]
     pub fn new(client: Client, inputs: Inputs, leads: watch::Receiver<bool>, clock: Clock) -> Self {
-        Self { client, inputs, leads, clock }
+        Self { client, inputs, leads, clock, replicas: None }
+    }
+
+    /// Counts the proxies of other replicas too.
+    #[must_use]
+    pub(crate) fn with(self, replicas: Replicas) -> Self {
+        Self { replicas: Some(replicas), ..self }
     }
 
     /// Runs until a sender is gone.
@@ -145,10 +154,7 @@ impl StatusWriter {
         }
         let mesh = self.inputs.mesh.borrow_and_update().clone();
         let published = self.inputs.published.borrow_and_update().clone();
-        let receipts = self.inputs.receipts.clone();
-        let asked = keys.clone();
-        let receipts = tokio::task::spawn_blocking(move || receipts.of(&asked)).await;
-        let Ok(receipts) = receipts else { return };
+        let Some(receipts) = self.receipts(&mesh, &keys).await else { return };
         board.take_mesh(&mesh, published.as_ref());
         let stamp = stamp(&self.clock);
         for (key, receipt) in keys.iter().zip(&receipts) {
@@ -164,6 +170,18 @@ impl StatusWriter {
                 (key, outcome)
             });
         }
+    }
+
+    /// Of these objects, over the proxies of all replicas.
+    async fn receipts(&mut self, mesh: &Mesh, keys: &[ObjectKey]) -> Option<Vec<Receipt>> {
+        let (receipts, asked) = (self.inputs.receipts.clone(), keys.to_vec());
+        // Begun before the others are asked.
+        let own = tokio::task::spawn_blocking(move || receipts.of(&asked));
+        let others = match &mut self.replicas {
+            Some(replicas) => replicas.ask(mesh, keys).await,
+            None => Vec::new(),
+        };
+        Some(total(own.await.ok()?, &others))
     }
 }
 

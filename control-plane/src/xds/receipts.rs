@@ -16,7 +16,7 @@ use crate::model::ObjectKey;
 use crate::translate::ResourceType;
 
 /// Bound: proxies named in one receipt; further ones are counted.
-const MAX_NAMED: usize = 5;
+pub(crate) const MAX_NAMED: usize = 5;
 /// Bound on a proxy's words in a receipt, bytes.
 const REASON: usize = 256;
 /// With more resources of one kind than this they are looked up by name.
@@ -37,6 +37,27 @@ pub struct Receipt {
     pub refusing: usize,
     /// `<pod>.<namespace>` of those that were not told yet or have not answered; the first five.
     pub waiting: Vec<String>,
+    /// Replicas of the control plane whose proxies are not counted as they should be. A replica's own receipts have
+    /// none.
+    pub missing: Vec<Missing>,
+}
+
+/// A replica that is missing from a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Name of its pod.
+    pub replica: String,
+    /// Why.
+    pub absence: Absence,
+}
+
+/// Why a replica is missing from a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It did not answer: nobody knows how many proxies it has.
+    Silent,
+    /// It does not have the generation yet: none of its proxies runs it, and others of them may be concerned.
+    Behind,
 }
 
 /// A proxy that refused, and its words.
@@ -49,10 +70,19 @@ pub struct Refusal {
 }
 
 impl Receipt {
-    /// Do all proxies concerned run it, if any is?
+    /// Do all proxies concerned run it, if any is, and is no replica missing?
     #[must_use]
     pub fn is_complete(&self) -> bool {
+        self.programmed == self.concerned && self.missing.is_empty()
+    }
+
+    /// Is all that is in the way of an answer that somebody did not give one?
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        let silent = |missing: &Missing| missing.absence == Absence::Silent;
         self.programmed == self.concerned
+            && !self.missing.is_empty()
+            && self.missing.iter().all(silent)
     }
 
     /// Proxies that have not answered.

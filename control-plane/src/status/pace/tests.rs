@@ -54,3 +54,16 @@ async fn an_api_server_that_does_not_answer_is_asked_less_and_less() {
     budget.unanswered(at);
     assert!(budget.take(at + SECOND));
 }
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_waited_out_once() {
+    let now = Instant::now();
+    let mut pace = Pace::new(now);
+    assert!(!pace.waits_out(false, now));
+    assert!(pace.waits_out(true, now));
+    assert!(pace.waits_out(true, now + 9 * SECOND));
+    assert!(!pace.waits_out(true, now + 10 * SECOND));
+    assert!(!pace.waits_out(true, now + 11 * SECOND));
+    assert!(!pace.waits_out(false, now + 12 * SECOND));
+    assert!(pace.waits_out(true, now + 13 * SECOND), "another silence");
+}

@@ -14,10 +14,11 @@ use crate::finding::Finding;
 use crate::model::{Mesh, ObjectKey};
 use crate::status::desired::{self, Facts, InForce, Verdict, decide, generation, merge};
 use crate::status::pace::{Budget, Pace};
+use crate::status::replicas::MAX_OBJECTS;
 use crate::xds::{Published, Receipt};
 
 /// Bound: objects looked at in one go, and those of them that have arrived already and are looked at again in turn.
-const AT_ONCE: usize = 100;
+const AT_ONCE: usize = MAX_OBJECTS;
 const AGAIN: usize = 20;
 /// An object is young for so long: its arrival is waited for with attention.
 const YOUNG: Duration = Duration::from_secs(2);
@@ -149,7 +150,8 @@ impl Board {
         if std::mem::take(&mut self.in_turn) && chosen.len() < AT_ONCE {
             let from = self.last.clone().map_or(Unbounded, Excluded);
             let rest = self.tracks.range((from, Unbounded)).filter(idle);
-            let rest: Vec<_> = rest.filter(|(_, track)| track.arrived).take(AGAIN).collect();
+            let room = AGAIN.min(AT_ONCE - chosen.len());
+            let rest: Vec<_> = rest.filter(|(_, track)| track.arrived).take(room).collect();
             let rest: Vec<_> = rest.into_iter().map(|(key, _)| key.clone()).collect();
             self.last = rest.last().cloned();
             chosen.extend(rest);
@@ -174,6 +176,10 @@ impl Board {
         });
         let track = self.tracks.get_mut(key)?;
         track.pace.look(now);
+        if track.pace.waits_out(receipt.is_unsure(), now) && desired::is_said(&track.object) {
+            track.arrived = false;
+            return None;
+        }
         let facts = Facts {
             object: &track.object,
             findings: &track.findings,

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::xds::{Absence, Missing};
 
 const STAMP: &str = "2026-01-01T00:00:00Z";
 const SECOND: Duration = Duration::from_secs(1);
@@ -112,4 +113,39 @@ async fn a_new_finding_a_new_generation_and_a_deletion_are_noticed() {
     drop(job);
     board.take_objects(&Objects::from([policy("a", 2)]), later);
     assert_eq!(board.choose(), [key("a")]);
+}
+
+/// What is said already outlasts the silence of a replica for a while; what is new does not wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_silent_replica_takes_nothing_back_at_once() {
+    let now = Instant::now();
+    let mut board = Board::new(now);
+    let silent = Missing { replica: "cp-2".to_owned(), absence: Absence::Silent };
+    let silent = Receipt { missing: vec![silent], ..receipt(2, 2) };
+    let says = |job: &Job| {
+        let Verdict::Policy(_, conditions) = &job.verdict else { panic!() };
+        conditions[1].status
+    };
+    board.take_objects(&Objects::from([policy("a", 1)]), now);
+    let job = board.judge(&key("a"), &receipt(2, 2), STAMP, now).expect("a status to write");
+    board.ended(&key("a"), done(&job), now);
+    board.choose();
+    let mut judge = |after: u32, receipt: &Receipt| {
+        let now = now + SECOND * after;
+        let job = board.judge(&key("a"), receipt, STAMP, now)?;
+        let said = says(&job);
+        board.ended(&key("a"), done(&job), now);
+        Some(said)
+    };
+    assert_eq!(judge(20, &silent), None);
+    assert_eq!(judge(29, &silent), None);
+    assert_eq!(judge(30, &silent), Some("Unknown"));
+    assert_eq!(judge(40, &receipt(2, 2)), Some("True"));
+    assert_eq!(judge(50, &silent), None, "another silence");
+
+    let later = now + SECOND * 60;
+    board.take_objects(&Objects::from([policy("b", 2)]), later);
+    assert!(board.judge(&key("b"), &silent, STAMP, later).is_none());
+    let job = board.judge(&key("b"), &silent, STAMP, later + SECOND);
+    assert_eq!(job.as_ref().map(says), Some("Unknown"));
 }
