@@ -115,22 +115,14 @@ impl App {
 
         let address = port.server.address();
         let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
-        let status = StatusInputs {
-            objects: source.objects(),
-            mesh: mesh(),
-            findings: in_force.findings(),
-            published: publisher.published(),
-            receipts: xds::Receipts::new(cache, registry.clone()),
-        };
+        let receipts = xds::Receipts::new(cache, registry.clone());
+        let status = status_inputs(&source, &in_force, &publisher, receipts);
         let (bundle, stops) = (ca.bundle_pem(), stopping.subscribe());
         let (identity, tls) = (port.identity.clone(), port.leaf.client_config());
         let inputs = Inputs { bundle, status, identity, tls, stopping: stops };
         let build = |cluster: &Cluster| Kubernetes::build(cluster, &advertised, inputs, clock);
         let kubernetes = cluster.as_ref().map(build).transpose()?;
-        let routes = match &kubernetes {
-            Some(kubernetes) => kubernetes.serve(routes),
-            None => routes,
-        };
+        let routes = kubernetes.iter().fold(routes, |routes, part| part.serve(routes));
         let view = View {
             mesh_name: config.mesh.clone(),
             advertised,
@@ -232,6 +224,22 @@ impl Port {
         let server =
             Server::bind(address).with_context(|| format!("cannot listen on {address}"))?;
         Ok(Self { server, identity, leaf, tls })
+    }
+}
+
+/// What the status of objects follows from.
+fn status_inputs(
+    source: &Source,
+    in_force: &InForce,
+    publisher: &xds::Publisher,
+    receipts: xds::Receipts,
+) -> StatusInputs {
+    StatusInputs {
+        objects: source.objects(),
+        mesh: in_force.mesh(),
+        findings: in_force.findings(),
+        published: publisher.published(),
+        receipts,
     }
 }
 

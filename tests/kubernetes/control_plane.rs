@@ -7,6 +7,7 @@ mod identity;
 mod injection;
 mod outages;
 mod proxy;
+mod receipts;
 mod relay;
 mod replicas;
 mod scene;

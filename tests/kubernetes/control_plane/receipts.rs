@@ -1,0 +1,131 @@
+//! Receipts of several replicas: the one that writes status counts the proxies of the others, and says when it cannot.
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use weft_proto::names::type_url;
+
+use super::proxy::Proxy;
+use super::scene::{Replica, SOON, Scene};
+use crate::harness::eventually;
+
+const SYSTEM: &str = "/api/v1/namespaces/weft-system/pods";
+const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/weft-system/endpointslices";
+const PATH: &str = "/apis/weft.dev/v1alpha1/namespaces/shop/inboundpolicies/order";
+
+fn policy(mtls: &str) -> String {
+    format!(
+        "
+apiVersion: weft.dev/v1alpha1
+kind: InboundPolicy
+metadata: {{name: order, namespace: shop}}
+spec: {{selector: {{matchLabels: {{app: order}}}}, mtls: {mtls}}}
+"
+    )
+}
+
+/// What kubelet and controllers would say of these replicas. A slice may not name an address of this host, but the pod
+/// that it names may have one.
+async fn list(scene: &Scene, replicas: &[(&str, &Replica)]) {
+    let mut endpoints = Vec::new();
+    for (name, replica) in replicas {
+        let container = json!({ "name": "control-plane", "image": "control-plane" });
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+            "spec": { "serviceAccountName": "weft-control-plane", "containers": [container] },
+        });
+        scene.server.post(SYSTEM, &pod).await.expect("it is taken");
+        let address = replica.address().ip();
+        let status = json!({ "phase": "Running", "podIP": address, "podIPs": [{ "ip": address }] });
+        let path = format!("{SYSTEM}/{name}/status");
+        scene.server.merge(&path, &json!({ "status": status })).await.expect("the pod is there");
+        endpoints.push(json!({
+            "addresses": [format!("10.2.0.{}", endpoints.len() + 1)],
+            "conditions": { "ready": true },
+            "targetRef": { "kind": "Pod", "namespace": "weft-system", "name": name },
+        }));
+    }
+    let service = json!({ "kubernetes.io/service-name": "weft-control-plane" });
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": { "name": "weft-control-plane-1", "labels": service },
+        "ports": [{ "name": "grpc", "port": 15010, "protocol": "TCP" }],
+        "endpoints": endpoints,
+    });
+    scene.server.post(SLICES, &slice).await.expect("it is taken");
+}
+
+/// Waits until the newest generation's receipt is this one: status, and a part of the message.
+async fn says(scene: &Scene, status: &str, part: &str) {
+    eventually(&format!("{status}: {part}"), SOON, async || {
+        let found = scene.server.get(PATH).await?;
+        let conditions = found["status"]["conditions"].as_array().context("no conditions")?;
+        let is = |one: &&Value| one["type"] == "weft.dev/Programmed";
+        let one = conditions.iter().find(is).with_context(|| format!("{conditions:?}"))?;
+        ensure!(one["observedGeneration"] == found["metadata"]["generation"], "{one}");
+        let message = one["message"].as_str().unwrap_or_default();
+        ensure!(one["status"] == status && message.contains(part), "{one}");
+        Ok(())
+    })
+    .await;
+}
+
+/// Takes in what comes until the proxy has heard so often of its own listener.
+async fn hears(proxy: &mut Proxy, listener: &str, times: usize) {
+    proxy
+        .until(&format!("{listener} for the {times}. time"), |proxy| -> Result<()> {
+            let told = proxy.told.iter().filter(|name| *name == listener).count();
+            ensure!(told >= times, "{told} times");
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn proxies_of_all_replicas_are_counted() {
+    let Some(scene) = Scene::start("receipts").await else { return };
+    let (one, two) = (scene.replica("one").await, scene.replica("two").await);
+    list(&scene, &[("one", &one), ("two", &two)]).await;
+    let mut proxies = Vec::new();
+    let authority = scene.authority().await;
+    for (number, replica) in [(1, &one), (2, &two)] {
+        let pod = format!("order-{number}");
+        scene.running(&pod, "order", &format!("10.1.0.{number}")).await;
+        // Both see the replicas and all pods so far.
+        for replica in [&one, &two] {
+            replica.has("MeshWorkload", number + 2).await;
+        }
+        let listener = format!("inbound/shop/{pod}");
+        let who = (pod.as_str(), "order");
+        let connected = Proxy::connect(replica, &authority, who, &[], Default::default()).await;
+        let mut proxy = connected.expect("it is let in");
+        proxy.subscribe(type_url::LISTENER, &[&listener]).await;
+        hears(&mut proxy, &listener, 1).await;
+        proxies.push((proxy, listener));
+    }
+    let [(first, at_first), (second, at_second)] = &mut proxies[..] else { unreachable!() };
+
+    // Whichever of the two leads: only one of the proxies is its own.
+    scene.server.apply(&policy("STRICT")).await;
+    hears(first, at_first, 2).await;
+    says(&scene, "False", "1 of 2 proxies run generation 1; waiting for order-2.shop").await;
+    hears(second, at_second, 2).await;
+    says(&scene, "True", "2 of 2 proxies run generation 1").await;
+
+    // The one that does not lead hangs: nobody knows what its proxies run.
+    let leads = one.process().log().contains("\"leads\":true");
+    let (other, name) = if leads { (&two, "two") } else { (&one, "one") };
+    let (proxy, listener, other_proxy, other_listener) = match leads {
+        true => (first, at_first, second, at_second),
+        false => (second, at_second, first, at_first),
+    };
+    other.process().signal(Signal::SIGSTOP);
+    scene.server.apply(&policy("PERMISSIVE")).await;
+    hears(proxy, listener, 3).await;
+    let silent = format!("1 of 1 proxy runs generation 2; replica {name} did not answer");
+    says(&scene, "Unknown", &silent).await;
+    other.process().signal(Signal::SIGCONT);
+    hears(other_proxy, other_listener, 3).await;
+    says(&scene, "True", "2 of 2 proxies run generation 2").await;
+    scene.assert_nothing_was_forbidden(&[&one, &two]);
+}
