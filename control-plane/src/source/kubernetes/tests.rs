@@ -20,16 +20,12 @@ fn source() -> KubernetesSource {
 
 impl KubernetesSource {
     fn define(&mut self) {
-        self.take(Change::Applied(
-            Watched::Definitions,
-            definition(),
-            Box::new(Applied::Definition),
-        ));
+        self.take(Change::Applied(Watched::Definitions, definition(), Applied::Definition));
     }
 
     fn route(&mut self, name: &str) {
         let value = json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {}});
-        let applied = Box::new(Applied::Written(value));
+        let applied = Applied::Written(value);
         self.take(Change::Applied(ROUTES, Key::new("shop", name), applied));
     }
 
