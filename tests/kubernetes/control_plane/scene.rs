@@ -155,7 +155,10 @@ impl Scene {
         let log = fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
         // The last line may still be on its way.
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| event["user"]["username"] == ACCOUNT).map(Asked::of).collect()
+        events
+            .filter(|event| event["user"]["username"] == ACCOUNT)
+            .map(|event| Asked::of(&event))
+            .collect()
     }
 
     /// Fails if a control plane asked what it may not.
@@ -182,7 +185,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn of(event: Value) -> Self {
+    fn of(event: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
             verb: text(&event["verb"]),

@@ -77,8 +77,8 @@ pub(super) fn ready(pod: &str, address: &str) -> Value {
 /// The caller's proxy, which has been told all of the shop.
 pub(super) async fn caller(scene: &Scene, replica: &Replica) -> Proxy {
     let authority = scene.authority().await;
-    let connected = Proxy::connect(replica, &authority, WEB, &NAMES, Default::default()).await;
-    let mut proxy = connected.expect("it is a pod of the mesh");
+    let connected = Proxy::connect(replica, &authority, WEB, &NAMES, Default::default());
+    let mut proxy = Box::pin(connected).await.expect("it is a pod of the mesh");
     becomes(&mut proxy, "order.shop:80", &["10.1.0.5:8080", "10.1.0.6:8080"]).await;
     proxy
 }

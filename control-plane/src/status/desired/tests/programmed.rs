@@ -13,24 +13,19 @@ fn programmed(receipt: &Receipt, translated: bool) -> (String, String) {
     (format!("{status}/{reason}"), message.clone())
 }
 
+fn receipt(generation: Option<u64>, concerned: usize, programmed: usize) -> Receipt {
+    Receipt { generation, concerned, programmed, ..Receipt::default() }
+}
+
+fn waiting() -> Receipt {
+    let waiting = vec!["a.shop".to_owned(), "b.shop".to_owned()];
+    Receipt { waiting, ..receipt(Some(4), 12, 9) }
+}
+
 #[test]
 fn the_count_is_said_with_who_does_not_and_why() {
-    let receipt = |generation, concerned, programmed| Receipt {
-        generation,
-        concerned,
-        programmed,
-        ..Receipt::default()
-    };
-    let waiting = Receipt {
-        waiting: vec!["a.shop".to_owned(), "b.shop".to_owned()],
-        ..receipt(Some(4), 12, 9)
-    };
     let refusal = Refusal { proxy: "c.shop".to_owned(), reason: "web: no".to_owned() };
     let refused = Receipt { refused: vec![refusal], refusing: 3, ..receipt(Some(4), 12, 9) };
-    let missing = |absence, receipt| Receipt {
-        missing: vec![Missing { replica: "cp-2".to_owned(), absence }],
-        ..receipt
-    };
     for (receipt, translated, status, message) in [
         (receipt(Some(4), 12, 12), true, "True/Programmed", "12 of 12 proxies run generation 4"),
         (receipt(Some(4), 1, 1), true, "True/Programmed", "1 of 1 proxy runs generation 4"),
@@ -59,7 +54,7 @@ fn the_count_is_said_with_who_does_not_and_why() {
             "generation 4 is not translated for the proxies yet",
         ),
         (
-            waiting.clone(),
+            waiting(),
             true,
             "False/Pending",
             "9 of 12 proxies run generation 4; waiting for a.shop, b.shop and 1 more",
@@ -70,32 +65,41 @@ fn the_count_is_said_with_who_does_not_and_why() {
             "False/Refused",
             "9 of 12 proxies run generation 4; c.shop refused it: web: no; 2 more refused it",
         ),
+    ] {
+        let said = programmed(&receipt, translated);
+        assert_eq!(said, (status.to_owned(), message.to_owned()), "{receipt:?}");
+    }
+}
+
+#[test]
+fn a_replica_that_is_missing_is_named() {
+    let missing = |absence, receipt| Receipt {
+        missing: vec![Missing { replica: "cp-2".to_owned(), absence }],
+        ..receipt
+    };
+    for (receipt, status, message) in [
         (
             missing(Absence::Silent, receipt(Some(4), 12, 12)),
-            true,
             "Unknown/Pending",
             "12 of 12 proxies run generation 4; replica cp-2 did not answer",
         ),
         (
             missing(Absence::Silent, receipt(Some(4), 0, 0)),
-            true,
             "Unknown/Pending",
             "0 of 0 proxies run generation 4; replica cp-2 did not answer",
         ),
         (
-            missing(Absence::Silent, waiting.clone()),
-            true,
+            missing(Absence::Silent, waiting()),
             "False/Pending",
             "9 of 12 proxies run generation 4; waiting for a.shop, b.shop and 1 more; replica cp-2 did not answer",
         ),
         (
             missing(Absence::Behind, receipt(Some(4), 12, 12)),
-            true,
             "False/Pending",
             "12 of 12 proxies run generation 4; replica cp-2 does not have it yet",
         ),
     ] {
-        let said = programmed(&receipt, translated);
+        let said = programmed(&receipt, true);
         assert_eq!(said, (status.to_owned(), message.to_owned()), "{receipt:?}");
     }
 }
