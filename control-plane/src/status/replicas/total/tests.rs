@@ -22,6 +22,17 @@ fn missing(receipt: Receipt, replicas: &[(&str, Absence)]) -> Receipt {
     Receipt { missing: replicas.iter().map(missing).collect(), ..receipt }
 }
 
+/// `own` and what the others answer, `None` for silence, add up to `expected`.
+fn adds_up(what: &str, own: Receipt, others: Vec<Option<Receipt>>, expected: Receipt) {
+    let named = others.into_iter().enumerate();
+    let answers = named.map(|(number, receipt)| Answer {
+        replica: format!("cp-{number}"),
+        receipts: receipt.map(|receipt| vec![receipt]),
+    });
+    let answers: Vec<_> = answers.collect();
+    assert_eq!(total(vec![own], &answers), [expected], "{what}");
+}
+
 #[test]
 fn receipts_of_one_object_are_added_up() {
     use Absence::{Behind, Silent};
@@ -70,6 +81,15 @@ fn receipts_of_one_object_are_added_up() {
             vec![Some(receipt(Some(2), 3, 3)), None],
             receipt(None, 0, 0),
         ),
+    ] {
+        adds_up(what, own, others, expected);
+    }
+}
+
+#[test]
+fn names_of_all_are_told_up_to_a_bound() {
+    let three = Some(3);
+    for (what, own, others, expected) in [
         (
             "the first five are named",
             waiting(receipt(three, 3, 0), &["a.shop", "b.shop", "c.shop"]),
@@ -86,13 +106,7 @@ fn receipts_of_one_object_are_added_up() {
             },
         ),
     ] {
-        let named = others.into_iter().enumerate();
-        let answers = named.map(|(number, receipt)| Answer {
-            replica: format!("cp-{number}"),
-            receipts: receipt.map(|receipt| vec![receipt]),
-        });
-        let answers: Vec<_> = answers.collect();
-        assert_eq!(total(vec![own], &answers), [expected], "{what}");
+        adds_up(what, own, others, expected);
     }
 }
 
