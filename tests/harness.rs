@@ -52,7 +52,7 @@ pub(crate) use load::{Load, Tally};
 pub(crate) use loud::loud;
 pub(crate) use meddler::Meddler;
 pub(crate) use mesh::{Builder, Mesh, TRUST_DOMAIN};
-pub(crate) use netns::{APP_UID, PROXY_UID, Pod, PodNetwork};
+pub(crate) use netns::{APP_UID, Inside, PROXY_UID, Pod, PodNetwork, Usage};
 pub(crate) use otlp::{Collector, Span};
 pub(crate) use pod_mesh::{PodBuilder, PodMesh};
 pub(crate) use process::{Output, Process, Program, run};

@@ -11,3 +11,4 @@ mod status;
 // The mesh: install, injection, identity, status, traces.
 mod installation;
 mod manifests;
+mod pods;
