@@ -53,7 +53,7 @@ pub(crate) use load::{Load, Tally};
 pub(crate) use loud::loud;
 pub(crate) use meddler::Meddler;
 pub(crate) use mesh::{Builder, Mesh, TRUST_DOMAIN};
-pub(crate) use netns::{APP_UID, PROXY_UID, Pod, PodNetwork};
+pub(crate) use netns::{APP_UID, Inside, PROXY_UID, Pod, PodNetwork, Usage};
 pub(crate) use network::Network;
 pub(crate) use otlp::{Collector, Span};
 pub(crate) use pod_mesh::{PodBuilder, PodMesh};

@@ -13,4 +13,5 @@ mod webhook;
 mod control_plane;
 mod installation;
 mod manifests;
+mod pods;
 mod readme;

@@ -64,18 +64,24 @@ enum Version {
 impl Load {
     /// GETs and POSTs over HTTP/1.1, `rate` a second.
     pub(crate) fn start(to: SocketAddr, rate: u32) -> Self {
-        Self::run(to, rate, Version::Http1)
+        Self::run(to, rate, Version::Http1, None)
+    }
+
+    /// The same to an application that is no [`App`]: it is asked for this path, and all that it says itself is an
+    /// answer, to the POSTs too, which it may not know; what a sidecar says in its place is a failure.
+    pub(crate) fn start_at(to: SocketAddr, rate: u32, path: &'static str) -> Self {
+        Self::run(to, rate, Version::Http1, Some(path))
     }
 
     /// The same over HTTP/2.
     pub(crate) fn start_http2(to: SocketAddr, rate: u32) -> Self {
-        Self::run(to, rate, Version::Http2)
+        Self::run(to, rate, Version::Http2, None)
     }
 
-    fn run(to: SocketAddr, rate: u32, version: Version) -> Self {
+    fn run(to: SocketAddr, rate: u32, version: Version, path: Option<&'static str>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (ended, progress) = watch::channel(0);
-        let client = Arc::new(Client { to, version, idle: Mutex::default() });
+        let client = Arc::new(Client { to, version, path, idle: Mutex::default() });
         let run = tokio::spawn(drive(client, rate, stopped, ended));
         Self { stop, progress, run }
     }
@@ -201,6 +207,8 @@ async fn drive(
 struct Client {
     to: SocketAddr,
     version: Version,
+    /// What is asked for where the application is not an [`App`].
+    path: Option<&'static str>,
     /// Lock: never held over an await.
     idle: Mutex<Vec<Kept>>,
 }
@@ -224,16 +232,26 @@ impl Client {
         let text = number.to_string();
         let headers = [("host", "load.test"), (REQUEST_NUMBER, &text)];
         let body = if method == Method::POST { &text } else { "" };
-        let request = request(method, &format!("/load/{number}"), &headers, body);
-        let answer = connection.send(request).await?;
+        let path = self.path.map_or_else(|| format!("/load/{number}"), str::to_owned);
+        let answer = connection.send(request(method, &path, &headers, body)).await?;
+        if self.path.is_some() {
+            let said = answer.header("proxy-status");
+            ensure!(answer.status.as_u16() < 500 && said.is_empty(), "{}: {said}", answer.status);
+            self.keep(connection);
+            return Ok(String::new());
+        }
         ensure!(answer.status.is_success(), "{}: {}", answer.status, answer.header("proxy-status"));
         let echo = answer.json();
         ensure!(
             echo["body"] == body && echo["headers"][REQUEST_NUMBER] == text,
             "mixed up: {echo}"
         );
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.keep(connection);
         Ok(answer.workload())
+    }
+
+    fn keep(&self, connection: Kept) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 
     fn kept(&self) -> Option<Kept> {

@@ -10,6 +10,7 @@
 
 mod capture;
 mod command;
+mod inside;
 mod namespace;
 mod pod;
 mod runtime;
@@ -27,6 +28,7 @@ use command::{batch, ip};
 use namespace::Namespace;
 
 pub(crate) use capture::Capture;
+pub(crate) use inside::{Inside, Usage};
 pub(crate) use pod::Pod;
 
 /// User of applications in pods.

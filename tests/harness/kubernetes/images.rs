@@ -77,6 +77,13 @@ pub(crate) fn echo() -> Result<PathBuf> {
         .archive(&cache())
 }
 
+/// Archive of a program that serves gRPC, with its health service: `weft.test/etcd:1`, which the cluster has anyway.
+pub(crate) fn server_of_grpc() -> Result<PathBuf> {
+    let content = Content::Files(vec![(tool("etcd"), "/etcd".to_owned())]);
+    Image { entrypoint: vec!["/etcd".to_owned()], ..image("weft.test/etcd:1".to_owned(), content) }
+        .archive(&cache())
+}
+
 /// Archive of busybox, below `cache`.
 pub(crate) fn busybox(cache: &Path) -> Result<PathBuf> {
     let command = ["/bin/busybox", "sleep", "inf"].map(str::to_owned).to_vec();
