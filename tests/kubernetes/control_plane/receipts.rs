@@ -29,10 +29,15 @@ spec: {{selector: {{matchLabels: {{app: order}}}}, mtls: {mtls}}}
 async fn list(scene: &Scene, replicas: &[(&str, &Replica)]) {
     let mut endpoints = Vec::new();
     for (name, replica) in replicas {
-        let container = json!({ "name": "control-plane", "image": "control-plane" });
+        // The namespace takes nothing less restricted.
+        let context =
+            json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } });
+        let container = json!({ "name": "control-plane", "image": "control-plane", "securityContext": context });
+        let own = json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } });
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
-            "spec": { "serviceAccountName": "weft-control-plane", "containers": [container] },
+            "spec": { "serviceAccountName": "weft-control-plane", "containers": [container],
+                      "securityContext": own },
         });
         scene.server.post(SYSTEM, &pod).await.expect("it is taken");
         let address = replica.address().ip();
