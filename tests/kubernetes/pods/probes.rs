@@ -71,7 +71,6 @@ async fn asked(pod: IpAddr, path: &str) -> Result<StatusCode> {
 }
 
 #[tokio::test]
-#[ignore = "not run since its pods were mended: tests/run --all"]
 async fn probes_of_every_kind_work_in_strict_and_nothing_else_is_let_in() {
     let Some(cluster) = Cluster::installed("probes").await else { return };
     cluster.load(&[server_of_grpc().unwrap()]).await;

