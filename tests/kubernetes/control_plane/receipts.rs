@@ -102,7 +102,9 @@ async fn proxies_of_all_replicas_are_counted() {
         }
         let listener = format!("inbound/shop/{pod}");
         let who = (pod.as_str(), "order");
-        let connected = Proxy::connect(replica, &authority, who, &[], Default::default()).await;
+        let names = ["order.shop:80"];
+        let connected = Proxy::connect(replica, &authority, who, &names, Default::default());
+        let connected = Box::pin(connected).await;
         let mut proxy = connected.expect("it is let in");
         proxy.subscribe(type_url::LISTENER, &[&listener]).await;
         hears(&mut proxy, &listener, 1).await;
