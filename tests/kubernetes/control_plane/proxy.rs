@@ -99,6 +99,13 @@ impl Proxy {
         self.requests.send(subscription(kind, names)).await.expect("the stream is open");
     }
 
+    /// Takes in the first answer: then it is let in.
+    pub(super) async fn is_let_in(mut self) -> Result<Self> {
+        let answer = self.answers.message().await?.context("the stream ended")?;
+        self.take(answer).await;
+        Ok(self)
+    }
+
     /// Why the stream ends.
     pub(super) async fn is_cut(&mut self) -> Status {
         loop {

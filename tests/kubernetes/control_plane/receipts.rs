@@ -103,9 +103,12 @@ async fn proxies_of_all_replicas_are_counted() {
         let listener = format!("inbound/shop/{pod}");
         let who = (pod.as_str(), "order");
         let names = ["order.shop:80"];
-        let connected = Proxy::connect(replica, &authority, who, &names, Default::default());
-        let connected = Box::pin(connected).await;
-        let mut proxy = connected.expect("it is let in");
+        // A pod that a replica has seen is told to proxies a little later.
+        let connect = async || {
+            let connected = Proxy::connect(replica, &authority, who, &names, Default::default());
+            Box::pin(connected).await?.is_let_in().await
+        };
+        let mut proxy = eventually("it is let in", SOON, connect).await;
         proxy.subscribe(type_url::LISTENER, &[&listener]).await;
         hears(&mut proxy, &listener, 1).await;
         proxies.push((proxy, listener));
