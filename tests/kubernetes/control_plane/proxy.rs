@@ -100,7 +100,7 @@ impl Proxy {
     }
 
     /// Takes in the first answer: then it is let in.
-    pub(super) async fn is_let_in(mut self) -> Result<Self> {
+    pub(super) async fn let_in(mut self) -> Result<Self> {
         let answer = self.answers.message().await?.context("the stream ended")?;
         self.take(answer).await;
         Ok(self)

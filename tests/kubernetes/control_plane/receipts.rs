@@ -106,7 +106,7 @@ async fn proxies_of_all_replicas_are_counted() {
         // A pod that a replica has seen is told to proxies a little later.
         let connect = async || {
             let connected = Proxy::connect(replica, &authority, who, &names, Default::default());
-            Box::pin(connected).await?.is_let_in().await
+            Box::pin(connected).await?.let_in().await
         };
         let mut proxy = eventually("it is let in", SOON, connect).await;
         proxy.subscribe(type_url::LISTENER, &[&listener]).await;
