@@ -166,8 +166,9 @@ impl Inbound {
     /// that brings a trace along is heard.
     fn sampling<B>(&self, request: &Request<B>, who: &door::Who) -> f64 {
         let Some(listener) = self.state.inbound() else { return 0.0 };
-        let probes = listener.probes.get(&self.port).filter(|_| who.identity.is_none());
-        if probes.is_some_and(|probes| probe::is_listed(probes, request)) {
+        let listed =
+            || listener.probes.get(&self.port).is_some_and(|all| probe::is_listed(all, request));
+        if who.identity.is_none() && listed() {
             return 0.0;
         }
         listener.tracing.sampling
