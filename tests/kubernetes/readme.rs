@@ -157,6 +157,11 @@ async fn readme_installs_injects_and_shows_traces() {
     .await;
     assert_whole(&found);
     assert!(!found.values().any(is_error), "the first payment is good: {found:#?}");
+    assert!(found.values().any(|span| span.tags.contains_key("url.path")), "{found:#?}");
+    let traces = jaeger.traces("gateway").await.unwrap();
+    let mut all = traces.iter().flat_map(|trace| spans(trace).into_values());
+    let probed = all.find(|span| span.tags.get("url.path").is_some_and(|path| path == "/health"));
+    assert!(probed.is_none(), "the kubelet asks every few seconds: {probed:?}");
 
     let gateway = SocketAddr::new(cluster.service("shop", "gateway").await, 8080);
     let (mut number, mut failed) = (0, None);
