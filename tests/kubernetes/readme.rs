@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -129,7 +130,10 @@ async fn readme_installs_injects_and_shows_traces() {
     let Some(cluster) = Cluster::installed("README").await else { return };
     let home = tempfile::tempdir().unwrap();
     // README's reader has a kubectl.
-    std::os::unix::fs::symlink(tool("kubeall"), home.path().join("kubectl")).unwrap();
+    let kubectl = home.path().join("kubectl");
+    let script = format!("#!/bin/sh\nexec '{}' kubectl \"$@\"\n", tool("kubeall").display());
+    fs::write(&kubectl, script).unwrap();
+    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
     let log = home.path().join("log");
     for block in blocks("On Kubernetes") {
         if block.contains("docker build") {
