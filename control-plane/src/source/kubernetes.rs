@@ -238,7 +238,7 @@ impl State {
     fn apply(&mut self, what: Watched, key: Key, object: Applied) {
         match (what, object) {
             (Watched::Written(kind), Applied::Written(value)) => self.objects.apply(kind, value),
-            (_, Applied::Pod(pod)) => self.objects.apply_pod(key, *pod),
+            (_, Applied::Pod(pod)) => self.objects.apply_pod(&key, *pod),
             (_, Applied::Slice(slice)) => self.objects.apply_slice(key, &slice),
             (_, Applied::Place(place)) => self.objects.place(&key.name, Some(place)),
             (_, Applied::Definition | Applied::Written(_)) => {}

@@ -43,6 +43,8 @@ pub(super) struct Objects {
     raw: BTreeMap<ObjectKey, Raw>,
     slices: BTreeMap<Key, Slice>,
     by_service: BTreeMap<Key, BTreeSet<Key>>,
+    /// Pods that are said to be unready, by Service.
+    unready: BTreeMap<Key, BTreeSet<Key>>,
     /// Workloads that were made for addresses, by Service.
     made: BTreeMap<Key, Vec<Key>>,
     places: BTreeMap<String, Locality>,
@@ -122,9 +124,15 @@ impl Objects {
     }
 
     /// A pod as it is now.
-    pub(super) fn apply_pod(&mut self, key: Key, pod: Pod) {
-        self.read_pod(&key, &pod);
-        self.pods.insert(key, pod);
+    pub(super) fn apply_pod(&mut self, key: &Key, pod: Pod) {
+        self.read_pod(key, &pod);
+        let is_well = pod::is_well(&pod);
+        let before = self.pods.insert(key.clone(), pod);
+        if before.as_ref().is_some_and(pod::is_well) != is_well {
+            let unready = self.unready.iter().filter(|(_, pods)| pods.contains(key));
+            let services: Vec<_> = unready.map(|(service, _)| service.clone()).collect();
+            services.iter().for_each(|service| self.list(service));
+        }
     }
 
     /// A pod is gone.
@@ -218,16 +226,21 @@ impl Objects {
         for made in self.made.remove(key).unwrap_or_default() {
             self.in_force.remove(&ObjectId::new(Kind::EndpointSlice, &made));
         }
+        self.unready.remove(key);
         let id = ObjectId::new(Kind::Service, key);
         let Some(found) = self.in_force.get(&id) else { return };
         let Object::Service(service) = &*found.object else { return };
         let slices = self.by_service.get(key).into_iter().flatten();
-        let slices = slices.filter_map(|slice| self.slices.get(slice));
-        let (listed, outside) = slice::listed(key, slices, |address| self.owner(address));
-        let service = Service { listed: Some(listed), ..service.clone() };
+        let slices: Vec<_> = slices.filter_map(|slice| self.slices.get(slice)).collect();
+        let is_well = |pod: &Key| self.pods.get(pod).is_some_and(pod::is_well);
+        let behind = slice::behind(key, &slices, |address| self.owner(address), is_well);
+        let service = Service { listed: Some(behind.listed), ..service.clone() };
         let in_force = InForce::elsewhere(Arc::new(Object::Service(service)), found.generation);
         self.in_force.insert(id, in_force);
-        for workload in outside {
+        if !behind.unready.is_empty() {
+            self.unready.insert(key.clone(), behind.unready);
+        }
+        for workload in behind.outside {
             let made = workload.key.clone();
             let id = ObjectId::new(Kind::EndpointSlice, &made);
             let object = Arc::new(Object::Workload(workload));

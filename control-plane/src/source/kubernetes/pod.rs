@@ -16,6 +16,8 @@ use crate::source::problem::Problems;
 const INJECTED: &str = "weft.dev/injected";
 /// The container of the sidecar, whose own ports and probes are no business of the application.
 const SIDECAR: &str = "weft-proxy";
+/// A condition of pods that only their kubelet sets.
+pub(super) const CONTAINERS_READY: &str = "ContainersReady";
 /// What a gRPC probe of the kubelet calls.
 const GRPC_HEALTH: &str = "/grpc.health.v1.Health/Check";
 /// Bounds, as of a MeshWorkload.
@@ -64,6 +66,13 @@ pub(super) fn workload(
         locality: place.cloned().unwrap_or_default(),
         draining: metadata.deletion_timestamp.is_some(),
     })
+}
+
+/// Did its kubelet say last that all of its containers are well? Of a node that is lost this is the last word.
+pub(super) fn is_well(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|one| one.type_ == CONTAINERS_READY && one.status == "True")
 }
 
 /// Each number once; the first counts. Their names are remarks in Kubernetes: what a port carries the Service says, or

@@ -1,9 +1,12 @@
 //! EndpointSlices to the workloads behind a Service. Pure; called by `objects`.
 //!
-//! The API server's own controllers decide who is ready; this file only reads what they decided. Of an address that is
+//! The API server's own controllers decide who is ready; this file reads what they decided. With one exception: when
+//! nobody behind a Service is ready, those count whose kubelet said last that their containers are well. So it is after
+//! an API server was away: kubelets could not report, all nodes are taken for lost for a moment, and every pod of the
+//! cluster for unready at once. A pod that is unready by its own probe never counts. Of an address that is
 //! no pod's a workload without a sidecar is made, unless a MeshWorkload has that address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
@@ -30,8 +33,27 @@ pub(super) struct Slice {
 struct Found {
     address: IpAddr,
     pod: Option<Key>,
-    draining: bool,
+    state: State,
     zone: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Ready,
+    /// It is about to go, and still answers.
+    Draining,
+    Unready,
+}
+
+/// Who is behind a Service.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    /// In key order.
+    pub(super) listed: Vec<Listed>,
+    /// Workloads that only the slices know of.
+    pub(super) outside: Vec<Workload>,
+    /// Pods that are said to be unready.
+    pub(super) unready: BTreeSet<Key>,
 }
 
 /// Reads one; slices of host names have no addresses, and none that can be dialled.
@@ -56,9 +78,11 @@ fn found(endpoint: &Endpoint, namespace: &str) -> Option<Found> {
     // The API says that a condition which is not known counts as ready.
     let ready = conditions.ready.unwrap_or(true);
     let leaving = conditions.terminating.unwrap_or(false) && conditions.serving.unwrap_or(ready);
-    if !ready && !leaving {
-        return None;
-    }
+    let state = match (ready, leaving) {
+        (true, _) => State::Ready,
+        (false, true) => State::Draining,
+        (false, false) => State::Unready,
+    };
     let target =
         endpoint.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"));
     let pod = target.and_then(|target| {
@@ -69,39 +93,53 @@ fn found(endpoint: &Endpoint, namespace: &str) -> Option<Found> {
         // All addresses of one endpoint are the same process; the first is enough.
         address: endpoint.addresses.first()?.parse().ok()?,
         pod,
-        draining: !ready,
+        state,
         zone: endpoint.zone.clone().unwrap_or_default(),
     })
 }
 
-/// Who is behind one Service, by all of its slices (a dual-stack Service has some of each family); and the workloads
-/// that only the slices know of. `owner` names the MeshWorkload at an address.
-pub(super) fn listed<'a>(
+/// Who is behind one Service, by all of its slices (a dual-stack Service has some of each family). `owner` names the
+/// MeshWorkload at an address, `is_well` says of a pod what its kubelet said last.
+pub(super) fn behind(
     service: &Key,
-    slices: impl Iterator<Item = &'a Slice>,
+    slices: &[&Slice],
     owner: impl Fn(IpAddr) -> Option<Key>,
-) -> (Vec<Listed>, Vec<Workload>) {
+    is_well: impl Fn(&Key) -> bool,
+) -> Behind {
     let mut all: BTreeMap<Key, Listed> = BTreeMap::new();
-    let mut foreign = Vec::new();
-    for slice in slices {
-        for endpoint in &slice.endpoints {
-            let key = match endpoint.pod.clone().or_else(|| owner(endpoint.address)) {
-                Some(known) => known,
-                None => {
-                    let workload = outside(service, endpoint);
-                    let key = workload.key.clone();
-                    foreign.push(workload);
-                    key
-                }
-            };
-            let new = || Listed { workload: key.clone(), ports: BTreeMap::new(), draining: true };
-            let one = all.entry(key.clone()).or_insert_with(new);
-            one.ports.extend(slice.ports.iter().map(|(name, port)| (name.clone(), *port)));
-            // Ready in one of the slices is ready.
-            one.draining &= endpoint.draining;
+    let mut found = Behind::default();
+    let endpoints =
+        || slices.iter().flat_map(|slice| slice.endpoints.iter().map(move |e| (slice, e)));
+    for (slice, endpoint) in endpoints().filter(|(_, endpoint)| endpoint.state != State::Unready) {
+        let key = match endpoint.pod.clone().or_else(|| owner(endpoint.address)) {
+            Some(known) => known,
+            None => {
+                let workload = outside(service, endpoint);
+                let key = workload.key.clone();
+                found.outside.push(workload);
+                key
+            }
+        };
+        add(&mut all, &key, slice, endpoint.state == State::Draining);
+    }
+    let nobody_is_ready = all.values().all(|one| one.draining);
+    for (slice, endpoint) in endpoints().filter(|(_, endpoint)| endpoint.state == State::Unready) {
+        let Some(pod) = &endpoint.pod else { continue };
+        found.unready.insert(pod.clone());
+        if nobody_is_ready && is_well(pod) {
+            add(&mut all, pod, slice, false);
         }
     }
-    (all.into_values().collect(), foreign)
+    found.listed = all.into_values().collect();
+    found
+}
+
+fn add(all: &mut BTreeMap<Key, Listed>, key: &Key, slice: &Slice, draining: bool) {
+    let new = || Listed { workload: key.clone(), ports: BTreeMap::new(), draining: true };
+    let one = all.entry(key.clone()).or_insert_with(new);
+    one.ports.extend(slice.ports.iter().map(|(name, port)| (name.clone(), *port)));
+    // Ready in one of the slices is ready.
+    one.draining &= draining;
 }
 
 /// A process that the mesh knows by its address alone.

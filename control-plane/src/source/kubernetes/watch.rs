@@ -23,6 +23,8 @@ use crate::model::{Key, Locality};
 use crate::outage::{Outage, Pace};
 use crate::source::object::Kind;
 
+use super::pod::CONTAINERS_READY;
+
 /// Bound: changes that were seen and not taken up; a watch waits beyond that.
 const QUEUE: usize = 1024;
 /// Objects in one page of a list.
@@ -206,7 +208,9 @@ fn forget_unused(pod: &mut Pod) {
         container.command = None;
     }
     if let Some(status) = &mut pod.status {
-        status.conditions = None;
+        if let Some(conditions) = &mut status.conditions {
+            conditions.retain(|one| one.type_ == CONTAINERS_READY);
+        }
         status.container_statuses = None;
         status.init_container_statuses = None;
     }

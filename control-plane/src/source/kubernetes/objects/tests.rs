@@ -34,7 +34,7 @@ fn pod(objects: &mut Objects, name: &str, address: &str, node: &str) {
         "status": {"phase": "Running", "podIP": address},
     }))
     .unwrap();
-    objects.apply_pod(key(name), pod);
+    objects.apply_pod(&key(name), pod);
 }
 
 fn slice(objects: &mut Objects, pods: &[(&str, &str)]) {
@@ -142,4 +142,33 @@ fn what_every_cluster_has_is_no_finding() {
         "spec": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443, "targetPort": 6443}]}}));
     pod(&mut objects, "lonely", "10.0.0.9", "n1");
     assert_eq!(objects.mesh().1, []);
+}
+
+#[test]
+fn a_pod_of_a_lost_node_stays_while_nobody_else_is_ready() {
+    let mut objects = Objects::default();
+    service(&mut objects, &json!([{"name": "http", "port": 80}]));
+    let slice: EndpointSlice = serde_json::from_value(json!({
+        "addressType": "IPv4",
+        "metadata": {"name": "web-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
+        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": false},
+                       "targetRef": {"kind": "Pod", "namespace": "shop", "name": "a"}}],
+        "ports": [{"name": "http", "port": 8080}],
+    }))
+    .unwrap();
+    objects.apply_slice(key("web-1"), &slice);
+    let pod = |ready: &str| -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "a", "namespace": "shop"}, "spec": {"containers": []},
+            "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [
+                {"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": ready}]},
+        }))
+        .unwrap()
+    };
+    for (ready, expected) in
+        [("True", &["10.0.0.1:8080"][..]), ("False", &[]), ("True", &["10.0.0.1:8080"])]
+    {
+        objects.apply_pod(&key("a"), pod(ready));
+        assert_eq!(endpoints(&objects), expected, "containers ready: {ready}");
+    }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
-use super::{Slice, listed, read};
+use super::{Slice, behind, read};
 use crate::model::Key;
 
 fn slice(endpoints: &Value) -> Slice {
@@ -27,8 +27,12 @@ fn pod(name: &str, address: &str, conditions: &Value) -> Value {
 /// `name draining ports` of each.
 fn of(slices: &[Slice], owner: impl Fn(IpAddr) -> Option<Key>) -> Vec<String> {
     let service = Key::new("shop", "web");
-    let (listed, _) = listed(&service, slices.iter(), owner);
-    listed.iter().map(|l| format!("{} {} {:?}", l.workload.name, l.draining, l.ports)).collect()
+    let found = behind(&service, &slices.iter().collect::<Vec<_>>(), owner, |_| true);
+    found
+        .listed
+        .iter()
+        .map(|l| format!("{} {} {:?}", l.workload.name, l.draining, l.ports))
+        .collect()
 }
 
 #[test]
@@ -57,12 +61,30 @@ fn slices_of_both_families_name_the_same_pod_once() {
 fn an_address_of_no_pod_is_a_workload_without_a_sidecar_unless_somebody_has_it() {
     let slice = slice(&json!([{"addresses": ["192.0.2.7"], "zone": "b"}]));
     let service = Key::new("shop", "web");
-    let (listed_, made) = listed(&service, [&slice].into_iter(), |_| None);
-    assert_eq!(listed_[0].workload, Key::new("shop", "web-192-0-2-7"));
+    let found = behind(&service, &[&slice], |_| None, |_| true);
+    assert_eq!(found.listed[0].workload, Key::new("shop", "web-192-0-2-7"));
+    let made = found.outside;
     assert_eq!((made[0].meshed, &*made[0].locality.zone), (false, "b"));
     assert_eq!(made[0].address, "192.0.2.7".parse::<IpAddr>().unwrap());
 
     let vm = |address: IpAddr| (address.to_string() == "192.0.2.7").then(|| Key::new("vm", "db"));
-    let (listed_, made) = listed(&service, [&slice].into_iter(), vm);
-    assert_eq!((&listed_[0].workload, made.len()), (&Key::new("vm", "db"), 0));
+    let found = behind(&service, &[&slice], vm, |_| true);
+    assert_eq!((&found.listed[0].workload, found.outside.len()), (&Key::new("vm", "db"), 0));
+}
+
+#[test]
+fn where_nobody_is_ready_those_count_whose_kubelet_said_last_that_they_are_well() {
+    let lost = json!({"ready": false, "serving": false, "terminating": false});
+    let well = |pod: &Key| pod.name == "a";
+    let service = Key::new("shop", "web");
+    let names = |slice: &Slice| -> Vec<String> {
+        let found = behind(&service, &[slice], |_| None, well);
+        found.listed.iter().map(|one| format!("{} {}", one.workload.name, one.draining)).collect()
+    };
+    let (a, b) = (pod("a", "10.0.0.1", &lost), pod("b", "10.0.0.2", &lost));
+    let going = json!({"ready": false, "serving": true, "terminating": true});
+    let (c, d) = (pod("c", "10.0.0.3", &going), pod("d", "10.0.0.4", &json!({"ready": true})));
+    assert_eq!(names(&slice(&json!([a, b]))), ["a false"], "b is unready by its own probe");
+    assert_eq!(names(&slice(&json!([a, b, c]))), ["a false", "c true"]);
+    assert_eq!(names(&slice(&json!([a, b, c, d]))), ["c true", "d false"], "somebody is ready");
 }
