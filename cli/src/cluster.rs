@@ -25,7 +25,7 @@ const PAGE: u32 = 500;
 const MAX_PAGES: usize = 1000;
 
 /// Says of a pod that it has a sidecar, and of which version.
-pub(crate) const INJECTED: &str = "weft.dev/injected";
+pub(crate) use weft_control_plane::injection::INJECTED;
 
 /// Reads the kubeconfig; nothing is asked yet.
 ///

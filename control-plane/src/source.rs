@@ -17,7 +17,6 @@ mod assemble;
 mod directory;
 mod document;
 mod duration;
-mod finding_log;
 mod grpc_route;
 mod http_route;
 mod inbound_policy;
@@ -36,6 +35,7 @@ mod testing;
 mod traffic_policy;
 mod workload;
 mod yaml;
+mod yielded;
 
 use std::time::SystemTime;
 

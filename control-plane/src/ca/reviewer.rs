@@ -14,10 +14,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use weft_certs::{SpiffeId, TrustDomain};
 
+use crate::injection::TOKEN_AUDIENCE as AUDIENCE;
 use crate::model::Key;
 
-/// What tokens must be made for.
-pub(crate) const AUDIENCE: &str = "identity.weft.dev";
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bound: reviews at once; others wait, and the API server has other things to do.
 const AT_ONCE: usize = 16;

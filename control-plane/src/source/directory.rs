@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::finding::Finding;
 use crate::model::Mesh;
 
-use super::finding_log;
 use super::store::Store;
+use super::yielded::Yield;
 use scan::Scanner;
 use watcher::Watcher;
 
@@ -69,8 +69,7 @@ struct State {
     store: Store,
     /// What the last look had to say of the directory itself.
     about_directory: Vec<Finding>,
-    mesh: watch::Sender<Arc<Mesh>>,
-    findings: watch::Sender<Arc<Vec<Finding>>>,
+    yielded: Yield,
 }
 
 impl DirectorySource {
@@ -86,8 +85,7 @@ impl DirectorySource {
             scanner: Scanner::new(path),
             store: Store::default(),
             about_directory: Vec::new(),
-            mesh: watch::Sender::default(),
-            findings: watch::Sender::default(),
+            yielded: Yield::default(),
         };
         state.refresh();
         let poll = if state.watcher.has_events() { POLL } else { POLL_ONLY };
@@ -97,13 +95,13 @@ impl DirectorySource {
     /// The mesh in force; holds what `open` read from the start.
     #[must_use]
     pub fn mesh(&self) -> watch::Receiver<Arc<Mesh>> {
-        self.state.mesh.subscribe()
+        self.state.yielded.mesh.subscribe()
     }
 
     /// What is to be said about the configuration, in order of file and line.
     #[must_use]
     pub fn findings(&self) -> watch::Receiver<Arc<Vec<Finding>>> {
-        self.state.findings.subscribe()
+        self.state.yielded.findings.subscribe()
     }
 
     /// Follows changes; never returns. Cancel: dropping the future stops it, the channels close.
@@ -152,21 +150,7 @@ impl State {
         let (mesh, mut findings) = self.store.mesh();
         findings.splice(0..0, found.findings.iter().cloned());
         self.about_directory = found.findings;
-        self.mesh.send_if_modified(|present| {
-            let changed = **present != mesh;
-            if changed {
-                *present = Arc::new(mesh);
-            }
-            changed
-        });
-        self.findings.send_if_modified(|present| {
-            let changed = **present != findings;
-            if changed {
-                finding_log::log(present, &findings);
-                *present = Arc::new(findings);
-            }
-            changed
-        });
+        self.yielded.publish(mesh, findings);
         found.unsettled
     }
 }

@@ -25,6 +25,7 @@ use crate::finding::Finding;
 use crate::model::{Key, Mesh, ObjectKey};
 
 use super::object::Kind;
+use super::yielded::Yield;
 
 use objects::Objects;
 use watch::{Applied, Change, Watched, Watches, defined_by};
@@ -69,8 +70,7 @@ struct State {
     defined: BTreeSet<Watched>,
     /// What has been read at least once.
     complete: BTreeSet<Watched>,
-    mesh: channel::Sender<Arc<Mesh>>,
-    findings: channel::Sender<Arc<Vec<Finding>>>,
+    yielded: Yield,
     raw: channel::Sender<RawObjects>,
 }
 
@@ -98,12 +98,12 @@ impl KubernetesSource {
 
     /// The mesh in force; holds what `open` read from the start.
     pub(crate) fn mesh(&self) -> channel::Receiver<Arc<Mesh>> {
-        self.state.mesh.subscribe()
+        self.state.yielded.mesh.subscribe()
     }
 
     /// What is to be said about it.
     pub(crate) fn findings(&self) -> channel::Receiver<Arc<Vec<Finding>>> {
-        self.state.findings.subscribe()
+        self.state.yielded.findings.subscribe()
     }
 
     /// The objects that users write, with generation and status.
@@ -265,28 +265,12 @@ impl State {
 
     fn publish(&mut self) {
         let (mesh, findings) = self.objects.mesh();
-        self.mesh.send_if_modified(|present| {
-            let changed = **present != mesh;
-            if changed {
-                *present = Arc::new(mesh);
-            }
-            changed
-        });
-        self.findings.send_if_modified(|present| {
-            let changed = **present != findings;
-            if changed {
-                super::finding_log::log(present, &findings);
-                *present = Arc::new(findings);
-            }
-            changed
-        });
+        self.yielded.publish(mesh, findings);
         // Order: last, so that who reads a generation here finds what was made of it.
         self.raw.send_if_modified(|present| {
             let raw = self.objects.raw();
-            let changed = **present != raw;
-            if changed {
-                *present = Arc::new(raw);
-            }
+            let changed = !Arc::ptr_eq(present, &raw);
+            *present = raw;
             changed
         });
     }

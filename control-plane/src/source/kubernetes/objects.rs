@@ -21,7 +21,7 @@ use crate::source::problem::Problems;
 use crate::source::store::InForce;
 
 use super::slice::{self, Slice};
-use super::{Raw, pod};
+use super::{RawObjects, pod};
 
 /// Fields of a Service that Weft knows; a newer API server may have more.
 const SERVICE_FIELDS: [&str; 7] = [
@@ -40,7 +40,8 @@ const SERVICE_PORT_FIELDS: [&str; 5] = ["name", "port", "targetPort", "protocol"
 pub(super) struct Objects {
     in_force: InForceById,
     findings: BTreeMap<ObjectId, Vec<Finding>>,
-    raw: BTreeMap<ObjectKey, Raw>,
+    /// Another one whenever an object is.
+    raw: RawObjects,
     slices: BTreeMap<Key, Slice>,
     by_service: BTreeMap<Key, BTreeSet<Key>>,
     /// Pods that are said to be unready, by Service.
@@ -62,7 +63,7 @@ impl Objects {
     }
 
     /// The objects that users write, as the API server has them.
-    pub(super) fn raw(&self) -> BTreeMap<ObjectKey, Raw> {
+    pub(super) fn raw(&self) -> RawObjects {
         self.raw.clone()
     }
 
@@ -78,7 +79,7 @@ impl Objects {
             // A Service without a selector has its endpoints from elsewhere.
             findings.retain(|finding| finding.code != Code::ServiceIncomplete);
         } else {
-            self.raw.insert(raw_key(&id), Arc::new(value));
+            Arc::make_mut(&mut self.raw).insert(raw_key(&id), Arc::new(value));
         }
         match entry.what {
             What::Good(_, object) => {
@@ -115,7 +116,9 @@ impl Objects {
         let id = ObjectId::new(kind, key);
         self.in_force.remove(&id);
         self.findings.remove(&id);
-        self.raw.remove(&raw_key(&id));
+        if self.raw.contains_key(&raw_key(&id)) {
+            Arc::make_mut(&mut self.raw).remove(&raw_key(&id));
+        }
         match kind {
             Kind::Service => self.list(key),
             Kind::MeshWorkload => self.list_all(),

@@ -8,14 +8,11 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::injection::{INJECTED, PROXY_CONTAINER};
 use crate::model::{AppProtocol, Key, Locality, Origin, Workload, WorkloadPort, WorkloadProbe};
 use crate::source::annotations;
 use crate::source::problem::Problems;
 
-/// Written by the injector; its value is the version of the sidecar.
-const INJECTED: &str = "weft.dev/injected";
-/// The container of the sidecar, whose own ports and probes are no business of the application.
-const SIDECAR: &str = "weft-proxy";
 /// A condition of pods that only their kubelet sets.
 pub(super) const CONTAINERS_READY: &str = "ContainersReady";
 /// What a gRPC probe of the kubelet calls.
@@ -43,7 +40,7 @@ pub(super) fn workload(
     let containers = || {
         let init = spec.init_containers.iter().flatten();
         let sidecars = init.filter(|init| init.restart_policy.as_deref() == Some("Always"));
-        spec.containers.iter().chain(sidecars).filter(|container| container.name != SIDECAR)
+        spec.containers.iter().chain(sidecars).filter(|container| container.name != PROXY_CONTAINER)
     };
     let mut ports = ports(containers());
     for port in ports.iter_mut().filter(|port| opaque.is_opaque(port.port)) {

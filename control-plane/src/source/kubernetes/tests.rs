@@ -30,7 +30,7 @@ impl KubernetesSource {
     }
 
     fn routes(&self) -> Vec<String> {
-        self.state.objects.raw().into_keys().map(|(_, _, name)| name).collect()
+        self.state.objects.raw().keys().map(|(_, _, name)| name.clone()).collect()
     }
 }
 
