@@ -1,6 +1,7 @@
 //! The one body type of the request path. `outbound` and `inbound` build it; hyper drives it. Bytes pass
 //! through as they come: nothing here copies or collects.
 
+mod client;
 pub(crate) mod progress;
 mod tee;
 
@@ -9,12 +10,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::canonical::is_forbidden_trailer;
 use crate::record::Tracked;
 use crate::retry::ReplayBody;
 
+pub use client::ClientBody;
 pub use tee::{Copied, Tee};
 
 /// Failure in the middle of a body; hyper breaks the message off, so that no truncated body looks whole.
@@ -27,8 +28,8 @@ pub enum Body {
     Empty,
     /// One piece.
     Full(Bytes),
-    /// Straight from the other connection.
-    Incoming(Incoming),
+    /// Straight from the client's connection.
+    Client(ClientBody),
     /// A request body that may be sent again.
     Replay(ReplayBody),
     /// The copy of a request body that another reads.
@@ -40,8 +41,8 @@ pub enum Body {
 impl Body {
     /// A request body as it was received.
     #[must_use]
-    pub fn received(body: Incoming) -> Self {
-        if body.is_end_stream() { Self::Empty } else { Self::Incoming(body) }
+    pub fn received(body: ClientBody) -> Self {
+        if body.is_end_stream() { Self::Empty } else { Self::Client(body) }
     }
 }
 
@@ -82,7 +83,7 @@ impl HttpBody for Body {
                 }
                 _ => Poll::Ready(None),
             },
-            Self::Incoming(body) => Pin::new(body).poll_frame(cx).map(|frame| frame.map(received)),
+            Self::Client(body) => Pin::new(body).poll_frame(cx).map(|frame| frame.map(received)),
             Self::Replay(body) => body.poll_frame(cx),
             Self::Copied(body) => body.poll_frame(cx),
             Self::Tracked(body) => body.poll_frame(cx),
@@ -93,7 +94,7 @@ impl HttpBody for Body {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Incoming(body) => body.is_end_stream(),
+            Self::Client(body) => body.is_end_stream(),
             Self::Replay(body) => body.is_end_stream(),
             Self::Copied(body) => body.is_end_stream(),
             Self::Tracked(body) => body.is_end_stream(),
@@ -104,7 +105,7 @@ impl HttpBody for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Incoming(body) => body.size_hint(),
+            Self::Client(body) => body.size_hint(),
             Self::Replay(body) => body.size_hint(),
             Self::Copied(body) => body.size_hint(),
             Self::Tracked(body) => body.size_hint(),

@@ -17,14 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
-use crate::body::Body;
+use crate::body::{Body, ClientBody};
 use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
@@ -118,7 +117,7 @@ impl Inbound {
         let scope = Arc::new((who, Arc::new(watch)));
         let service = service_fn(|request| {
             let (this, scope) = (Arc::clone(&self), Arc::clone(&scope));
-            async move { this.handle_request(request, &scope.0, &scope.1).await }
+            async move { this.handle_request(ClientBody::of(request), &scope.0, &scope.1).await }
         });
         let (who, watch) = (&scope.0, &scope.1);
         let limits = self.limits();
@@ -135,7 +134,7 @@ impl Inbound {
     /// Answers one request; never fails.
     async fn handle_request(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         who: &door::Who,
         watch: &Arc<drain::Watch>,
     ) -> Result<Response<Body>, Infallible> {
@@ -187,7 +186,7 @@ impl Inbound {
     /// Order: what the mesh vouches for is written after everything that the caller says of it is gone.
     async fn forward(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         who: &door::Who,
         grpc: bool,
         record: &mut Record,
@@ -232,7 +231,7 @@ impl Inbound {
 
     /// Who calls in plaintext has no sidecar that would send again what the application refuses unread: a server of
     /// HTTP/2 may go away after any number of requests, and would tell the caller so if we were not between them.
-    async fn send_for_stranger(&self, request: Request<Incoming>) -> Result<Sent, Failure> {
+    async fn send_for_stranger(&self, request: Request<ClientBody>) -> Result<Sent, Failure> {
         let (kept, mut next) = Replayable::new(request, None);
         let mut left = RESENT;
         loop {

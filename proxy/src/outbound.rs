@@ -22,14 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use weft_proto::names;
 use weft_proto::origin::Origin;
 
-use crate::body::Body;
+use crate::body::{Body, ClientBody};
 use crate::cluster::{self, Cluster};
 use crate::error::{Error, Token};
 use crate::io::Io;
@@ -157,7 +156,9 @@ impl Outbound {
         let scope = Arc::new((Arc::clone(&self), Arc::new(watch)));
         let service = service_fn(|request| {
             let scope = Arc::clone(&scope);
-            async move { scope.0.handle_request(request, client, version, &scope.1).await }
+            async move {
+                scope.0.handle_request(ClientBody::of(request), client, version, &scope.1).await
+            }
         });
         let limits = self.limits();
         if let Err(error) = serve(io, version, service, &limits, &scope.1, None).await {
@@ -176,7 +177,7 @@ impl Outbound {
     /// None: a failure becomes a response.
     pub async fn handle_request(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         client: SocketAddr,
         version: Version,
         watch: &Arc<drain::Watch>,
@@ -221,7 +222,7 @@ impl Outbound {
     async fn route_and_send(
         &self,
         config: &TargetConfig,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         (client, version, grpc): (SocketAddr, Version, bool),
         record: &mut Record,
     ) -> Result<Reply, Error> {
@@ -296,7 +297,7 @@ impl Reply {
 /// The rule that a request meets, and its table.
 fn find<'c>(
     config: &'c TargetConfig,
-    request: &Request<Incoming>,
+    request: &Request<ClientBody>,
 ) -> Result<(&'c RouteTable, Matched<'c>), Error> {
     let table = config
         .routes
@@ -310,7 +311,7 @@ fn find<'c>(
     Ok((table, matched))
 }
 
-fn view<'a>(request: &'a Request<Incoming>, host: &'a str) -> RequestView<'a> {
+fn view<'a>(request: &'a Request<ClientBody>, host: &'a str) -> RequestView<'a> {
     RequestView {
         host,
         authority: request.uri().authority().map(http::uri::Authority::as_str),
@@ -322,7 +323,7 @@ fn view<'a>(request: &'a Request<Incoming>, host: &'a str) -> RequestView<'a> {
 }
 
 /// Order: what concerns this connection goes first, so that no rule can be tricked into keeping it.
-fn prepare(request: &mut Request<Incoming>, rule: &Rule, split: &Split) -> Result<(), Error> {
+fn prepare(request: &mut Request<ClientBody>, rule: &Rule, split: &Split) -> Result<(), Error> {
     let map = request.headers_mut();
     headers::remove_hop_by_hop(map);
     // Order: as Envoy's, in both directions. `translate` never sends both.
@@ -345,7 +346,11 @@ fn finish(response: &mut Response<ResponseBody>, rule: &Rule, split: &Split) {
     router::apply_headers(&rule.response_headers, map);
 }
 
-fn location(redirect: &crate::model::Redirect, rule: &Rule, request: &Request<Incoming>) -> String {
+fn location(
+    redirect: &crate::model::Redirect,
+    rule: &Rule,
+    request: &Request<ClientBody>,
+) -> String {
     let uri = request.uri();
     let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
     let authority = uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
@@ -368,7 +373,7 @@ fn missing(rule: &Rule, cluster: &str) -> Error {
 }
 
 /// How long the request may take: the shorter of what the route and a gRPC client say.
-fn limit(rule: &Rule, grpc: bool, request: &Request<Incoming>) -> Option<Duration> {
+fn limit(rule: &Rule, grpc: bool, request: &Request<ClientBody>) -> Option<Duration> {
     let asked = (grpc && rule.grpc_timeout).then(|| deadline::asked(request.headers())).flatten();
     match (rule.timeout, asked) {
         (Some(timeout), Some(asked)) => Some(timeout.min(asked)),

@@ -16,10 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::body::{Body, Tee};
+use crate::body::{Body, ClientBody, Tee};
 use crate::cluster::Endpoint;
 use crate::deadline;
 use crate::error::Error;
@@ -54,7 +53,7 @@ impl Replayable {
     /// Splits a request into the copy that is kept and the one that is sent first. The head is copied: a
     /// failed attempt has consumed it.
     #[must_use]
-    pub fn new(request: Request<Incoming>, tee: Option<Box<Tee>>) -> (Self, Request<Body>) {
+    pub fn new(request: Request<ClientBody>, tee: Option<Box<Tee>>) -> (Self, Request<Body>) {
         let (parts, body) = request.into_parts();
         let head = Head {
             method: parts.method.clone(),
@@ -63,7 +62,7 @@ impl Replayable {
             headers: parts.headers.clone(),
         };
         let (kept, sent) = match Body::received(body) {
-            Body::Incoming(body) => {
+            Body::Client(body) => {
                 let source = ReplaySource::new(body, tee);
                 let first = source.read();
                 (Some(source), Body::Replay(first))
@@ -113,7 +112,7 @@ pub struct Sent {
 pub async fn send(
     outbound: &Outbound,
     hop: &Hop<'_>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     tee: Option<Box<Tee>>,
     record: &mut Record,
 ) -> Sent {

@@ -149,6 +149,16 @@ pub(crate) fn get(authority: &str) -> Vec<u8> {
     block
 }
 
+/// The header block of a POST to this path, with nothing in HPACK's table.
+pub(crate) fn post(authority: &str, path: &str) -> Vec<u8> {
+    let mut block = vec![0x83, 0x86];
+    for (name, value) in [(0x04, path), (0x01, authority)] {
+        block.extend([name, u8::try_from(value.len()).expect("it is short")]);
+        block.extend(value.as_bytes());
+    }
+    block
+}
+
 /// The header block of an answer with status 200.
 pub(crate) const OK: &[u8] = &[0x88];
 

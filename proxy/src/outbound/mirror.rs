@@ -10,11 +10,11 @@ use std::time::Duration;
 use http::Request;
 use http::header::EXPECT;
 use http_body::Body as _;
-use hyper::body::Incoming;
+
 use tokio::time::Instant;
 
 use super::Outbound;
-use crate::body::{Body, Tee};
+use crate::body::{Body, ClientBody, Tee};
 use crate::cluster::{Ask, Cluster};
 use crate::random::Random;
 use crate::router::Matched;
@@ -65,7 +65,7 @@ impl Outbound {
         config: &TargetConfig,
         matched: Matched<'_>,
         version: Version,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
     ) -> Option<Box<Tee>> {
         if matched.rule.mirrors.is_empty() {
             return None;
@@ -100,7 +100,7 @@ impl Outbound {
     }
 }
 
-fn head(of: &Request<Incoming>, body: Body) -> Request<Body> {
+fn head(of: &Request<ClientBody>, body: Body) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = of.method().clone();
     *request.uri_mut() = of.uri().clone();

@@ -7,9 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use crate::body::{BodyError, Tee, received};
+use crate::body::{BodyError, ClientBody, Tee, received};
 
 /// Bound of what is kept (Linkerd keeps the same).
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -30,7 +29,7 @@ pub struct ReplayBody {
 
 #[derive(Debug)]
 struct Kept {
-    source: Incoming,
+    source: ClientBody,
     /// Copies for mirrors, made when a piece passes for the first time.
     tee: Option<Box<Tee>>,
     data: Vec<Bytes>,
@@ -53,7 +52,7 @@ enum State {
 impl ReplaySource {
     /// Nothing has been read yet.
     #[must_use]
-    pub fn new(source: Incoming, tee: Option<Box<Tee>>) -> Self {
+    pub fn new(source: ClientBody, tee: Option<Box<Tee>>) -> Self {
         let kept = Kept {
             source,
             tee,
