@@ -13,6 +13,7 @@ mod intercepted;
 mod mirror;
 mod observe;
 mod pass_through;
+mod shape;
 mod tcp;
 
 use std::convert::Infallible;
@@ -33,16 +34,16 @@ use crate::cluster::{self, Cluster};
 use crate::error::{Error, Token};
 use crate::io::Io;
 use crate::listener::{Carried, HttpLimits, Limits, carried, detect, serve};
-use crate::model::{Action, AppProtocol, Fallback, RetryPolicy, RouteTable, Rule, Split};
+use crate::model::{Action, AppProtocol, Fallback, RetryPolicy, RouteTable, Rule};
 use crate::random::Random;
 use crate::record::{Answer, Record};
 use crate::retry::{Exhausted, Sent};
-use crate::router::{Matched, RequestView};
+use crate::router::Matched;
 use crate::state::{Target, TargetConfig};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Direction;
 use crate::upgrade::{self, Wish};
-use crate::upstream::{ResponseBody, Upstream, Version};
+use crate::upstream::{Upstream, Version};
 use crate::{canonical, deadline, drain, headers, response, retry, router};
 
 pub use attempt::Attempt;
@@ -51,6 +52,7 @@ pub use mirror::Mirrors;
 pub(crate) use pass_through::PASSTHROUGH;
 
 use affinity::Session;
+use shape::{finish, location, prepare, view};
 
 /// Who sends within this time speaks first: nothing is opened on its behalf until it is known what it says.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -309,53 +311,6 @@ fn find<'c>(
             .caused_by(&config.listener.origin)
     })?;
     Ok((table, matched))
-}
-
-fn view<'a>(request: &'a Request<ClientBody>, host: &'a str) -> RequestView<'a> {
-    RequestView {
-        host,
-        authority: request.uri().authority().map(http::uri::Authority::as_str),
-        path: request.uri().path(),
-        query: request.uri().query(),
-        method: request.method(),
-        headers: request.headers(),
-    }
-}
-
-/// Order: what concerns this connection goes first, so that no rule can be tricked into keeping it.
-fn prepare(request: &mut Request<ClientBody>, rule: &Rule, split: &Split) -> Result<(), Error> {
-    let map = request.headers_mut();
-    headers::remove_hop_by_hop(map);
-    // Order: as Envoy's, in both directions. `translate` never sends both.
-    router::apply_headers(&split.request_headers, map);
-    router::apply_headers(&rule.request_headers, map);
-    if rule.rewrite.is_none() && split.host.is_none() {
-        return Ok(());
-    }
-    let rewrite = rule.rewrite.as_deref();
-    let host = rewrite.and_then(|rewrite| rewrite.host.as_ref()).or(split.host.as_ref());
-    let path = rewrite.and_then(|rewrite| rewrite.path.as_ref());
-    router::rewrite(host, path, &rule.matcher.path, request)
-        .map_err(|error| error.caused_by(&rule.origin))
-}
-
-fn finish(response: &mut Response<ResponseBody>, rule: &Rule, split: &Split) {
-    let map = response.headers_mut();
-    headers::remove_hop_by_hop(map);
-    router::apply_headers(&split.response_headers, map);
-    router::apply_headers(&rule.response_headers, map);
-}
-
-fn location(
-    redirect: &crate::model::Redirect,
-    rule: &Rule,
-    request: &Request<ClientBody>,
-) -> String {
-    let uri = request.uri();
-    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let authority = uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
-    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    router::location(redirect, &rule.matcher.path, "http", authority, path)
 }
 
 fn invalid(rule: &Rule, message: &str) -> Error {
