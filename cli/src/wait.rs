@@ -43,8 +43,10 @@ pub(crate) async fn run(args: &WaitArgs, output: &Output) -> Result<Verdict> {
     for (name, text) in read(&args.filename)? {
         manifests.add(&text, &namespace).with_context(|| format!("cannot read {name}"))?;
     }
-    if manifests.others > 0 {
-        output.note(&format!("{} objects of other kinds are passed over", manifests.others));
+    match manifests.others {
+        0 => {}
+        1 => output.note("1 object of another kind is passed over"),
+        others => output.note(&format!("{others} objects of other kinds are passed over")),
     }
     let rows = wait(&cluster, manifests.wanted, args.timeout, output).await?;
     let good = rows.iter().all(|row| row.standing.is_good());

@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio_stream::StreamExt;
 use weft_certs::csr::SigningRequest;
 use weft_certs::{Authority, IssueError, Issued, Leaf, SpiffeId, TrustBundle, TrustDomain};
 
@@ -164,21 +165,27 @@ impl CertificateAuthority {
         }
     }
 
-    /// Keeps the issuing certificate fresh in a process that runs for months. Cancel: at any time.
+    /// Keeps the issuing certificate fresh in a process that runs for months, and takes up what other replicas, or people,
+    /// change. Cancel: at any time.
     pub(crate) async fn run(&self) {
+        let mut changes = self.store.changes();
         loop {
-            tokio::time::sleep(RELOAD_INTERVAL).await;
+            // Either is a reason to look, and so would be the end of the one that has none.
+            let _ = tokio::time::timeout(RELOAD_INTERVAL, changes.next()).await;
             self.reload().await;
         }
     }
 
     async fn reload(&self) {
-        match self.store.load(&self.trust_domain(), self.clock.now()).await {
+        match self.store.reload(&self.trust_domain(), self.clock.now()).await {
             Ok(authority) => {
                 let bundle: Arc<str> = authority.bundle().to_pem().into();
                 self.authority.store(Arc::new(authority));
                 self.bundle.send_if_modified(|known| {
                     let changed = *known != bundle;
+                    if changed {
+                        tracing::info!("the mesh has other roots");
+                    }
                     *known = bundle;
                     changed
                 });

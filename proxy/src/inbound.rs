@@ -96,7 +96,12 @@ impl Inbound {
     }
 
     fn refused(&self, client: SocketAddr, error: &Error) {
-        tracing::info!(%client, port = self.port, %error, "inbound connection refused");
+        // Who leaves of his own accord is refused nothing: a probe of the port does, every few seconds for ever.
+        if error.token() == Token::DownstreamClosed {
+            tracing::debug!(%client, port = self.port, %error, "inbound connection");
+        } else {
+            tracing::info!(%client, port = self.port, %error, "inbound connection refused");
+        }
         self.count_refusal(error.token());
     }
 

@@ -1,4 +1,4 @@
-//! `weft check --kubernetes` and `weft uninstall` before a real API server, on which nothing runs.
+//! `weft check --kubernetes`, `weft wait` and `weft uninstall` before a real API server, on which nothing runs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +34,18 @@ apiVersion: v1
 kind: Pod
 metadata: {name: late, namespace: default, labels: {weft.dev/inject: enabled}}
 spec: {containers: [{name: app, image: app}]}
+";
+
+/// Of a kind that the cluster may not have yet.
+const ROUTE: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec: {parentRefs: [{group: '', kind: Service, name: web}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: other}
 ";
 
 async fn weft(server: &ApiServer, args: &[&str]) -> Output {
@@ -135,4 +147,19 @@ async fn uninstall_refuses_while_pods_are_meshed_and_then_leaves_nothing() {
     ] {
         assert!(server.get(path).await.is_err(), "{path} is still there");
     }
+}
+
+#[tokio::test]
+async fn wait_takes_a_kind_that_is_not_defined_yet_for_an_object_that_is_not_there_yet() {
+    let Some(server) = ApiServer::start("wait").await else { return };
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), ROUTE).unwrap();
+    let file = file.path().to_string_lossy().into_owned();
+    let found = weft(&server, &["wait", "-f", &file, "--timeout", "1s"]).await;
+    assert_eq!(found.code, Some(3), "{found:?}");
+    assert!(
+        found.stdout.contains("HTTPRoute shop/web  the cluster has no such object"),
+        "{found:?}"
+    );
+    assert!(found.stderr.contains("1 object of another kind is passed over"), "{found:?}");
 }

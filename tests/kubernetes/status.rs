@@ -220,7 +220,7 @@ async fn weft_wait_ends_when_all_do_and_names_who_does_not() {
         output.stdout.contains("HTTPRoute default/a  the cluster has no such object"),
         "{output:?}"
     );
-    assert!(output.stderr.contains("1 objects of other kinds are passed over"), "{output:?}");
+    assert!(output.stderr.contains("1 object of another kind is passed over"), "{output:?}");
 
     server.apply(&route("a")).await;
     server.apply(&route("b")).await;

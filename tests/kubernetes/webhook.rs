@@ -83,8 +83,11 @@ async fn what_is_refused_or_skipped_is_said_to_whom_it_concerns() {
                     of ports; write it like \"22,9000-9100\", or remove it";
     assert!(format!("{refused:#}").contains(expected), "{refused:#}");
     let word = json!({"metadata": {"labels": {"weft.dev/inject": "true"}}});
-    let refused = scene.create("meshed", "", &pod("word", &word)).await.unwrap_err();
-    assert!(format!("{refused:#}").contains("says neither yes nor no"), "{refused:#}");
+    // Wherever it is: that it gets no sidecar must not go unnoticed.
+    for namespace in ["meshed", "plain"] {
+        let refused = scene.create(namespace, "", &pod("word", &word)).await.unwrap_err();
+        assert!(format!("{refused:#}").contains("says neither yes nor no"), "{refused:#}");
+    }
 
     let typo = json!({"metadata": {"annotations": {"weft.dev/acces-log": "all"}}});
     let said = scene.kubectl_create("meshed", &pod("typo", &typo)).await;
@@ -113,7 +116,7 @@ async fn what_is_refused_or_skipped_is_said_to_whom_it_concerns() {
     assert_eq!(init_containers(&made), ["weft-init", "weft-proxy"]);
     assert_eq!(scene.bundle("plain").await.unwrap(), "first root");
     let numbers = replica.numbers();
-    assert_eq!((numbers.denied, numbers.skipped, numbers.injected), (2, 2, 1));
+    assert_eq!((numbers.denied, numbers.skipped, numbers.injected), (3, 2, 1));
     assert_eq!((numbers.warnings, numbers.failed, numbers.events_dropped), (3, 0, 0));
 }
 

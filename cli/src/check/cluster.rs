@@ -40,6 +40,8 @@ pub(super) struct Cluster {
     pub(super) bundles: Answer<Option<Vec<String>>>,
     /// The authority of the webhook's certificate, from the Secret; `None`: there is no Secret.
     pub(super) authority: Answer<Option<String>>,
+    /// Is the mesh's CA kept, in its Secret?
+    pub(super) ca: Answer<bool>,
     /// What a pod that asks for a sidecar is given.
     pub(super) trial: Answer<bool>,
     pub(super) namespaces: Answer<Vec<Namespace>>,
@@ -66,11 +68,12 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
     if let Err(error) = &version {
         return Ok(Cluster::away(error));
     }
-    let (definitions, deployment, bundles, authority) = tokio::join!(
+    let (definitions, deployment, bundles, authority, ca) = tokio::join!(
         definitions(&client),
         deployment(&client),
         bundles(&client),
-        authority(&client)
+        authority(&client),
+        ca(&client)
     );
     // Nobody is there to answer for a webhook that is not there.
     let trial = match &bundles {
@@ -82,7 +85,17 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
         told(cluster::list(&namespaces, ListParams::default())),
         told(cluster::pods(&client))
     );
-    Ok(Cluster { version, definitions, deployment, bundles, authority, trial, namespaces, pods })
+    Ok(Cluster {
+        version,
+        definitions,
+        deployment,
+        bundles,
+        authority,
+        ca,
+        trial,
+        namespaces,
+        pods,
+    })
 }
 
 impl Cluster {
@@ -94,6 +107,7 @@ impl Cluster {
             deployment: Err(error.to_owned()),
             bundles: Err(error.to_owned()),
             authority: Err(error.to_owned()),
+            ca: Err(error.to_owned()),
             trial: Err(error.to_owned()),
             namespaces: Err(error.to_owned()),
             pods: Err(error.to_owned()),
@@ -175,6 +189,11 @@ async fn authority(client: &Client) -> Answer<Option<String>> {
     let Some(found) = told(api.get_opt("weft-webhook")).await? else { return Ok(None) };
     let mut data = found.data.unwrap_or_default();
     Ok(data.remove("ca.crt").and_then(|bytes| String::from_utf8(bytes.0).ok()))
+}
+
+async fn ca(client: &Client) -> Answer<bool> {
+    let api = Api::<Secret>::namespaced(client.clone(), NAMESPACE);
+    Ok(told(api.get_opt("weft-ca")).await?.is_some())
 }
 
 /// Asks for a pod with a sidecar in a dry run: was it given one? This goes the whole way: API server, Service,

@@ -27,7 +27,9 @@ pub(super) fn judge(cluster: &Cluster, asked: bool) -> Vec<Category> {
         return categories;
     }
     categories.push(definitions(&cluster.definitions));
-    categories.push(control_plane(&cluster.deployment));
+    let mut control_plane = control_plane(&cluster.deployment);
+    control_plane.checks.extend(ca(cluster));
+    categories.push(control_plane);
     categories.push(webhook(cluster));
     let version = cluster.deployment.as_ref().ok().and_then(Option::as_ref);
     let version = version.map_or(VERSION, |found| found.version.as_str());
@@ -162,6 +164,20 @@ fn control_plane(found: &Answer<Option<Deployment>>) -> Category {
         }
     }
     Category { category_name: "control-plane", checks }
+}
+
+/// A control plane that runs has made its CA. Who may read no Secrets is told nothing of it.
+fn ca(cluster: &Cluster) -> Option<Check> {
+    let runs = matches!(&cluster.deployment, Ok(Some(found)) if found.available > 0);
+    let is_lost = runs && cluster.ca == Ok(false);
+    is_lost.then(|| {
+        Check::bad(
+            "the mesh's CA is kept",
+            "the Secret weft-ca is missing: the control plane goes on with what it has in memory, and makes another CA when it \
+             starts anew; then calls fail until every sidecar has heard of it",
+            "put a copy of the Secret back; without one, restart the control plane when calls may fail for a minute or two",
+        )
+    })
 }
 
 fn webhook(cluster: &Cluster) -> Category {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
+use weft_control_plane::injection::{self, Facts, Injector, Outcome, Settings};
 
 use super::cluster::Answer;
 use super::kubernetes::unanswered;
@@ -41,6 +42,7 @@ pub(super) fn judge(
         .collect();
     let mut checks: Vec<Check> =
         enabled.iter().filter_map(|namespace| security(namespace)).collect();
+    checks.extend(namespaces.iter().filter_map(unclear));
     checks.extend(unmeshed(&enabled, pods));
     checks.extend(skew(pods, version));
     if enabled.is_empty() && pods.iter().all(|pod| sidecar(pod).is_none()) {
@@ -77,6 +79,19 @@ fn security(namespace: &Namespace) -> Option<Check> {
     })
 }
 
+/// A label that nobody understands: the webhook is not asked about the pods, so nobody else says so.
+fn unclear(namespace: &Namespace) -> Option<Check> {
+    let value = label(namespace.metadata.labels.as_ref(), INJECT)?;
+    (!["enabled", "disabled"].contains(&value)).then(|| {
+        let name = name(namespace);
+        Check::warning(
+            format!("namespace {name} says whether it is meshed"),
+            format!("its label {INJECT} is {value:?}, neither enabled nor disabled: its pods get no sidecar"),
+            format!("kubectl label namespace {name} {INJECT}=enabled --overwrite"),
+        )
+    })
+}
+
 /// Pods that started before their namespace was labelled, or while the webhook was not there.
 fn unmeshed(enabled: &[&Namespace], pods: &[Pod]) -> Vec<Check> {
     let mut counts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -94,24 +109,21 @@ fn unmeshed(enabled: &[&Namespace], pods: &[Pod]) -> Vec<Check> {
     counts.into_iter().map(check).collect()
 }
 
-/// As the injector decides: the pod's own word counts before its namespace's.
+/// As the API server asks, and as the injector would decide if the pod were made now.
 fn should_be_meshed(pod: &Pod, enabled: &[&Namespace]) -> bool {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-    let on_host = pod.spec.as_ref().is_some_and(|spec| spec.host_network == Some(true));
-    if on_host
-        || has_ended(pod)
-        || pod.metadata.deletion_timestamp.is_some()
-        || NEVER.contains(&namespace)
-    {
+    if has_ended(pod) || pod.metadata.deletion_timestamp.is_some() || NEVER.contains(&namespace) {
         return false;
     }
-    let own = label(pod.metadata.labels.as_ref(), INJECT)
-        .or_else(|| label(pod.metadata.annotations.as_ref(), INJECT));
-    match own {
-        Some("enabled") => true,
-        Some("disabled") => false,
-        _ => enabled.iter().any(|labelled| name(labelled) == namespace),
-    }
+    let asked = match label(pod.metadata.labels.as_ref(), INJECT) {
+        Some(own) => own == "enabled",
+        None => enabled.iter().any(|labelled| name(labelled) == namespace),
+    };
+    let settings = Settings::from_registry("weft.dev", Injector::Webhook);
+    let decided = asked.then(|| injection::inject(pod, &settings, &Facts::default()));
+    decided.is_some_and(|decided| {
+        !decided.is_ok_and(|decision| matches!(decision.outcome, Outcome::Skipped(_)))
+    })
 }
 
 /// Sidecars of another version than the control plane's.

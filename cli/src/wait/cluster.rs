@@ -44,8 +44,13 @@ impl Cluster {
         };
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.0.clone(), &wanted.namespace, &resource);
-        let found = api.get_opt(&wanted.name).await;
-        let found = found.with_context(|| format!("cannot ask the cluster for {wanted}"))?;
-        found.map(serde_json::to_value).transpose().context("the answer cannot be read")
+        match api.get(&wanted.name).await {
+            Ok(found) => serde_json::to_value(found).map(Some).context("the answer cannot be read"),
+            // Not only of objects: the path of a kind that nobody has defined is not there either, and its answer is no Status.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot ask the cluster for {wanted}"))
+            }
+        }
     }
 }

@@ -1,18 +1,25 @@
 //! Where the CA's state is kept: a directory, or a Secret that all replicas share.
 //!
-//! Called by [`super::CertificateAuthority`] at the start and now and then. Several replicas that start at once, or
-//! renew at once, end up with one CA: the API server takes the first write, and whoever loses reads what won. A state
-//! that cannot be used is never written over.
+//! Called by [`super::CertificateAuthority`] at the start, now and then, and when a Secret changes. Several replicas that
+//! start at once, or renew at once, end up with one CA: the API server takes the first write, and whoever loses reads what
+//! won. A state that cannot be used is never written over, and only a control plane that starts makes a new one: where
+//! there is a mesh already, a new CA is one that no sidecar believes yet.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::SystemTime;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PostParams};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Client, ResourceExt};
+use tokio_stream::{Stream, StreamExt};
 use weft_certs::{Authority, AuthorityError, TrustDomain};
+
+use crate::outage::Pace;
 
 /// The Secret, and its keys.
 const SECRET: &str = "weft-ca";
@@ -44,6 +51,15 @@ pub(crate) enum StoreError {
         namespace: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The Secret was there, and is not any more.
+    #[error(
+        "Secret {namespace}/{SECRET} is gone; put a copy of it back: a control plane that starts without it makes another \
+         CA, and sidecars do not believe each other until all have heard of it"
+    )]
+    Gone {
+        /// Where it was.
+        namespace: String,
     },
     /// Reading a directory was broken off.
     #[error("reading the CA was broken off")]
@@ -85,9 +101,43 @@ impl CaStore {
                 let loaded = tokio::task::spawn_blocking(load).await;
                 Ok(loaded.map_err(|_| StoreError::BrokenOff)??)
             }
-            Self::Secret(secret) => secret.load(trust_domain, now).await,
+            Self::Secret(secret) => secret.load(trust_domain, now, Absent::IsTheFirstStart).await,
         }
     }
+
+    /// The CA as it is kept now, for whoever runs it already; renewed where that is due.
+    ///
+    /// # Errors
+    /// As [`CaStore::load`], and if a Secret is gone.
+    pub(crate) async fn reload(
+        &self,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+    ) -> Result<Authority, StoreError> {
+        match self {
+            Self::Directory(_) => self.load(trust_domain, now).await,
+            Self::Secret(secret) => secret.load(trust_domain, now, Absent::IsALoss).await,
+        }
+    }
+
+    /// Returns when it may be kept otherwise than before; for ever never where nobody tells.
+    pub(crate) fn changes(&self) -> Pin<Box<dyn Stream<Item = ()> + Send>> {
+        let Self::Secret(secret) = self else { return Box::pin(tokio_stream::pending()) };
+        let config = watcher::Config::default().fields(&format!("metadata.name={SECRET}"));
+        let events = watch_objects(secret.api.clone(), config).backoff(Pace::default());
+        // While nobody can be asked nothing is known to have changed; the watches of the mesh tell of it.
+        Box::pin(events.filter_map(|event| match event {
+            Ok(Event::Apply(_) | Event::Delete(_) | Event::InitDone) => Some(()),
+            Ok(Event::Init | Event::InitApply(_)) | Err(_) => None,
+        }))
+    }
+}
+
+/// What it means that there is no Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absent {
+    IsTheFirstStart,
+    IsALoss,
 }
 
 /// The Secret `weft-ca` of one namespace.
@@ -117,13 +167,19 @@ impl SecretStore {
         &self,
         trust_domain: &TrustDomain,
         now: SystemTime,
+        absent: Absent,
     ) -> Result<Authority, StoreError> {
         for _ in 0..ATTEMPTS {
             let Some(secret) = self.read().await? else {
+                if absent == Absent::IsALoss {
+                    return Err(StoreError::Gone { namespace: self.namespace.clone() });
+                }
                 let state = Authority::new_state(trust_domain, now)?;
                 let secret = self.secret(None, trust_domain, state);
                 let made = self.api.create(&PostParams::default(), &secret).await;
-                self.unless_conflict("create", made)?;
+                if self.unless_conflict("create", made)? {
+                    tracing::info!(%trust_domain, "made a CA: there was no Secret {SECRET}");
+                }
                 // Order: read back what won, ours or another's.
                 continue;
             };

@@ -33,8 +33,13 @@ pub(super) fn skip(pod: &Pod) -> Result<Option<Skip>, Denial> {
     if spec.is_some_and(|spec| spec.host_network == Some(true)) {
         return Ok(Some(Skip::HostNetwork));
     }
-    let windows = spec.and_then(|spec| spec.os.as_ref()).is_some_and(|os| os.name == "windows");
-    Ok(windows.then_some(Skip::Windows))
+    Ok(spec.is_some_and(is_windows).then_some(Skip::Windows))
+}
+
+/// By its own word, or by the only nodes that it may run on.
+fn is_windows(spec: &PodSpec) -> bool {
+    let node = spec.node_selector.as_ref().and_then(|labels| labels.get("kubernetes.io/os"));
+    spec.os.as_ref().map(|os| &os.name).or(node).is_some_and(|os| os == "windows")
 }
 
 /// The label counts before the annotation.

@@ -135,12 +135,20 @@ fn pod(template: &Value) -> Result<Pod, String> {
     let part = |key: &str| template.get(key).filter(|value| !value.is_null()).cloned();
     let mut pod = Pod::default();
     if let Some(metadata) = part("metadata") {
-        pod.metadata =
-            serde_json::from_value(metadata).map_err(|error| format!("metadata: {error}"))?;
+        pod.metadata = serde_path_to_error::deserialize(metadata)
+            .map_err(|error| wrong("metadata", &error))?;
     }
     let spec = part("spec").ok_or("spec: is missing")?;
-    pod.spec = serde_json::from_value(spec).map_err(|error| format!("spec: {error}"))?;
+    pod.spec = serde_path_to_error::deserialize(spec).map_err(|error| wrong("spec", &error))?;
     Ok(pod)
+}
+
+/// `spec.containers[0].args[1]: invalid type …`.
+fn wrong(part: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    match error.path().to_string().as_str() {
+        "." => format!("{part}: {}", error.inner()),
+        path => format!("{part}.{path}: {}", error.inner()),
+    }
 }
 
 fn owner(object: &Value, kind: &str) -> Option<Owner> {

@@ -182,6 +182,11 @@ fn reasons_to_skip() {
             Some(Skip::Windows),
             "no Weft sidecar: a Windows pod",
         ),
+        (
+            json!({"spec": {"nodeSelector": {"kubernetes.io/os": "windows"}}}),
+            Some(Skip::Windows),
+            "no Weft sidecar: a Windows pod",
+        ),
         (json!({"spec": {"os": {"name": "linux"}, "hostNetwork": false}}), None, ""),
         (label("enabled"), None, ""),
         (both, None, ""),

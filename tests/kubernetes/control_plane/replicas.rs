@@ -107,3 +107,33 @@ async fn a_damaged_ca_is_said_and_not_written_over() {
     let found = scene.server.get(path).await.unwrap();
     assert_eq!(found["data"], damaged["data"]);
 }
+
+/// In the middle of the day a new CA would leave every sidecar with a certificate that the others do not believe.
+#[tokio::test]
+async fn a_ca_that_was_deleted_goes_on_and_is_said_and_only_a_start_makes_another() {
+    let Some(scene) = Scene::start("deleted").await else { return };
+    let one = scene.replica("one").await;
+    assert!(one.process().log().contains("made a CA"), "{}", one.process().quote());
+    let authority = scene.authority().await;
+    let path = "/api/v1/namespaces/weft-system/secrets/weft-ca";
+    let kept = scene.server.get(path).await.unwrap();
+    scene.server.kubectl(&["-n", "weft-system", "delete", "secret", "weft-ca"]).await;
+    eventually("it is said", SOON, async || {
+        ensure!(one.process().log().contains("weft-system/weft-ca is gone"), "not a word");
+        Ok(())
+    })
+    .await;
+    assert!(scene.server.get(path).await.is_err(), "nobody has made another");
+    let uid = scene.running("order-1", "order", "10.1.0.5").await;
+    let token = super::identity::token(&scene, "order", ("order-1", &uid), AUDIENCE).await;
+    issue(&one, &authority, &id("order"), (Some(&token), None)).await.expect("it goes on");
+
+    // Put back, it is as if nothing had been.
+    let copy = serde_json::json!({ "apiVersion": "v1", "kind": "Secret", "data": kept["data"],
+        "metadata": { "name": "weft-ca" } });
+    scene.server.post("/api/v1/namespaces/weft-system/secrets", &copy).await.unwrap();
+    let two = scene.replica("two").await;
+    issue(&two, &authority, &id("order"), (Some(&token), None)).await.expect("it is the same CA");
+    assert!(!two.process().log().contains("made a CA"), "{}", two.process().quote());
+    scene.assert_nothing_was_forbidden(&[&one, &two]);
+}

@@ -68,13 +68,16 @@ async fn what_gets_no_sidecar_is_told_and_what_could_not_work_is_refused() {
         assert_eq!(output.stderr.contains("Warning:"), !warning.is_empty(), "{case}");
         assert!(output.stderr.contains(warning), "{case}");
     }
-    for (metadata, message) in [
-        ("annotations: {weft.dev/drain-grace: soon}", "weft.dev/drain-grace"),
-        ("annotations: {weft.dev/skip-inbound-ports: '70000'}", "weft.dev/skip-inbound-ports"),
-        ("annotations: {weft.dev/inject: maybe}", "weft.dev/inject"),
-        ("annotations: {weft.dev/injected: 0.1.0}", "weft.dev/injected"),
+    let (meshed, plain) = (meshed.name(), plain.name());
+    for (namespace, metadata, message) in [
+        (meshed, "annotations: {weft.dev/drain-grace: soon}", "weft.dev/drain-grace"),
+        (meshed, "annotations: {weft.dev/skip-inbound-ports: '70000'}", "skip-inbound-ports"),
+        (meshed, "annotations: {weft.dev/inject: maybe}", "weft.dev/inject"),
+        (meshed, "annotations: {weft.dev/injected: 0.1.0}", "weft.dev/injected"),
+        (meshed, "labels: {weft.dev/inject: 'true'}", "says neither yes nor no"),
+        (plain, "labels: {weft.dev/inject: 'true'}", "says neither yes nor no"),
     ] {
-        let output = tried(cluster, meshed.name(), &pod(metadata, "")).await;
+        let output = tried(cluster, namespace, &pod(metadata, "")).await;
         assert!(
             output.code != Some(0) && output.stderr.contains(message),
             "{metadata}: {output:?}"

@@ -43,6 +43,7 @@ fn cluster() -> Cluster {
         deployment: Ok(Some(Deployment { wanted: 2, available: 2, version: VERSION.to_owned() })),
         bundles: Ok(Some(vec![AUTHORITY.to_owned(); 2])),
         authority: Ok(Some(AUTHORITY.to_owned())),
+        ca: Ok(true),
         trial: Ok(true),
         namespaces: Ok(vec![
             namespace("shop", &json!({ "weft.dev/inject": "enabled" })),
@@ -129,6 +130,22 @@ fn a_control_plane_that_is_not_ready_is_found() {
 }
 
 #[test]
+fn a_ca_that_is_lost_is_found_before_it_is_missed() {
+    let lost = the_complaint(|cluster| cluster.ca = Ok(false));
+    assert_eq!((lost.0, lost.1.contains("weft-ca is missing")), (Grade::Error, true), "{lost:?}");
+    let mut unseen = cluster();
+    unseen.ca = Err("secrets is forbidden".to_owned());
+    assert_eq!(complaints(&unseen, true), []);
+    // One that has never been ready has not made it.
+    let new = the_complaint(|cluster| {
+        let version = VERSION.to_owned();
+        cluster.deployment = Ok(Some(Deployment { wanted: 1, available: 0, version }));
+        cluster.ca = Ok(false);
+    });
+    assert!(new.1.contains("0 of 1"), "{new:?}");
+}
+
+#[test]
 fn the_webhook_must_trust_and_inject() {
     let empty = the_complaint(|cluster| {
         cluster.bundles = Ok(Some(vec![AUTHORITY.to_owned(), String::new()]))
@@ -165,17 +182,30 @@ fn a_namespace_that_forbids_the_init_container_is_an_error() {
 }
 
 #[test]
+fn a_label_that_says_neither_yes_nor_no_is_found() {
+    let (grade, error) = the_complaint(|cluster| {
+        let labels = json!({ "weft.dev/inject": "true" });
+        cluster.namespaces.as_mut().unwrap().push(namespace("billing", &labels));
+    });
+    assert_eq!((grade, error.contains("\"true\"")), (Grade::Warning, true), "{error}");
+}
+
+#[test]
 fn pods_without_a_sidecar_are_found_where_there_should_be_one() {
     let (grade, error) =
         the_complaint(|cluster| cluster.pods.as_mut().unwrap().push(pod("old-1", None)));
     assert_eq!((grade, error.as_str()), (Grade::Warning, "1 without a sidecar: old-1"));
     let mut excused = cluster();
-    let mut pods =
-        vec![pod("out", None), pod("host", None), pod("done", None), pod("elsewhere", None)];
+    let names = ["out", "host", "done", "elsewhere", "windows", "annotated"];
+    let mut pods: Vec<Pod> = names.iter().map(|name| pod(name, None)).collect();
     pods[0].metadata.labels = Some([("weft.dev/inject".to_owned(), "disabled".to_owned())].into());
     pods[1].spec.as_mut().unwrap().host_network = Some(true);
     pods[2].status.as_mut().unwrap().phase = Some("Succeeded".to_owned());
     pods[3].metadata.namespace = Some("default".to_owned());
+    let os = ("kubernetes.io/os".to_owned(), "windows".to_owned());
+    pods[4].spec.as_mut().unwrap().node_selector = Some([os].into());
+    pods[5].metadata.annotations =
+        Some([("weft.dev/inject".to_owned(), "disabled".to_owned())].into());
     excused.pods.as_mut().unwrap().extend(pods);
     assert_eq!(complaints(&excused, true), []);
 }

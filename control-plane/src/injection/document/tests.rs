@@ -87,6 +87,9 @@ fn what_cannot_be_injected_stays_whole_and_says_why() {
         json!({"weft.dev/access-log": "yes"});
     let mut broken = workload("Deployment");
     broken["spec"]["template"]["spec"]["containers"] = json!("none");
+    // As YAML reads `args: [--verbose, yes]`.
+    let mut word = workload("DaemonSet");
+    word["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--verbose", true]);
     let mut empty = workload("Job");
     empty["spec"]["template"]["spec"] = json!(null);
     for (document, message) in [
@@ -95,7 +98,14 @@ fn what_cannot_be_injected_stays_whole_and_says_why() {
             "spec.jobTemplate.spec.template.metadata.annotations[weft.dev/access-log]: \"yes\" is none of off, errors, all; \
              write it like \"errors\", or remove it",
         ),
-        (broken, "spec.template.spec: invalid type: string \"none\", expected a sequence"),
+        (
+            broken,
+            "spec.template.spec.containers: invalid type: string \"none\", expected a sequence",
+        ),
+        (
+            word,
+            "spec.template.spec.containers[0].args[1]: invalid type: boolean `true`, expected a string",
+        ),
         (empty, "spec.template.spec: is missing"),
         (json!({"kind": "Job"}), "there is no spec.template"),
     ] {
