@@ -40,7 +40,7 @@ mod tls_app;
 pub(crate) use admin::Admin;
 pub(crate) use answer::Answer;
 pub(crate) use app::{Act, App};
-pub(crate) use binaries::{binary, built, tool, tools};
+pub(crate) use binaries::{as_shipped, binary, built, tool, tools};
 pub(crate) use cache::{cache, may_install};
 pub(crate) use client::{Kept, get, http1, http2, request};
 pub(crate) use control_channel::{control_channel, trusting_channel};

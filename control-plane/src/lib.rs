@@ -44,6 +44,7 @@
 //! - Private keys do not travel, tokens are not stored, and neither reaches a log. In a cluster the CA's keys lie in a
 //!   Secret that the replicas share; nothing else is kept anywhere.
 //! - Everything that a proxy can make grow has a bound, stated where it grows.
+//! - What is done for the whole mesh is done a fifth of the time at most, however often the mesh changes (`throttle`).
 //! - The environment is read in [`config`] only; the time comes from a [`clock::Clock`].
 //! - Telemetry decides nothing: it is what others say they measured. One word in it has a consequence: that a workload
 //!   is leaving.
@@ -71,5 +72,6 @@ mod server;
 mod telemetry;
 #[cfg(test)]
 mod testing;
+mod throttle;
 
 pub use program::main;

@@ -1,12 +1,10 @@
-//! Where the programs under test are: beside this test's own executable, in cargo's target directory. They must be
-//! built and no older than their sources, because a test of yesterday's program proves nothing.
+//! Where the programs under test are: beside this test's own executable, in cargo's target directory, or, where
+//! `TEST_PROFILE` names another of cargo's profiles, where that one puts them. They must be built and no older than their
+//! sources, because a test of yesterday's program proves nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-/// How to make them.
-const COMMAND: &str = "cargo build --workspace --bins";
 
 /// The program called `name`.
 ///
@@ -15,18 +13,35 @@ const COMMAND: &str = "cargo build --workspace --bins";
 pub(crate) fn binary(name: &str) -> PathBuf {
     let path = built().join(name);
     let built = modified(&path)
-        .unwrap_or_else(|| panic!("{} is not there; run: {COMMAND}", path.display()));
+        .unwrap_or_else(|| panic!("{} is not there; run: {}", path.display(), command()));
     if let Some(source) = newer_source(&path.with_extension("d"), built) {
-        panic!("{} is older than {source}; run: {COMMAND}", path.display());
+        panic!("{} is older than {source}; run: {}", path.display(), command());
     }
     path
 }
 
-/// The directory that cargo builds into.
+/// The directory that cargo builds the programs under test into.
 pub(crate) fn built() -> PathBuf {
     let own = std::env::current_exe().expect("Linux knows the path of a running program");
     // target/<profile>/deps/mesh-…
-    own.parent().and_then(Path::parent).expect("cargo puts tests two levels deep").to_owned()
+    let own = own.parent().and_then(Path::parent).expect("cargo puts tests two levels deep");
+    profile().map_or_else(|| own.to_owned(), |profile| own.with_file_name(profile))
+}
+
+/// Are the programs under test as people get them? What they are told of size and memory holds for no others.
+pub(crate) fn as_shipped() -> bool {
+    profile().is_some_and(|profile| profile == "dist")
+}
+
+/// The profile of the programs under test, if it is not this test's own.
+fn profile() -> Option<String> {
+    std::env::var("TEST_PROFILE").ok().filter(|profile| !profile.is_empty())
+}
+
+/// How to make the programs.
+fn command() -> String {
+    let profile = profile().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+    format!("cargo build{profile} --workspace --bins")
 }
 
 /// A Go program that `tests/tools/build` has made.

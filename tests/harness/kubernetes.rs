@@ -19,7 +19,7 @@ pub(crate) use api::Api;
 pub(crate) use api_server::ApiServer;
 pub(crate) use cluster::Cluster;
 pub(crate) use containerfile::{Stage, final_stages};
-pub(crate) use images::{BUSYBOX, busybox, containerfile, echo, server_of_grpc};
+pub(crate) use images::{BUSYBOX, busybox, containerfile, echo, server_of_grpc, sizes};
 pub(crate) use jaeger::Jaeger;
 pub(crate) use namespace::Namespace;
 

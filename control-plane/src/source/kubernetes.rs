@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::finding::Finding;
 use crate::model::{Key, Mesh, ObjectKey};
+use crate::throttle::Throttle;
 
 use super::object::Kind;
 use super::yielded::Yield;
@@ -32,7 +33,7 @@ use watch::{Applied, Change, Watched, Watches, defined_by};
 
 /// A change is taken up once nothing has come for this long …
 const QUIET: Duration = Duration::from_millis(20);
-/// … or this long after the first.
+/// … or this long after the first; where the mesh is large and never rests, later ([`Throttle`]).
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long to wait for the first reading of everything before saying what is missing.
 const SLOW: Duration = Duration::from_secs(10);
@@ -113,12 +114,10 @@ impl KubernetesSource {
 
     /// Follows changes; never returns. Cancel: dropping the future stops it, the channels close.
     pub(crate) async fn run(mut self) {
-        let mut took = Duration::ZERO;
+        let mut throttle = Throttle::default();
         while let Some(change) = self.changes.recv().await {
             self.take(change);
-            // Pace: what is assembled is the whole mesh, so a large one that never rests is assembled half of the time
-            // and no more.
-            self.settle(PATIENCE.max(took)).await;
+            self.settle(&throttle).await;
             let begun = Instant::now();
             let assembled = tokio::task::spawn_blocking(move || {
                 self.state.publish();
@@ -127,15 +126,17 @@ impl KubernetesSource {
             // The task neither panics nor is aborted but when the runtime itself ends.
             let Ok(back) = assembled.await else { return };
             self = back;
-            took = begun.elapsed();
+            throttle.done(begun, Instant::now());
         }
     }
 
-    /// Takes up what comes until nothing does, or `patience` is over.
-    async fn settle(&mut self, patience: Duration) {
-        let latest = Instant::now() + patience;
+    /// Takes up what comes until nothing does, or for as long as patience lasts.
+    async fn settle(&mut self, throttle: &Throttle) {
+        let begun = Instant::now();
+        let earliest = throttle.earliest(begun);
+        let latest = earliest.max(begun + PATIENCE);
         while Instant::now() < latest {
-            let quiet = (Instant::now() + QUIET).min(latest);
+            let quiet = (Instant::now() + QUIET).clamp(earliest, latest);
             tokio::select! {
                 Some(change) = self.changes.recv() => self.take(change),
                 () = sleep_until(quiet) => return,

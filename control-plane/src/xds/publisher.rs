@@ -8,11 +8,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Applied, Cache};
 use crate::model::Mesh;
+use crate::throttle::Throttle;
 use crate::translate::{ResourceType, translate};
 
 /// A change is published once this long nothing else has changed …
 const QUIET: Duration = Duration::from_millis(10);
-/// … but at the latest so long after it came.
+/// … but at the latest so long after it came; where the mesh is large and never rests, later ([`Throttle`]).
 const AT_MOST: Duration = Duration::from_millis(100);
 
 /// What the streams are told now.
@@ -31,6 +32,7 @@ pub struct Publisher {
     trust_bundle: watch::Receiver<Arc<str>>,
     cache: Arc<Cache>,
     published: watch::Sender<Option<Published>>,
+    throttle: Throttle,
 }
 
 impl Publisher {
@@ -43,7 +45,8 @@ impl Publisher {
         trust_bundle: watch::Receiver<Arc<str>>,
         cache: Arc<Cache>,
     ) -> Self {
-        Self { mesh, trust_bundle, cache, published: watch::Sender::default() }
+        let (published, throttle) = (watch::Sender::default(), Throttle::default());
+        Self { mesh, trust_bundle, cache, published, throttle }
     }
 
     /// What was published last; `None` before the first time.
@@ -71,9 +74,11 @@ impl Publisher {
 
     /// Waits until a burst of changes is over, or has lasted long enough.
     async fn quiet(&mut self) -> Result<(), watch::error::RecvError> {
-        let end = Instant::now() + AT_MOST;
+        let begun = Instant::now();
+        let earliest = self.throttle.earliest(begun);
+        let end = earliest.max(begun + AT_MOST);
         loop {
-            let quiet = (Instant::now() + QUIET).min(end);
+            let quiet = (Instant::now() + QUIET).clamp(earliest, end);
             tokio::select! {
                 () = sleep_until(quiet) => return Ok(()),
                 changed = self.changed() => changed?,
@@ -103,6 +108,7 @@ impl Publisher {
             }
             Err(error) => tracing::error!(%error, "translation failed, the last one stays"),
         }
+        self.throttle.done(taken, Instant::now());
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::Request;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -18,6 +19,9 @@ use crate::harness::{Output, Program, run, tool};
 
 /// For one call of `kubectl`, whatever it waits for.
 const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Requests at once where there are thousands to make.
+const AT_ONCE: usize = 8;
 
 /// Lines of each container's log in a dump.
 const QUOTED: &str = "--tail=40";
@@ -98,6 +102,25 @@ impl Api {
             .header("content-type", "application/json")
             .body(serde_json::to_vec(object)?)?;
         Ok(self.client().await.request(request).await?)
+    }
+
+    /// Creates thousands of objects, each at the path of the API that it belongs to; several at once.
+    ///
+    /// # Errors
+    /// The first that the API does not take.
+    pub(crate) async fn post_all(&self, objects: Vec<(String, Value)>) -> Result<()> {
+        let client = self.client().await;
+        let create = |(path, object): (String, Value)| {
+            let client = client.clone();
+            async move {
+                let request = Request::post(path)
+                    .header("content-type", "application/json")
+                    .body(serde_json::to_vec(&object)?)?;
+                client.request::<Value>(request).await.map(drop).context("one of many")
+            }
+        };
+        let all = stream::iter(objects).map(create).buffer_unordered(AT_ONCE);
+        all.try_collect().await
     }
 
     /// Merges `patch` into the object at a path of the API, or into its status; what is there after that.

@@ -18,7 +18,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Archives of all images that a node has from the beginning.
 pub(super) fn of_node() -> Result<Vec<PathBuf>> {
-    let mut archives = weft()?;
+    let mut archives: Vec<_> = weft()?.into_iter().map(|(_, archive)| archive).collect();
     archives.push(busybox(&cache())?);
     for image in [Some(coredns()), jaeger()].into_iter().flatten() {
         archives.push(image.archive(&cache())?);
@@ -26,8 +26,8 @@ pub(super) fn of_node() -> Result<Vec<PathBuf>> {
     Ok(archives)
 }
 
-/// Archives of Weft's own.
-fn weft() -> Result<Vec<PathBuf>> {
+/// Archives of Weft's own, by their names.
+fn weft() -> Result<Vec<(String, PathBuf)>> {
     let stages = final_stages(&fs::read_to_string(containerfile())?)?;
     let archive = |stage: super::Stage| {
         let image = Path::new(&stage.root).file_name().context("a stage copies a directory")?;
@@ -45,9 +45,14 @@ fn weft() -> Result<Vec<PathBuf>> {
             user: stage.user,
             content,
         };
-        image.archive(&cache())
+        Ok((stage.name, image.archive(&cache())?))
     };
     stages.into_iter().map(archive).collect()
+}
+
+/// Weft's own images: the name of each and its size in bytes, which is of all files in it, nothing compressed.
+pub(crate) fn sizes() -> Result<Vec<(String, u64)>> {
+    weft()?.into_iter().map(|(name, archive)| Ok((name, archive.metadata()?.len()))).collect()
 }
 
 /// The Containerfile of Weft's images.

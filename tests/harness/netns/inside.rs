@@ -45,6 +45,8 @@ impl Inside {
 pub(crate) struct Usage {
     /// Resident memory, in KiB.
     pub(crate) resident: u64,
+    /// The most that it ever was.
+    pub(crate) peak: u64,
     /// CPU time since its start, user and system.
     pub(crate) cpu: Duration,
 }
@@ -64,15 +66,18 @@ impl Usage {
         let process = processes.find(is_it);
         let process = process.with_context(|| format!("{pod} runs no {program}"))?;
         let status = fs::read_to_string(process.join("status"))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.context("it has memory")?.trim().trim_end_matches(" kB").parse()?;
+        let kib = |field: &str| -> Result<u64> {
+            let found = status.lines().find_map(|line| line.strip_prefix(field));
+            Ok(found.context("it has memory")?.trim().trim_end_matches(" kB").parse()?)
+        };
         let stat = fs::read_to_string(process.join("stat"))?;
         // After the name, which may have anything in it: field 3 and on.
         let (_, fields) = stat.rsplit_once(')').context("it has a name")?;
         let mut fields = fields.split_whitespace().skip(11);
         let mut ticks = || anyhow::Ok(fields.next().context("it is long enough")?.parse::<u64>()?);
         // A tick is 10 ms on every Linux that anybody runs.
-        Ok(Self { resident, cpu: Duration::from_millis(10 * (ticks()? + ticks()?)) })
+        let cpu = Duration::from_millis(10 * (ticks()? + ticks()?));
+        Ok(Self { resident: kib("VmRSS:")?, peak: kib("VmHWM:")?, cpu })
     }
 }
 

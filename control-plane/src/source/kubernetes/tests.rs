@@ -1,13 +1,9 @@
-//! What is there while kinds are defined, out of reach, and no longer defined. The API server is not here: what watches
-//! tell is.
+//! What is there while kinds are defined, out of reach, and no longer defined, and when it is taken up. The API server is
+//! not here: what watches tell is.
 
-use kube::Client;
 use serde_json::json;
 
-use super::watch::{Applied, Change, Watched, Watches};
-use super::{KubernetesSource, State};
-use crate::model::Key;
-use crate::source::object::Kind;
+use super::*;
 
 const ROUTES: Watched = Watched::Written(Kind::HttpRoute);
 
@@ -103,4 +99,26 @@ async fn also_when_nobody_told() {
     source.take(Change::Restarted(Watched::Definitions));
     source.take(Change::Complete(Watched::Definitions));
     assert!(source.routes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_never_rest_are_taken_up_seldom_where_it_takes_long() {
+    let (sender, changes) = mpsc::channel(1);
+    let mut source = KubernetesSource { changes, ..source() };
+    let busy = tokio::spawn(async move {
+        loop {
+            let _ = sender
+                .send(Change::Applied(Watched::Definitions, Key::new("", "x"), Applied::Definition))
+                .await;
+            tokio::time::sleep(QUIET / 2).await;
+        }
+    });
+    let mut throttle = Throttle::default();
+    for (took, waits) in [(0, PATIENCE), (10, PATIENCE), (100, Duration::from_millis(400))] {
+        let begun = Instant::now();
+        throttle.done(begun - Duration::from_millis(took), begun);
+        source.settle(&throttle).await;
+        assert_eq!(begun.elapsed(), waits, "{took} ms");
+    }
+    busy.abort();
 }

@@ -102,3 +102,31 @@ async fn it_ends_with_its_source() {
     drop(world.mesh);
     tokio::time::timeout(Duration::from_secs(1), world.task).await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_translation_changes_that_never_rest_wait_for_longer() {
+    let (mesh, meshes) = watch::channel(Arc::new(shop()));
+    let (_trust_bundle, bundles) = watch::channel(Arc::from(BUNDLE));
+    let mut publisher = Publisher::new(meshes, bundles, Cache::new());
+    let ended = Instant::now();
+    tokio::time::advance(AT_MOST).await;
+    publisher.throttle.done(ended, Instant::now());
+    let begun = Instant::now();
+    let busy = tokio::spawn(async move {
+        loop {
+            mesh.send_modify(|_| {});
+            sleep_until(Instant::now() + QUIET / 2).await;
+        }
+    });
+    publisher.quiet().await.unwrap();
+    assert_eq!(begun.elapsed(), 4 * AT_MOST);
+    busy.abort();
+    // Nothing is left of it after a rest.
+    let (mesh, meshes) = watch::channel(Arc::new(shop()));
+    publisher.mesh = meshes;
+    tokio::time::advance(AT_MOST).await;
+    mesh.send_modify(|_| {});
+    let begun = Instant::now();
+    publisher.quiet().await.unwrap();
+    assert!(begun.elapsed() < 2 * AT_MOST, "{:?}", begun.elapsed());
+}
