@@ -184,14 +184,23 @@ async fn the_images_run_without_rights_on_a_read_only_root() {
     }
 }
 
-/// A component that was stopped takes up its work again. The scheduler, because other tests' pods only wait for it.
+/// A component that was stopped takes up its work again, and one that ends by itself does without being told. The
+/// scheduler, because other tests' pods only wait for it.
 #[tokio::test]
 async fn components_stop_and_start() {
     let Some(cluster) = Cluster::get("components").await else { return };
     let namespace = cluster.namespace("components").await;
+    let starts = || cluster.log("kube-scheduler").matches("Starting Kubernetes Scheduler").count();
+    let before = starts();
     cluster.component("kill", "kube-scheduler").await;
     namespace.apply(&SERVER.replace("BUSYBOX", BUSYBOX)).await;
     cluster.component("start", "kube-scheduler").await;
     namespace.ready("server").await;
-    assert!(cluster.log("kube-scheduler").matches("Starting Kubernetes Scheduler").count() > 1);
+    let again = starts();
+    assert!(again > before);
+    cluster.component("crash", "kube-scheduler").await;
+    let second = SERVER.replace("name: server", "name: second").replace("BUSYBOX", BUSYBOX);
+    namespace.apply(&second).await;
+    namespace.ready("second").await;
+    assert!(starts() > again);
 }

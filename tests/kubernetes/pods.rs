@@ -16,8 +16,10 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::ensure;
+
 use crate::harness::kubernetes::{BUSYBOX, Namespace};
-use crate::harness::{Inside, Load, Tally, within};
+use crate::harness::{Inside, Load, Tally, get, within};
 
 /// Namespaces whose pods get a sidecar.
 const MESHED: [(&str, &str); 1] = [("weft.dev/inject", "enabled")];
@@ -96,7 +98,22 @@ async fn scene(namespace: &Namespace) -> SocketAddr {
     namespace.apply(&images(&[SERVER, CLIENT].join("---"))).await;
     namespace.rolled_out(namespace.name(), "deployment/server", DEADLINE).await;
     namespace.ready("client").await;
-    SocketAddr::new(namespace.service(namespace.name(), "server").await, 8080)
+    let server = SocketAddr::new(namespace.service(namespace.name(), "server").await, 8080);
+    served(namespace, server).await;
+    server
+}
+
+/// Waits until the client is served. That pods are ready their Deployment says; that a Service has them another
+/// controller, and where the API server was away just before, that one may hear of new Services a minute later.
+async fn served(namespace: &Namespace, to: SocketAddr) {
+    let client = inside(namespace, "client").await;
+    namespace
+        .eventually("the Service has endpoints", namespace.name(), DEADLINE, async || {
+            let answer = client.run(get(to, PATH)).await?;
+            ensure!(answer.status == 200, "{answer:?}");
+            Ok(())
+        })
+        .await;
 }
 
 /// A way into a pod.

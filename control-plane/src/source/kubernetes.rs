@@ -5,9 +5,11 @@
 //! (tasks)            (in force, pure)   (between objects)
 //! ```
 //!
-//! It holds nothing that the API server does not: a control plane that starts has read everything before it says
-//! anything to a proxy. While the API server is away everything stays as it is. It never writes.
+//! It holds nothing that the API server does not, but for which pods it saw ready a moment ago (`last_resort`): a control
+//! plane that starts has read everything before it says anything to a proxy. While the API server is away everything
+//! stays as it is. It never writes.
 
+mod last_resort;
 mod objects;
 mod pod;
 mod slice;
@@ -57,6 +59,8 @@ pub(crate) type RawObjects = Arc<BTreeMap<ObjectKey, Raw>>;
 pub(crate) struct KubernetesSource {
     watches: Watches,
     changes: mpsc::Receiver<Change>,
+    /// Origin of the clock that objects go by.
+    opened: Instant,
     state: State,
 }
 
@@ -80,8 +84,8 @@ impl KubernetesSource {
     /// to serve without one.
     pub(crate) async fn open(client: Client) -> Self {
         let (watches, changes) = Watches::start(client);
-        let mut source = Self { watches, changes, state: State::default() };
-        let begun = Instant::now();
+        let opened = Instant::now();
+        let mut source = Self { watches, changes, opened, state: State::default() };
         while !source.state.is_complete() {
             match timeout(SLOW, source.changes.recv()).await {
                 Ok(Some(change)) => source.take(change),
@@ -89,7 +93,7 @@ impl KubernetesSource {
                 Ok(None) => break,
                 Err(_elapsed) => {
                     let missing = source.state.missing();
-                    tracing::warn!(?missing, waited = ?begun.elapsed(), "waiting for the API server");
+                    tracing::warn!(?missing, waited = ?opened.elapsed(), "waiting for the API server");
                 }
             }
         }
@@ -112,11 +116,18 @@ impl KubernetesSource {
         self.state.raw.subscribe()
     }
 
-    /// Follows changes; never returns. Cancel: dropping the future stops it, the channels close.
+    /// Follows changes, and ends what is in force for a time only; never returns. Cancel: dropping the future stops it, the channels close.
     pub(crate) async fn run(mut self) {
         let mut throttle = Throttle::default();
-        while let Some(change) = self.changes.recv().await {
-            self.take(change);
+        loop {
+            let due = self.state.objects.due().map(|due| self.opened + due);
+            tokio::select! {
+                change = self.changes.recv() => match change {
+                    Some(change) => self.take(change),
+                    None => return,
+                },
+                () = sleep_until(due.unwrap_or(self.opened)), if due.is_some() => self.advance(),
+            }
             self.settle(&throttle).await;
             let begun = Instant::now();
             let assembled = tokio::task::spawn_blocking(move || {
@@ -144,7 +155,12 @@ impl KubernetesSource {
         }
     }
 
+    fn advance(&mut self) {
+        self.state.objects.advance(self.opened.elapsed());
+    }
+
     fn take(&mut self, change: Change) {
+        self.advance();
         match &change {
             Change::Applied(Watched::Definitions, definition, _) => {
                 if let Some(kind) = defined_by(&definition.name) {

@@ -134,8 +134,8 @@ impl Cluster {
         succeed("load", &args).await;
     }
 
-    /// `start`, `stop` or `kill` a component: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd,
-    /// kubelet or kube-proxy. Other tests use the cluster too: only for tests that run alone.
+    /// `start`, `stop`, `kill` or `crash` a component: etcd, kube-apiserver, kube-controller-manager, kube-scheduler,
+    /// containerd, kubelet or kube-proxy. One that crashes, or ends by itself, is started again at once. Other tests use the cluster too: only for tests that run alone.
     pub(crate) async fn component(&self, action: &str, name: &str) {
         succeed("component", &[self.number(), Path::new(action), Path::new(name)]).await;
     }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -20,6 +21,7 @@ use crate::source::object::{Kind, Object, ObjectId};
 use crate::source::problem::Problems;
 use crate::source::store::InForce;
 
+use super::last_resort::{self, Counts, Seen, Target};
 use super::slice::{self, Slice};
 use super::{RawObjects, pod};
 
@@ -44,12 +46,19 @@ pub(super) struct Objects {
     raw: RawObjects,
     slices: BTreeMap<Key, Slice>,
     by_service: BTreeMap<Key, BTreeSet<Key>>,
-    /// Pods that are said to be unready, by Service.
+    /// Pods that are called unready, by Service.
     unready: BTreeMap<Key, BTreeSet<Key>>,
+    /// Since the source was opened.
+    now: Duration,
+    seen: Seen,
+    /// When somebody behind a Service counts no more.
+    until: BTreeMap<Key, Duration>,
     /// Workloads that were made for addresses, by Service.
     made: BTreeMap<Key, Vec<Key>>,
     places: BTreeMap<String, Locality>,
     pods: BTreeMap<Key, Pod>,
+    /// Pods with a sidecar, by their address: who writes slices by hand names no pod.
+    meshed: BTreeMap<IpAddr, Key>,
 }
 
 impl Objects {
@@ -65,6 +74,19 @@ impl Objects {
     /// The objects that users write, as the API server has them.
     pub(super) fn raw(&self) -> RawObjects {
         self.raw.clone()
+    }
+
+    /// What is told from here on happens now; who counted until now counts no more.
+    pub(super) fn advance(&mut self, now: Duration) {
+        self.now = now;
+        let over = self.until.iter().filter(|(_, until)| **until <= now);
+        let over: Vec<_> = over.map(|(service, _)| service.clone()).collect();
+        over.iter().for_each(|service| self.list(service));
+    }
+
+    /// When it has to be advanced, whatever is told until then.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.until.values().min().copied()
     }
 
     /// An object of a kind that users write.
@@ -129,12 +151,10 @@ impl Objects {
     /// A pod as it is now.
     pub(super) fn apply_pod(&mut self, key: &Key, pod: Pod) {
         self.read_pod(key, &pod);
-        let is_well = pod::is_well(&pod);
+        let standing = pod::standing(&pod);
         let before = self.pods.insert(key.clone(), pod);
-        if before.as_ref().is_some_and(pod::is_well) != is_well {
-            let unready = self.unready.iter().filter(|(_, pods)| pods.contains(key));
-            let services: Vec<_> = unready.map(|(service, _)| service.clone()).collect();
-            services.iter().for_each(|service| self.list(service));
+        if before.as_ref().map(pod::standing) != Some(standing) {
+            self.list_unready(key);
         }
     }
 
@@ -142,8 +162,10 @@ impl Objects {
     pub(super) fn delete_pod(&mut self, key: &Key) {
         self.pods.remove(key);
         let id = ObjectId::new(Kind::Pod, key);
-        self.in_force.remove(&id);
+        let before = self.in_force.remove(&id);
         self.findings.remove(&id);
+        self.list_unready(key);
+        self.move_pod(key, before.as_ref().and_then(meshed_at), None);
     }
 
     fn read_pod(&mut self, key: &Key, pod: &Pod) {
@@ -161,6 +183,8 @@ impl Objects {
             }
         });
         self.say(id.clone(), findings.collect());
+        let before = self.in_force.get(&id).and_then(meshed_at);
+        let now = workload.as_ref().filter(|found| found.meshed).map(|found| found.address);
         match workload {
             Some(workload) => {
                 let object = Arc::new(Object::Workload(workload));
@@ -170,6 +194,7 @@ impl Objects {
                 self.in_force.remove(&id);
             }
         }
+        self.move_pod(key, before, now);
     }
 
     /// Where a node is; `None` if it is gone.
@@ -193,12 +218,14 @@ impl Objects {
     /// A slice as it is now.
     pub(super) fn apply_slice(&mut self, key: Key, slice: &EndpointSlice) {
         let read = slice::read(slice);
-        let before = self.slices.get(&key).and_then(|before| before.service.clone());
-        if before != read.service {
-            self.forget_slice(&key);
-        }
-        if self.slices.get(&key) == Some(&read) {
-            return;
+        match self.slices.get(&key) {
+            Some(before) if *before == read => return,
+            Some(Slice { service: Some(service), .. })
+                if read.service.as_ref() == Some(service) =>
+            {
+                self.seen_ready(&key, &read);
+            }
+            _ => self.forget_slice(&key),
         }
         let service = read.service.clone();
         self.slices.insert(key.clone(), read);
@@ -210,11 +237,27 @@ impl Objects {
 
     /// A slice is gone.
     pub(super) fn forget_slice(&mut self, key: &Key) {
+        self.seen_ready(key, &Slice::default());
         let Some(Slice { service: Some(service), .. }) = self.slices.remove(key) else { return };
         if let Some(slices) = self.by_service.get_mut(&service) {
             slices.remove(key);
         }
         self.list(&service);
+    }
+
+    /// Who was ready in a slice until now, and in what comes in its place is no more.
+    fn seen_ready(&mut self, key: &Key, next: &Slice) {
+        let Some(before) = self.slices.get(key) else { return };
+        let Some(service) = &before.service else { return };
+        let ceased = before.ready().difference(&next.ready()).map(|one| (*one).clone()).collect();
+        self.seen.ceased(service, ceased, self.now);
+    }
+
+    /// Looks up anew who is behind the Services of which a pod is called unready.
+    fn list_unready(&mut self, pod: &Key) {
+        let unready = self.unready.iter().filter(|(_, pods)| pods.contains(pod));
+        let services: Vec<_> = unready.map(|(service, _)| service.clone()).collect();
+        services.iter().for_each(|service| self.list(service));
     }
 
     fn list_all(&mut self) {
@@ -230,18 +273,22 @@ impl Objects {
             self.in_force.remove(&ObjectId::new(Kind::EndpointSlice, &made));
         }
         self.unready.remove(key);
+        self.until.remove(key);
         let id = ObjectId::new(Kind::Service, key);
         let Some(found) = self.in_force.get(&id) else { return };
         let Object::Service(service) = &*found.object else { return };
         let slices = self.by_service.get(key).into_iter().flatten();
         let slices: Vec<_> = slices.filter_map(|slice| self.slices.get(slice)).collect();
-        let is_well = |pod: &Key| self.pods.get(pod).is_some_and(pod::is_well);
-        let behind = slice::behind(key, &slices, |address| self.owner(address), is_well);
+        let last_resort = |target: &Target| self.last_resort(key, target);
+        let behind = slice::behind(key, &slices, |address| self.owner(address), last_resort);
         let service = Service { listed: Some(behind.listed), ..service.clone() };
         let in_force = InForce::elsewhere(Arc::new(Object::Service(service)), found.generation);
         self.in_force.insert(id, in_force);
         if !behind.unready.is_empty() {
             self.unready.insert(key.clone(), behind.unready);
+        }
+        if let Some(until) = behind.until {
+            self.until.insert(key.clone(), until);
         }
         for workload in behind.outside {
             let made = workload.key.clone();
@@ -252,14 +299,43 @@ impl Objects {
         }
     }
 
-    /// The MeshWorkload at an address: a machine outside the cluster that has a sidecar, perhaps.
+    /// Does a pod that is called unready count behind a Service where nobody is ready?
+    fn last_resort(&self, service: &Key, target: &Target) -> Counts {
+        let standing = self.pods.get(&target.pod).map(pod::standing);
+        let ready = self.seen.ready(service, target);
+        last_resort::counts(target, standing.as_ref(), ready, self.now)
+    }
+
+    /// The MeshWorkload at an address: a machine outside the cluster that has a sidecar, perhaps. Else the pod that has
+    /// one.
     fn owner(&self, address: IpAddr) -> Option<Key> {
-        let mut all = self.in_force.iter().filter(|(id, _)| id.kind == Kind::MeshWorkload);
+        let first = ObjectId { kind: Kind::MeshWorkload, key: Key::new("", "") };
+        let all = self.in_force.range(first..);
+        let mut all = all.take_while(|(id, _)| id.kind == Kind::MeshWorkload);
         let at = |found: &InForce| match &*found.object {
             Object::Workload(workload) => workload.address == address,
             _ => false,
         };
-        all.find(|(_, found)| at(found)).map(|(id, _)| id.key.clone())
+        let machine = all.find(|(_, found)| at(found)).map(|(id, _)| &id.key);
+        machine.or_else(|| self.meshed.get(&address)).cloned()
+    }
+
+    /// A pod with a sidecar is at another address than before, or at none. Race: an address may have gone to another pod
+    /// before this one's end is told.
+    fn move_pod(&mut self, key: &Key, before: Option<IpAddr>, now: Option<IpAddr>) {
+        if before == now {
+            return;
+        }
+        if let Some(left) = before.filter(|address| self.meshed.get(address) == Some(key)) {
+            self.meshed.remove(&left);
+        }
+        if let Some(address) = now {
+            self.meshed.insert(address, key.clone());
+        }
+        let moved = |slice: &Slice| [before, now].into_iter().flatten().any(|at| slice.names(at));
+        let services = self.slices.values().filter(|slice| moved(slice));
+        let services: BTreeSet<Key> = services.filter_map(|slice| slice.service.clone()).collect();
+        services.iter().for_each(|service| self.list(service));
     }
 
     fn say(&mut self, id: ObjectId, findings: Vec<Finding>) {
@@ -268,6 +344,14 @@ impl Objects {
         } else {
             self.findings.insert(id, findings);
         }
+    }
+}
+
+/// Where a pod is, if it has a sidecar.
+fn meshed_at(found: &InForce) -> Option<IpAddr> {
+    match &*found.object {
+        Object::Workload(workload) => workload.meshed.then_some(workload.address),
+        _ => None,
     }
 }
 

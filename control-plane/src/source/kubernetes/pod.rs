@@ -13,8 +13,10 @@ use crate::model::{AppProtocol, Key, Locality, Origin, Workload, WorkloadPort, W
 use crate::source::annotations;
 use crate::source::problem::Problems;
 
+use super::last_resort::Standing;
+
 /// A condition of pods that only their kubelet sets.
-pub(super) const CONTAINERS_READY: &str = "ContainersReady";
+const CONTAINERS_READY: &str = "ContainersReady";
 /// What a gRPC probe of the kubelet calls.
 const GRPC_HEALTH: &str = "/grpc.health.v1.Health/Check";
 /// Bounds, as of a MeshWorkload.
@@ -65,11 +67,38 @@ pub(super) fn workload(
     })
 }
 
-/// Did its kubelet say last that all of its containers are well? Of a node that is lost this is the last word.
-pub(super) fn is_well(pod: &Pod) -> bool {
+/// Drops the conditions that nothing is decided by.
+pub(super) fn forget_conditions(pod: &mut Pod) {
+    let gates = pod.spec.as_ref().and_then(|spec| spec.readiness_gates.as_ref());
+    let is_gate = |name: &str| gates.into_iter().flatten().any(|gate| gate.condition_type == name);
+    let Some(status) = &mut pod.status else { return };
+    if let Some(conditions) = &mut status.conditions {
+        conditions.retain(|one| one.type_ == CONTAINERS_READY || is_gate(&one.type_));
+    }
+}
+
+/// What decides whether it counts where nobody is ready.
+pub(super) fn standing(pod: &Pod) -> Standing {
+    let (spec, status) = (pod.spec.as_ref(), pod.status.as_ref());
+    let gates = spec.and_then(|spec| spec.readiness_gates.as_ref()).into_iter().flatten();
+    let mut wanted = gates.map(|gate| gate.condition_type.as_str()).chain([CONTAINERS_READY]);
+    let phase = status.and_then(|status| status.phase.as_deref());
+    let first = status.and_then(|status| status.pod_ip.as_deref());
+    let all = status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten();
+    let addresses = first.into_iter().chain(all.map(|one| one.ip.as_str()));
+    Standing {
+        uid: pod.metadata.uid.clone().unwrap_or_default(),
+        addresses: addresses.filter_map(|address| address.parse().ok()).collect(),
+        ends: pod.metadata.deletion_timestamp.is_some()
+            || matches!(phase, Some("Succeeded" | "Failed")),
+        well: wanted.all(|condition| is_true(pod, condition)),
+    }
+}
+
+fn is_true(pod: &Pod, condition: &str) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     let mut conditions = conditions.into_iter().flatten();
-    conditions.any(|one| one.type_ == CONTAINERS_READY && one.status == "True")
+    conditions.any(|one| one.type_ == condition && one.status == "True")
 }
 
 /// Each number once; the first counts. Their names are remarks in Kubernetes: what a port carries the Service says, or

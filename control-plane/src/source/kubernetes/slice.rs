@@ -1,17 +1,18 @@
 //! EndpointSlices to the workloads behind a Service. Pure; called by `objects`.
 //!
-//! The API server's own controllers decide who is ready; this file reads what they decided. With one exception: when
-//! nobody behind a Service is ready, those count whose kubelet said last that their containers are well. So it is after
-//! an API server was away: kubelets could not report, all nodes are taken for lost for a moment, and every pod of the
-//! cluster for unready at once. A pod that is unready by its own probe never counts. Of an address that is
-//! no pod's a workload without a sidecar is made, unless a MeshWorkload has that address.
+//! The API server's own controllers decide who is ready; this file reads what they decided. Who counts where nobody is
+//! ready `last_resort` says. Of an address of which no pod is named a workload without a sidecar is made, unless a
+//! MeshWorkload or a pod with a sidecar has that address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 
 use crate::model::{Key, Listed, Locality, Origin, Workload};
+
+use super::last_resort::{Counts, Target};
 
 /// Names the Service that a slice belongs to.
 const SERVICE: &str = "kubernetes.io/service-name";
@@ -32,7 +33,7 @@ pub(super) struct Slice {
 #[derive(Clone, Debug, PartialEq)]
 struct Found {
     address: IpAddr,
-    pod: Option<Key>,
+    pod: Option<Target>,
     state: State,
     zone: String,
 }
@@ -52,8 +53,23 @@ pub(super) struct Behind {
     pub(super) listed: Vec<Listed>,
     /// Workloads that only the slices know of.
     pub(super) outside: Vec<Workload>,
-    /// Pods that are said to be unready.
+    /// Pods that are called unready.
     pub(super) unready: BTreeSet<Key>,
+    /// When somebody who counts now counts no more, whatever is told until then.
+    pub(super) until: Option<Duration>,
+}
+
+impl Slice {
+    /// Pods that are ready.
+    pub(super) fn ready(&self) -> BTreeSet<&Target> {
+        let ready = self.endpoints.iter().filter(|endpoint| endpoint.state == State::Ready);
+        ready.filter_map(|endpoint| endpoint.pod.as_ref()).collect()
+    }
+
+    /// Does it list this address without saying whose it is?
+    pub(super) fn names(&self, address: IpAddr) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.pod.is_none() && endpoint.address == address)
+    }
 }
 
 /// Reads one; slices of host names have no addresses, and none that can be dialled.
@@ -77,41 +93,41 @@ fn found(endpoint: &Endpoint, namespace: &str) -> Option<Found> {
     let conditions = endpoint.conditions.clone().unwrap_or_default();
     // The API says that a condition which is not known counts as ready.
     let ready = conditions.ready.unwrap_or(true);
-    let leaving = conditions.terminating.unwrap_or(false) && conditions.serving.unwrap_or(ready);
-    let state = match (ready, leaving) {
+    let serving = conditions.serving.unwrap_or(ready);
+    let state = match (ready, conditions.terminating.unwrap_or(false)) {
         (true, _) => State::Ready,
-        (false, true) => State::Draining,
+        (false, true) if serving => State::Draining,
+        // It answers no more, and never will again.
+        (false, true) => return None,
         (false, false) => State::Unready,
     };
+    // All addresses of one endpoint are the same process; the first is enough.
+    let address = endpoint.addresses.first()?.parse().ok()?;
     let target =
         endpoint.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"));
     let pod = target.and_then(|target| {
         let namespace = target.namespace.as_deref().unwrap_or(namespace);
-        Some(Key::new(namespace, target.name.as_deref()?))
+        let pod = Key::new(namespace, target.name.as_deref()?);
+        Some(Target { pod, uid: target.uid.clone().unwrap_or_default(), address })
     });
-    Some(Found {
-        // All addresses of one endpoint are the same process; the first is enough.
-        address: endpoint.addresses.first()?.parse().ok()?,
-        pod,
-        state,
-        zone: endpoint.zone.clone().unwrap_or_default(),
-    })
+    Some(Found { address, pod, state, zone: endpoint.zone.clone().unwrap_or_default() })
 }
 
 /// Who is behind one Service, by all of its slices (a dual-stack Service has some of each family). `owner` names the
-/// MeshWorkload at an address, `is_well` says of a pod what its kubelet said last.
+/// workload at an address; `last_resort` says of a pod that is called unready whether it counts where nobody is ready.
 pub(super) fn behind(
     service: &Key,
     slices: &[&Slice],
     owner: impl Fn(IpAddr) -> Option<Key>,
-    is_well: impl Fn(&Key) -> bool,
+    last_resort: impl Fn(&Target) -> Counts,
 ) -> Behind {
     let mut all: BTreeMap<Key, Listed> = BTreeMap::new();
     let mut found = Behind::default();
     let endpoints =
         || slices.iter().flat_map(|slice| slice.endpoints.iter().map(move |e| (slice, e)));
     for (slice, endpoint) in endpoints().filter(|(_, endpoint)| endpoint.state != State::Unready) {
-        let key = match endpoint.pod.clone().or_else(|| owner(endpoint.address)) {
+        let pod = endpoint.pod.as_ref().map(|target| target.pod.clone());
+        let key = match pod.or_else(|| owner(endpoint.address)) {
             Some(known) => known,
             None => {
                 let workload = outside(service, endpoint);
@@ -124,11 +140,16 @@ pub(super) fn behind(
     }
     let nobody_is_ready = all.values().all(|one| one.draining);
     for (slice, endpoint) in endpoints().filter(|(_, endpoint)| endpoint.state == State::Unready) {
-        let Some(pod) = &endpoint.pod else { continue };
-        found.unready.insert(pod.clone());
-        if nobody_is_ready && is_well(pod) {
-            add(&mut all, pod, slice, false);
+        let Some(target) = &endpoint.pod else { continue };
+        found.unready.insert(target.pod.clone());
+        match if nobody_is_ready { last_resort(target) } else { Counts::No } {
+            Counts::No => continue,
+            Counts::Until(until) => {
+                found.until = Some(found.until.map_or(until, |first| first.min(until)));
+            }
+            Counts::Yes => {}
         }
+        add(&mut all, &target.pod, slice, false);
     }
     found.listed = all.into_values().collect();
     found

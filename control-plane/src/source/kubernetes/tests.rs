@@ -1,8 +1,9 @@
-//! What is there while kinds are defined, out of reach, and no longer defined, and when it is taken up. The API server is
-//! not here: what watches tell is.
+//! What is there while kinds are defined, out of reach, and no longer defined, when it is taken up, and what ends by itself.
+//! The API server is not here: what watches tell is.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::last_resort::HELD;
 use super::*;
 
 const ROUTES: Watched = Watched::Written(Kind::HttpRoute);
@@ -11,7 +12,7 @@ const ROUTES: Watched = Watched::Written(Kind::HttpRoute);
 fn source() -> KubernetesSource {
     let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
     let (watches, changes) = Watches::start(Client::try_from(nowhere).unwrap());
-    KubernetesSource { watches, changes, state: State::default() }
+    KubernetesSource { watches, changes, opened: Instant::now(), state: State::default() }
 }
 
 impl KubernetesSource {
@@ -121,4 +122,55 @@ async fn changes_that_never_rest_are_taken_up_seldom_where_it_takes_long() {
         assert_eq!(begun.elapsed(), waits, "{took} ms");
     }
     busy.abort();
+}
+
+fn read_as<T: serde::de::DeserializeOwned>(value: Value) -> Box<T> {
+    Box::new(serde_json::from_value(value).unwrap())
+}
+
+/// The slice of Service `web`, with its only pod.
+fn slice(ready: bool) -> Change {
+    let applied = Applied::Slice(read_as(json!({
+        "addressType": "IPv4",
+        "metadata": {"name": "web-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
+        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": ready},
+                       "targetRef": {"kind": "Pod", "namespace": "shop", "name": "a", "uid": "1"}}],
+        "ports": [{"name": "http", "port": 8080}],
+    })));
+    Change::Applied(Watched::Slices, Key::new("shop", "web-1"), applied)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_pod_is_held_for_a_time_that_ends_without_anything_being_told() {
+    let service = json!({"metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80}]}});
+    let pod = Applied::Pod(read_as(json!({
+        "metadata": {"name": "a", "namespace": "shop", "uid": "1"}, "spec": {"containers": []},
+        "status": {"phase": "Running", "podIP": "10.0.0.1"}})));
+    let services = Watched::Written(Kind::Service);
+    let (tell, told) = mpsc::channel(10);
+    let source = KubernetesSource { changes: told, ..source() };
+    let mut mesh = source.mesh();
+    let count = |mesh: &Mesh| {
+        let service = mesh.services.get(&Key::new("shop", "web"));
+        service.and_then(|service| service.listed.as_ref()).map(Vec::len)
+    };
+    let running = tokio::spawn(source.run());
+    let web = Key::new("shop", "web");
+    tell.send(Change::Applied(services, web, Applied::Written(service))).await.unwrap();
+    tell.send(Change::Applied(Watched::Pods, Key::new("shop", "a"), pod)).await.unwrap();
+    tell.send(slice(true)).await.unwrap();
+    mesh.wait_for(|mesh| count(mesh) == Some(1)).await.unwrap();
+
+    let unready = Instant::now();
+    tell.send(slice(false)).await.unwrap();
+    mesh.mark_unchanged();
+    mesh.wait_for(|mesh| count(mesh) == Some(0)).await.unwrap();
+    let held = unready.elapsed();
+    assert!(held >= HELD && held < HELD + Duration::from_secs(1), "{held:?}");
+
+    // Once ended it does not begin anew.
+    let more = timeout(3 * HELD, mesh.changed()).await;
+    assert!(more.is_err(), "{:?}", count(&mesh.borrow()));
+    running.abort();
 }

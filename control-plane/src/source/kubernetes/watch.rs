@@ -23,7 +23,7 @@ use crate::model::{Key, Locality};
 use crate::outage::{Outage, Pace};
 use crate::source::object::Kind;
 
-use super::pod::CONTAINERS_READY;
+use super::pod::forget_conditions;
 
 /// Bound: changes that were seen and not taken up; a watch waits beyond that.
 const QUEUE: usize = 1024;
@@ -198,6 +198,7 @@ fn resource(kind: Kind) -> Option<ApiResource> {
 /// What the mesh never looks at, and what is most of a pod.
 fn forget_unused(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
+    forget_conditions(pod);
     let Some(spec) = &mut pod.spec else { return };
     spec.volumes = None;
     for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
@@ -208,9 +209,6 @@ fn forget_unused(pod: &mut Pod) {
         container.command = None;
     }
     if let Some(status) = &mut pod.status {
-        if let Some(conditions) = &mut status.conditions {
-            conditions.retain(|one| one.type_ == CONTAINERS_READY);
-        }
         status.container_statuses = None;
         status.init_container_statuses = None;
     }

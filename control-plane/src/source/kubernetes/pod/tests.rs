@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use super::workload;
+use super::{forget_conditions, standing, workload};
 use crate::model::{AppProtocol, Locality, Workload};
 use crate::source::problem::Problems;
 
@@ -107,4 +107,51 @@ fn what_the_kubelet_asks_is_let_in() {
             (1234, Some("/")),
         ]
     );
+}
+
+#[test]
+fn who_passes_its_gates_and_has_all_containers_ready_is_well() {
+    let condition = |name: &str, status: &str| json!({"type": name, "status": status});
+    let ready = condition("ContainersReady", "True");
+    let (gate, shut) =
+        (condition("example.org/gate", "True"), condition("example.org/gate", "False"));
+    let other = condition("Ready", "False");
+    for (gates, conditions, well) in [
+        (json!([]), json!([other, ready]), true),
+        (json!([]), json!([other, condition("ContainersReady", "False")]), false),
+        (json!([]), json!([other]), false),
+        (json!(["example.org/gate"]), json!([other, ready, gate]), true),
+        (json!(["example.org/gate"]), json!([other, ready, shut]), false),
+        (json!(["example.org/gate"]), json!([other, ready]), false),
+    ] {
+        let gates = gates.as_array().unwrap().iter().map(|gate| json!({"conditionType": gate}));
+        let spec = json!({"containers": [], "readinessGates": gates.collect::<Vec<_>>()});
+        let mut pod = pod(&spec, &json!({}));
+        let status = pod.status.as_mut().unwrap();
+        status.conditions = serde_json::from_value(conditions.clone()).unwrap();
+        forget_conditions(&mut pod);
+        assert_eq!(
+            standing(&pod).well,
+            well,
+            "{gates:?} {conditions}",
+            gates = spec["readinessGates"]
+        );
+    }
+}
+
+#[test]
+fn a_pod_stands_where_it_is_until_it_ends() {
+    let mut pod = pod(&json!({"containers": []}), &json!({}));
+    pod.metadata.uid = Some("1".to_owned());
+    pod.status.as_mut().unwrap().pod_ips =
+        serde_json::from_value(json!([{"ip": "10.244.1.7"}, {"ip": "fd00::7"}])).unwrap();
+    let found = standing(&pod);
+    assert_eq!((&*found.uid, found.ends), ("1", false));
+    for address in ["10.244.1.7", "fd00::7"] {
+        assert!(found.addresses.contains(&address.parse().unwrap()), "{address}");
+    }
+    for phase in ["Succeeded", "Failed"] {
+        pod.status.as_mut().unwrap().phase = Some(phase.to_owned());
+        assert!(standing(&pod).ends, "{phase}");
+    }
 }
