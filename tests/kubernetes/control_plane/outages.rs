@@ -66,11 +66,11 @@ async fn watches_again(scene: &Scene, before: usize, asked: usize) -> Vec<Asked>
     .await
 }
 
-/// How often each resource was listed with success.
-fn lists(asked: &[Asked]) -> BTreeMap<&str, usize> {
+/// How often each resource, or one object of it, was listed with success.
+fn lists(asked: &[Asked]) -> BTreeMap<String, usize> {
     let mut lists = BTreeMap::new();
     for one in asked.iter().filter(|asked| asked.verb == "list" && asked.code == 200) {
-        *lists.entry(one.resource.as_str()).or_insert(0) += 1;
+        *lists.entry(format!("{} {}", one.resource, one.name)).or_insert(0) += 1;
     }
     lists
 }

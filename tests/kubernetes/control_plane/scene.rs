@@ -179,6 +179,8 @@ impl Scene {
 pub(super) struct Asked {
     pub(super) verb: String,
     pub(super) resource: String,
+    /// Of the one object that is meant; empty where all are.
+    pub(super) name: String,
     pub(super) code: u64,
     /// A watch is told of twice: when it begins, and when it ends.
     pub(super) is_over: bool,
@@ -190,6 +192,7 @@ impl Asked {
         Self {
             verb: text(&event["verb"]),
             resource: text(&event["objectRef"]["resource"]),
+            name: text(&event["objectRef"]["name"]),
             code: event["responseStatus"]["code"].as_u64().unwrap_or(0),
             is_over: event["stage"] == "ResponseComplete",
         }
