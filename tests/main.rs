@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod access;
 mod amplification;
 mod attacks;
 mod balancing;

@@ -16,6 +16,7 @@
 //! Envoy comes from PyPI (`weft_tests::envoy`). Where it is neither there nor may be installed (`tests/run --quick`),
 //! the suite says loudly that it does not run.
 
+mod access;
 mod case;
 mod cases;
 mod client;

@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
+use crate::source::schema::access::AccessPolicySpec;
 use crate::source::schema::mesh::{MeshConfigSpec, MeshWorkloadSpec};
 use crate::source::schema::policy::{InboundPolicySpec, TrafficPolicySpec};
 
@@ -47,8 +48,17 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     kinds().into_iter().map(definition).collect()
 }
 
-fn kinds() -> [Kind; 4] {
+fn kinds() -> [Kind; 5] {
     [
+        Kind {
+            name: "AccessPolicy",
+            plural: "accesspolicies",
+            short: "apol",
+            schema: schema::<AccessPolicySpec>(),
+            columns: &[("Action", ".spec.action")],
+            confirmed: true,
+            rules: Value::Null,
+        },
         Kind {
             name: "InboundPolicy",
             plural: "inboundpolicies",

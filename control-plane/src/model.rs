@@ -8,6 +8,7 @@
 //! needs no look-up rules; what could not be resolved is kept as such, because it has a meaning on the wire
 //! (a backend that does not exist costs its share of the traffic).
 
+mod access;
 mod balancing;
 mod endpoints;
 mod http;
@@ -18,6 +19,8 @@ mod workload;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use access::{AccessAction, AccessPolicy, AccessRule, AccessSource, CallerName, DefaultAccess};
+pub(crate) use access::{all, any};
 pub use balancing::{Balancer, HashOn, HealthCheck, Probe, RingHash, SessionAffinity, SlowStart};
 pub use endpoints::{Endpoint, EndpointIndex};
 pub use http::HttpLimits;
@@ -74,6 +77,8 @@ pub struct Mesh {
     /// Inbound policies in order of precedence, first match wins: workload selector before namespace, ports
     /// before all ports, then older, then key.
     pub inbound_policies: Vec<InboundPolicy>,
+    /// Access policies by key; all of them count.
+    pub access_policies: Vec<AccessPolicy>,
 }
 
 impl Mesh {
@@ -118,6 +123,8 @@ pub struct MeshConfig {
     pub trust_domain: String,
     /// Mode of inbound ports that no `InboundPolicy` speaks of.
     pub mtls: MtlsMode,
+    /// Access where no rule and no `InboundPolicy` speaks of it.
+    pub default_access: DefaultAccess,
     /// Life of a leaf certificate.
     pub leaf_lifetime: Duration,
     /// OTLP (gRPC) collector; `None` leaves it to the proxy's `OTEL_*` environment.
@@ -134,6 +141,7 @@ impl Default for MeshConfig {
             origin: Origin::default(),
             trust_domain: "cluster.local".to_owned(),
             mtls: MtlsMode::Permissive,
+            default_access: DefaultAccess::AllowAll,
             leaf_lifetime: Duration::from_secs(24 * 3600),
             tracing_endpoint: None,
             tracing_sampling: 0.1,

@@ -12,6 +12,7 @@
 //! finding that says so. Only `directory` and `kubernetes` touch
 //! files, sockets, clocks and tasks; the rest is pure.
 
+mod access_policy;
 mod annotations;
 mod assemble;
 mod directory;

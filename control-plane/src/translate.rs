@@ -12,6 +12,7 @@
 //! trust bundle ─► secrets
 //! ```
 
+mod access;
 mod action;
 mod addresses;
 mod clusters;

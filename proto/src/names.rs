@@ -102,6 +102,18 @@ pub mod rate_limit {
     pub const KEYS: u32 = 8192;
 }
 
+/// Access to inbound ports: Envoy's role based access control.
+pub mod access {
+    /// The filter of HTTP.
+    pub const HTTP_FILTER: &str = "envoy.filters.http.rbac";
+    /// The filter of opaque connections.
+    pub const NETWORK_FILTER: &str = "envoy.filters.network.rbac";
+    /// The matcher of path templates.
+    pub const TEMPLATE: &str = "envoy.path.match.uri_template.uri_template_matcher";
+    /// Bound: how deep conditions lie within each other.
+    pub const MAX_DEPTH: usize = 8;
+}
+
 /// xDS v3 type URLs, in the order in which additions are sent.
 pub mod type_url {
     /// Weft's own: where Service ports are found.

@@ -28,6 +28,17 @@ impl Origin {
         (self.kind.clone(), self.namespace.clone(), self.name.clone())
     }
 
+    /// Reads what `Display` has written, without the generation.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (object, rule) = text.split_once('#').unwrap_or((text, ""));
+        let mut parts = object.split('/');
+        let mut next = || parts.next().map(str::to_owned);
+        let (kind, namespace, name) = (next()?, next()?, next()?);
+        let rule = rule.to_owned();
+        parts.next().is_none().then_some(Self { kind, namespace, name, generation: 0, rule })
+    }
+
     /// As metadata under [`crate::names::metadata::SOURCE`].
     #[must_use]
     pub fn to_struct(&self) -> Struct {

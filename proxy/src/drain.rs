@@ -5,7 +5,8 @@
 //! it lives. The handshake: [`Trigger::start`] asks, connections finish what they have and drop their watch,
 //! [`Trigger::finished`] returns when the last is gone, [`Trigger::abort`] ends the wait.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -46,6 +47,37 @@ pub struct Source {
 pub struct Watch {
     phase: watch::Receiver<Phase>,
     connections: Arc<Connections>,
+    cut: Arc<Cut>,
+}
+
+/// Ends one connection at once, as an abort ends them all.
+#[derive(Debug, Default)]
+pub struct Cut {
+    done: AtomicBool,
+    told: Notify,
+}
+
+impl Cut {
+    /// Now.
+    pub fn cut(&self) {
+        self.done.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    /// Has it been asked for?
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    async fn done(&self) {
+        // Race: the permit is requested before the flag is read, so a cut in between wakes us.
+        let mut told = pin!(self.told.notified());
+        told.as_mut().enable();
+        if !self.is_done() {
+            told.await;
+        }
+    }
 }
 
 /// A new pair.
@@ -111,7 +143,8 @@ impl Source {
     #[must_use]
     pub fn watch(&self) -> Watch {
         self.connections.open.fetch_add(1, Ordering::AcqRel);
-        Watch { phase: self.phase.clone(), connections: Arc::clone(&self.connections) }
+        let connections = Arc::clone(&self.connections);
+        Watch { phase: self.phase.clone(), connections, cut: Arc::default() }
     }
 }
 
@@ -123,7 +156,16 @@ impl Watch {
 
     /// Returns when the connection is asked to end now.
     pub async fn aborted(&self) {
-        reached(self.phase.clone(), Phase::Aborted).await;
+        tokio::select! {
+            () = reached(self.phase.clone(), Phase::Aborted) => {}
+            () = self.cut.done() => {}
+        }
+    }
+
+    /// Ends this connection alone.
+    #[must_use]
+    pub fn cut(&self) -> &Arc<Cut> {
+        &self.cut
     }
 
     /// Connections open on this side, this one included.

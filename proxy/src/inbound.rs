@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
+use crate::access::{self, Kind};
 use crate::body::{Body, ClientBody};
 use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
@@ -119,6 +120,7 @@ impl Inbound {
     async fn serve_http(self: Arc<Self>, caller: Caller, watch: drain::Watch) {
         let Caller { io, who, until, carried } = caller;
         let Carried::Http(version) = carried else { return };
+        self.enter(Kind::Http, &who, &watch);
         let scope = Arc::new((who, Arc::new(watch)));
         let service = service_fn(|request| {
             let (this, scope) = (Arc::clone(&self), Arc::clone(&scope));
@@ -156,7 +158,11 @@ impl Inbound {
             }
             Ok((answer, Some(wish))) => upgrade::switch(wish, answer, record, watch),
             Err(error) => {
-                let mut response = response::failed(&error, grpc, who.version);
+                let denied = error.token() == Token::RequestDenied && who.identity.is_none();
+                let mut response = match denied {
+                    true => response::failed(&access::without_reason(), grpc, who.version),
+                    false => response::failed(&error, grpc, who.version),
+                };
                 if let (Some(mark), Some(_)) = (mark(&error), &who.identity) {
                     response.headers_mut().insert(FAILURE, mark.to_value());
                 }
@@ -169,13 +175,19 @@ impl Inbound {
     /// Share of the traces begun here that are sampled. What the kubelet asks every few seconds begins none; a prober
     /// that brings a trace along is heard.
     fn sampling<B>(&self, request: &Request<B>, who: &door::Who) -> f64 {
-        let Some(listener) = self.state.inbound() else { return 0.0 };
-        let listed =
-            || listener.probes.get(&self.port).is_some_and(|all| probe::is_listed(all, request));
-        if who.identity.is_none() && listed() {
-            return 0.0;
+        match self.state.inbound() {
+            Some(listener) if !self.is_probe(request, who) => listener.tracing.sampling,
+            _ => 0.0,
         }
-        listener.tracing.sampling
+    }
+
+    fn is_probe<B>(&self, request: &Request<B>, who: &door::Who) -> bool {
+        let listed = || {
+            let listener = self.state.inbound();
+            let probes = listener.as_ref().and_then(|listener| listener.probes.get(&self.port));
+            probes.is_some_and(|all| probe::is_listed(all, request))
+        };
+        who.identity.is_none() && listed()
     }
 
     /// A failure of the application that follows from calls which were tried often enough is not to be tried again.
@@ -200,6 +212,7 @@ impl Inbound {
         if let Some(probes) = &who.probes {
             probe::check(probes, &request)?;
         }
+        self.authorize(&request, who)?;
         if grpc && deadline::asked(request.headers()) == Some(Duration::ZERO) {
             let message = "the call's time was over when it came";
             return Err(Error::unprocessed(Token::ResponseTimeout, message));
@@ -262,6 +275,29 @@ impl Inbound {
         who.identity.is_some() && self.settings().is_ok_and(http)
     }
 
+    /// Order: a connection is known before it is judged, so that no change of the rules falls between.
+    fn enter(&self, kind: Kind, who: &door::Who, watch: &drain::Watch) {
+        let (guests, cut) = (self.state.guests(), watch.cut());
+        guests.enter(kind, who.identity.as_ref(), who.address, self.port, cut);
+    }
+
+    /// What the workload's own probes ask for is its kubelet's, who has no identity.
+    fn authorize<B>(&self, request: &Request<B>, who: &door::Who) -> Result<(), Error> {
+        let Some(access) = self.state.access(self.port) else { return Ok(()) };
+        if who.probes.is_some() || self.is_probe(request, who) {
+            return Ok(());
+        }
+        let caller = access::caller(who.identity.as_ref(), who.address, self.port);
+        access::authorize_request(&access, &caller, &who.concern, request, self.state.told())
+    }
+
+    /// The same for a connection whose bytes are opaque.
+    fn authorize_opaque(&self, who: &door::Who) -> Result<(), Error> {
+        let Some(access) = self.state.access(self.port) else { return Ok(()) };
+        let caller = access::caller(who.identity.as_ref(), who.address, self.port);
+        access::authorize_connection(&access, &caller, self.state.told())
+    }
+
     async fn dial(&self) -> Result<Opened, Error> {
         self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await
     }
@@ -280,6 +316,11 @@ impl Inbound {
 
     /// `app`: the application, if it has been dialled already.
     async fn proxy_tcp(&self, caller: Caller, app: Option<Opened>, watch: &drain::Watch) {
+        self.enter(Kind::Opaque, &caller.who, watch);
+        if let Err(error) = self.authorize_opaque(&caller.who) {
+            refuse(&caller.io);
+            return self.refused(caller.who.address, &error);
+        }
         let Caller { mut io, who, .. } = caller;
         io.read_ahead();
         let started = Instant::now();

@@ -34,6 +34,7 @@
 //!   name up in a map, or waits for the control plane, a collector or a log.
 //! - Everything that grows has a bound, stated where it is declared.
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod body;

@@ -19,7 +19,7 @@ pub use cluster::{
 };
 pub use listener::{
     AppProtocol, HttpSettings, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener,
-    PortLimits, Probes, RateLimit, SessionAffinity, Tracing,
+    PortAccess, PortLimits, Probes, RateLimit, SessionAffinity, Tracing,
 };
 pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use route::{

@@ -18,9 +18,11 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::UnboundedSender;
 use weft_proto::names::OTHER_PORTS;
 
+use crate::access::{Guests, Told};
 use crate::cluster::Cluster;
 use crate::model::{
-    Addresses, ClusterSpec, InboundListener, Locality, OutboundListener, PlacedEndpoint, RouteTable,
+    Addresses, ClusterSpec, InboundListener, Locality, OutboundListener, PlacedEndpoint,
+    PortAccess, RouteTable,
 };
 use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
@@ -46,6 +48,9 @@ pub struct State {
     /// By port; `None` where no port has limits, which is all that a request asks then.
     rate_limits: ArcSwapOption<BTreeMap<u16, Arc<RateLimits>>>,
     rate_limit_counters: Arc<rate_limit::Counters>,
+    told: Arc<Told>,
+    /// The application's callers.
+    guests: Guests,
     /// Lock: taken by the writer and by `admin`, never by a request.
     known: Mutex<Known>,
 }
@@ -82,6 +87,8 @@ impl State {
             targets.into_iter().map(|target| (Arc::clone(&target.name), Arc::new(target)));
         let rate_limit_counters = Arc::<rate_limit::Counters>::default();
         rate_limit_counters.show(&metrics);
+        let told = Arc::<Told>::default();
+        told.show(&metrics);
         Self {
             workers,
             metrics,
@@ -90,6 +97,8 @@ impl State {
             inbound: ArcSwapOption::empty(),
             rate_limits: ArcSwapOption::empty(),
             rate_limit_counters,
+            told,
+            guests: Guests::default(),
             known: Mutex::default(),
         }
     }
@@ -146,6 +155,25 @@ impl State {
     #[must_use]
     pub fn inbound(&self) -> Option<Arc<InboundListener>> {
         self.inbound.load_full()
+    }
+
+    /// Who may do what on one of its ports; `None` if everybody may do everything. Those that nothing speaks of have
+    /// one in common.
+    #[must_use]
+    pub fn access(&self, port: u16) -> Option<Arc<PortAccess>> {
+        self.inbound.load().as_ref().and_then(|listener| listener.access(port)).map(Arc::clone)
+    }
+
+    /// What was told of decisions about access.
+    #[must_use]
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// The application's callers.
+    #[must_use]
+    pub fn guests(&self) -> &Guests {
+        &self.guests
     }
 
     /// The limits on requests of one of its ports. Those that nothing speaks of have one in common.
@@ -213,6 +241,13 @@ impl State {
                     self.limit(&listener);
                     touched.extend(known.moved(listener.place.as_ref()));
                     self.inbound.store(Some(Arc::new(listener)));
+                    // Order: whoever enters from now on is judged by the new rules.
+                    match self.guests.review(|port| self.access(port)) {
+                        0 => {}
+                        ended => {
+                            tracing::info!(ended, "connections of callers that may call no more")
+                        }
+                    }
                 }
                 Change::Addresses(addresses) => touched.extend(self.place(&addresses)),
                 Change::Removed(Kind::Addresses, name) => self.displace(&name),

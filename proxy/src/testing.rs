@@ -213,6 +213,7 @@ pub(crate) fn start_inbound(
         origin: Origin::default(),
         ports: [(address.port(), InboundPort { protocol, mtls })].into(),
         limits: std::collections::BTreeMap::new(),
+        access: std::collections::BTreeMap::new(),
         probes: std::collections::BTreeMap::new(),
         http: crate::model::HttpSettings::default(),
         tracing: Tracing::default(),

@@ -60,25 +60,37 @@ impl TlsClient {
 
     /// The same after these first words in plaintext.
     pub(crate) async fn knock_after(&self, to: SocketAddr, words: &str) -> Knock {
-        within("the server says yes or no", Duration::from_secs(5), self.try_knock(to, words)).await
+        self.say(to, words, KNOCK).await
     }
 
-    async fn try_knock(&self, to: SocketAddr, words: &str) -> Knock {
+    /// The same with this request, whose connection must end with it.
+    pub(crate) async fn say(&self, to: SocketAddr, words: &str, request: &str) -> Knock {
+        let said = self.try_say(to, words, request);
+        within("the server says yes or no", Duration::from_secs(5), said).await
+    }
+
+    async fn try_say(&self, to: SocketAddr, words: &str, request: &str) -> Knock {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let mut stream = TcpStream::connect(to).await.expect("the port is open");
         stream.write_all(words.as_bytes()).await.expect("the port is open");
         match connector.connect(tls::server_name(&self.expected), stream).await {
             Err(error) => Knock { handshake: None, response: Err(error.to_string()) },
             Ok(mut stream) => {
-                let response = ask(&mut stream).await.map_err(|error| error.to_string());
+                let response = ask(&mut stream, request).await.map_err(|error| error.to_string());
                 Knock { handshake: stream.get_ref().1.handshake_kind(), response }
             }
         }
     }
 }
 
-async fn ask(stream: &mut tokio_rustls::client::TlsStream<TcpStream>) -> io::Result<String> {
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: raw.test\r\nconnection: close\r\n\r\n").await?;
+/// What is asked where it does not matter what.
+const KNOCK: &str = "GET / HTTP/1.1\r\nhost: raw.test\r\nconnection: close\r\n\r\n";
+
+async fn ask(
+    stream: &mut tokio_rustls::client::TlsStream<TcpStream>,
+    request: &str,
+) -> io::Result<String> {
+    stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut response = Vec::new();
     match stream.read_to_end(&mut response).await {

@@ -92,6 +92,7 @@ pub(super) fn plural(api_version: &str, kind: &str) -> Option<&'static str> {
         ("gateway.networking.k8s.io", "HTTPRoute") => "httproutes",
         ("gateway.networking.k8s.io", "GRPCRoute") => "grpcroutes",
         ("weft.dev", "TrafficPolicy") => "trafficpolicies",
+        ("weft.dev", "AccessPolicy") => "accesspolicies",
         ("weft.dev", "InboundPolicy") => "inboundpolicies",
         ("weft.dev", "MeshConfig") => "meshconfigs",
         ("weft.dev", "MeshWorkload") => "meshworkloads",

@@ -48,6 +48,7 @@ fn mesh(page: &mut Page, view: &View) {
         ("GRPCRoute", routes(RouteKind::Grpc)),
         ("TrafficPolicy", mesh.traffic_policies.len()),
         ("InboundPolicy", mesh.inbound_policies.len()),
+        ("AccessPolicy", mesh.access_policies.len()),
     ] {
         page.sample(&[("kind", kind)], count as u64);
     }

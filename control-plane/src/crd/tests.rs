@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 
 /// What an API server knows of a structural schema, as far as Weft uses it.
-const KEYWORDS: [&str; 20] = [
+const KEYWORDS: [&str; 21] = [
     "additionalProperties",
     "description",
     "enum",
@@ -22,6 +22,7 @@ const KEYWORDS: [&str; 20] = [
     "maximum",
     "minItems",
     "minLength",
+    "minProperties",
     "minimum",
     "pattern",
     "properties",

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Balancer, HeaderChange, HealthCheck, Key, Origin, SessionAffinity, SlowStart};
+use super::{
+    Balancer, DefaultAccess, HeaderChange, HealthCheck, Key, Origin, SessionAffinity, SlowStart,
+};
 
 /// In force for one Service or one of its ports. Unset means the proxy's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -186,6 +188,8 @@ pub struct InboundPolicy {
     pub ports: Vec<u16>,
     /// The mode; `None` leaves it to the mesh.
     pub mtls: Option<MtlsMode>,
+    /// Access where no rule speaks of it; `None` leaves it to the mesh.
+    pub default_access: Option<DefaultAccess>,
     /// Limits on requests, each of which every request must pass.
     pub rate_limits: Vec<RateLimit>,
 }

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::finding::{Code, Finding};
-use crate::model::{Mesh, MeshConfig, Service};
+use crate::model::{AccessPolicy, Mesh, MeshConfig, Service};
 
 use super::object::{Object, ObjectId};
 use super::schema::NumberOrText;
@@ -39,6 +39,9 @@ pub(crate) fn assemble(objects: &Objects) -> (Mesh, Vec<Finding>) {
                 let mut workload = workload.clone();
                 workload.origin = origin;
                 mesh.workloads.insert(id.key.clone(), workload);
+            }
+            Object::AccessPolicy(policy) => {
+                mesh.access_policies.push(AccessPolicy { origin, ..policy.clone() });
             }
             Object::Route(_) | Object::TrafficPolicy(_) | Object::InboundPolicy(_) => {}
         }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::finding::{Code, Finding};
-use crate::model::Key;
+use crate::finding::{Code, Finding, Severity};
+use crate::model::{AccessPolicy, Key};
 
 use super::metadata::{self, Identity, namespace_or_default};
 use super::object::{Kind, Object, ObjectId};
@@ -18,7 +18,8 @@ use super::problem::{Problem, Problems};
 use super::schema::{self, Manifest};
 use super::yaml::{self, Lines};
 use super::{
-    grpc_route, http_route, inbound_policy, mesh_config, names, service, traffic_policy, workload,
+    access_policy, grpc_route, http_route, inbound_policy, mesh_config, names, service,
+    traffic_policy, workload,
 };
 
 /// Bound: documents of one file; what is beyond is not read.
@@ -95,6 +96,15 @@ pub(crate) fn read_object(file: &str, value: Value, lines: Lines) -> Entry {
         Ok(id) => id,
         Err(problem) => return Entry::refused(None, problem, file, lines),
     };
+    let closed = (kind == Kind::AccessPolicy).then(|| access_policy::closed(&id.key, &value));
+    let entry = read_identified(file, kind, id, value, lines);
+    match closed {
+        Some(policy) => entry.closed(policy),
+        None => entry,
+    }
+}
+
+fn read_identified(file: &str, kind: Kind, id: ObjectId, value: Value, lines: Lines) -> Entry {
     if value["apiVersion"] != kind.api_version() {
         let problem = Problem {
             code: Code::UnsupportedValue,
@@ -124,6 +134,20 @@ impl Entry {
     fn unknown(file: &str, line: u32, code: Code, message: String) -> Self {
         let findings = vec![Finding::new(code, message).at(file, line)];
         Self { what: What::Unknown, lines: Arc::default(), findings }
+    }
+
+    /// Where an object that decides about access cannot be in force, this one is instead.
+    fn closed(mut self, policy: AccessPolicy) -> Self {
+        let What::Broken(id) = self.what else { return self };
+        let errors = self.findings.iter_mut();
+        for finding in errors.filter(|finding| finding.severity() == Severity::Error) {
+            finding.message.push_str(match policy.rules.is_empty() {
+                true => "; until then it tells of nothing",
+                false => "; until then everything that it selects is denied",
+            });
+        }
+        self.what = What::Good(id, Arc::new(Object::AccessPolicy(policy)));
+        self
     }
 
     fn refused(id: Option<ObjectId>, problem: Problem, file: &str, lines: Lines) -> Self {
@@ -233,6 +257,10 @@ fn read_kind(kind: Kind, value: Value, problems: &mut Problems) -> Result<Option
         Kind::InboundPolicy => {
             let (spec, id) = shape(value, problems)?;
             Some(Object::InboundPolicy(inbound_policy::read(spec, id, problems)))
+        }
+        Kind::AccessPolicy => {
+            let (spec, id) = shape(value, problems)?;
+            Some(Object::AccessPolicy(access_policy::read(spec, &id, problems)))
         }
         Kind::MeshConfig => {
             let (spec, id) = shape(value, problems)?;

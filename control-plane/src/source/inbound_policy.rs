@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::model::{InboundPolicy, Key, Origin, RateLimit, RateLimitKey};
 
 use super::duration;
-use super::mesh_config::mode;
+use super::mesh_config::{default_access, mode};
 use super::metadata::Identity;
 use super::names;
 use super::problem::Problems;
@@ -41,8 +41,8 @@ pub(crate) fn read(spec: InboundPolicySpec, id: Identity, problems: &mut Problem
         ports.extend(names::port(*port, &format!("spec.ports[{index}]"), problems));
     }
     let rate_limits = rate_limits(&spec.rate_limits, problems);
-    if spec.mtls.is_none() && rate_limits.is_empty() {
-        let hint = "write mtls, rateLimits or both";
+    if spec.mtls.is_none() && spec.default_access.is_none() && rate_limits.is_empty() {
+        let hint = "write mtls, defaultAccess or rateLimits";
         problems.invalid_hint("spec", "the policy asks for nothing", hint);
     }
     let policy = InboundPolicy {
@@ -51,6 +51,7 @@ pub(crate) fn read(spec: InboundPolicySpec, id: Identity, problems: &mut Problem
         selector: spec.selector.match_labels,
         ports,
         mtls: spec.mtls.map(mode),
+        default_access: spec.default_access.map(default_access),
         rate_limits,
     };
     InboundDraft { key: id.key, created: id.created, policy }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use weft_certs::TrustDomain;
 
-use crate::model::{MeshConfig, MtlsMode};
+use crate::model::{DefaultAccess, MeshConfig, MtlsMode};
 
 use super::duration;
 use super::problem::Problems;
 use super::schema::mesh::{MeshConfigSpec, Tracing};
-use super::schema::policy::MtlsName;
+use super::schema::policy::{DefaultAccessName, MtlsName};
 
 /// Bounds of `leafLifetime`, both included: long-lived leaves would need revocation, which the mesh has not.
 const LEAF_LIFETIME: (Duration, Duration) =
@@ -33,6 +33,7 @@ pub(crate) fn read(spec: MeshConfigSpec, problems: &mut Problems) -> MeshConfig 
         config.trust_domain = domain;
     }
     config.mtls = spec.mtls.map_or(config.mtls, mode);
+    config.default_access = spec.default_access.map_or(config.default_access, default_access);
     let field = "spec.leafLifetime";
     if let Some(lifetime) = duration::optional(spec.leaf_lifetime.as_deref(), field, problems) {
         let (low, high) = LEAF_LIFETIME;
@@ -69,6 +70,16 @@ fn read_tracing(tracing: Tracing, config: &mut MeshConfig, problems: &mut Proble
             problems.invalid("spec.tracing.sampling", format!("{sampling} is not within 0 and 1"));
         }
         config.tracing_sampling = sampling;
+    }
+}
+
+/// `allow-all` and so on.
+pub(crate) fn default_access(name: DefaultAccessName) -> DefaultAccess {
+    match name {
+        DefaultAccessName::AllowAll => DefaultAccess::AllowAll,
+        DefaultAccessName::AllowMesh => DefaultAccess::AllowMesh,
+        DefaultAccessName::AllowSameNamespace => DefaultAccess::AllowSameNamespace,
+        DefaultAccessName::Deny => DefaultAccess::Deny,
     }
 }
 

@@ -40,6 +40,42 @@ pub(crate) fn is_token(text: &str) -> bool {
     (1..=256).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// The Gateway API's rules for `Exact` and `PathPrefix`: what a normalised path cannot hold matches nothing.
+pub(crate) fn path(value: &str, field: &str, problems: &mut Problems) {
+    if !value.starts_with('/') {
+        problems.invalid_hint(
+            field,
+            format!("{value:?} is not a path"),
+            format!("begin it with a slash: /{value}"),
+        );
+        return;
+    }
+    let lower = value.to_ascii_lowercase();
+    let inside = ["//", "/./", "/../", "%2f", "#"].into_iter().find(|bad| lower.contains(bad));
+    if let Some(bad) = inside.or_else(|| ["/.", "/.."].into_iter().find(|bad| lower.ends_with(bad)))
+    {
+        problems
+            .invalid(field, format!("{value:?} holds {bad:?}, which no path does that is matched"));
+    } else if !value.bytes().all(is_path_byte) || !percent_encoded(value.as_bytes()) {
+        problems.invalid_hint(
+            field,
+            format!("{value:?} holds a character that no path may have"),
+            "write it percent-encoded",
+        );
+    }
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-/._~!$&'()*+,;=:@%".contains(&byte)
+}
+
+fn percent_encoded(bytes: &[u8]) -> bool {
+    bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(index, _)| {
+        let digits = bytes.get(index + 1..index + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
 /// A port number of TCP.
 pub(crate) fn port(number: i64, field: &str, problems: &mut Problems) -> Option<u16> {
     let port = u16::try_from(number).ok().filter(|port| *port > 0);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::{Key, MeshConfig, Origin, Service, Workload};
+use crate::model::{AccessPolicy, Key, MeshConfig, Origin, Service, Workload};
 
 use super::inbound_policy::InboundDraft;
 use super::route::RouteDraft;
@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     GrpcRoute,
     TrafficPolicy,
     InboundPolicy,
+    AccessPolicy,
     /// Only from the API server; a MeshWorkload is what a file says instead.
     Pod,
     /// What an EndpointSlice lists that is no pod; likewise.
@@ -26,7 +27,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Those that users write.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::MeshConfig,
         Self::Service,
         Self::MeshWorkload,
@@ -34,6 +35,7 @@ impl Kind {
         Self::GrpcRoute,
         Self::TrafficPolicy,
         Self::InboundPolicy,
+        Self::AccessPolicy,
     ];
 
     /// As written in `kind`.
@@ -46,6 +48,7 @@ impl Kind {
             Self::GrpcRoute => "GRPCRoute",
             Self::TrafficPolicy => "TrafficPolicy",
             Self::InboundPolicy => "InboundPolicy",
+            Self::AccessPolicy => "AccessPolicy",
             Self::Pod => "Pod",
             Self::EndpointSlice => "EndpointSlice",
         }
@@ -57,9 +60,11 @@ impl Kind {
             Self::Service | Self::Pod => "v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::HttpRoute | Self::GrpcRoute => "gateway.networking.k8s.io/v1",
-            Self::MeshConfig | Self::MeshWorkload | Self::TrafficPolicy | Self::InboundPolicy => {
-                "weft.dev/v1alpha1"
-            }
+            Self::MeshConfig
+            | Self::MeshWorkload
+            | Self::TrafficPolicy
+            | Self::InboundPolicy
+            | Self::AccessPolicy => "weft.dev/v1alpha1",
         }
     }
 }
@@ -105,4 +110,5 @@ pub(crate) enum Object {
     Route(RouteDraft),
     TrafficPolicy(Box<TrafficDraft>),
     InboundPolicy(InboundDraft),
+    AccessPolicy(AccessPolicy),
 }

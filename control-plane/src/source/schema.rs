@@ -3,6 +3,7 @@
 //! Called by `document`. Only shapes and their defaults stand here; what values mean and which are allowed
 //! is decided by the module of each kind. No type knows that it came from YAML.
 
+pub(crate) mod access;
 pub(crate) mod balancing;
 pub(crate) mod grpc_route;
 pub(crate) mod health_check;

@@ -23,7 +23,7 @@ use weft_proto::names::{self, OTHER_PORTS, metadata};
 use super::clusters::{CONNECT_TIMEOUT, same_http_version};
 use super::filters::{self, PLAINTEXT_HTTP};
 use super::value::{address, boolean, duration, source, text, texts, uint32};
-use super::{Reference, Resource, ResourceType, encode::encode, rate_limits, routes, tls};
+use super::{Reference, Resource, ResourceType, access, encode::encode, rate_limits, routes, tls};
 use crate::model::{AppProtocol, Locality, Mesh, MtlsMode, Origin, Workload};
 
 /// How long a peer may be silent before its connection is taken as plaintext. Longer than outbound: a late
@@ -74,9 +74,14 @@ pub(super) fn listener(workload: &Workload, mesh: &Mesh) -> Option<Resource> {
 
 /// The objects that the listener of a workload is made from: itself and the policies in force on its ports.
 pub(super) fn origins(workload: &Workload, mesh: &Mesh) -> BTreeSet<Arc<Origin>> {
-    let policy = |port| mesh.inbound_policy(&workload.key, &workload.labels, port);
-    let policies = ports(workload, mesh).into_keys().filter_map(policy);
+    let all: Vec<u16> = ports(workload, mesh).into_keys().collect();
+    let policy = |port: &u16| mesh.inbound_policy(&workload.key, &workload.labels, *port);
+    let policies = all.iter().filter_map(policy);
     let policies = policies.map(|policy| &policy.origin);
+    let access = mesh.access_policies.iter().filter(|policy| {
+        all.iter().any(|port| policy.applies_to(&workload.key, &workload.labels, *port))
+    });
+    let policies = policies.chain(access.map(|policy| &policy.origin));
     policies.chain([&workload.origin]).map(|origin| Arc::new(origin.clone())).collect()
 }
 
@@ -91,6 +96,13 @@ pub(super) fn ports(workload: &Workload, mesh: &Mesh) -> BTreeMap<u16, AppProtoc
     for port in policies.flat_map(|policy| &policy.ports) {
         if mesh.inbound_policy(&workload.key, &workload.labels, *port).is_some() {
             ports.entry(*port).or_insert(AppProtocol::Detect);
+        }
+    }
+    for policy in &mesh.access_policies {
+        for port in &policy.ports {
+            if policy.applies_to(&workload.key, &workload.labels, *port) {
+                ports.entry(*port).or_insert(AppProtocol::Detect);
+            }
         }
     }
     ports
@@ -182,13 +194,18 @@ fn chains(
     let policy = mesh.inbound_policy(&workload.key, &workload.labels, port);
     let limited = policy.filter(|policy| !policy.rate_limits.is_empty());
     let detect = protocol == AppProtocol::Detect;
+    let rules = mesh.access(&workload.key, &workload.labels, port);
     let filter = |http: bool| {
         let routes = || RouteSpecifier::RouteConfig(routes::everything_to(&cluster));
         if http {
-            let limits = limited.map_or_else(Vec::new, rate_limits::filters);
-            filters::http(&cluster, &host, routes(), &mesh.config, limits)
+            // Order: who may not call has no part in limits.
+            let mut before = access::http(&rules);
+            before.extend(limited.map_or_else(Vec::new, rate_limits::filters));
+            vec![filters::http(&cluster, &host, routes(), &mesh.config, before)]
         } else {
-            filters::tcp(&cluster, &cluster)
+            let mut all = access::network(&rules);
+            all.push(filters::tcp(&cluster, &cluster));
+            all
         }
     };
     let is_http = protocol != AppProtocol::Tcp;
@@ -229,7 +246,7 @@ fn chains(
 fn chain(
     port: u16,
     of: Match<'_>,
-    filter: Filter,
+    filters: Vec<Filter>,
     transport_socket: Option<TransportSocket>,
 ) -> FilterChain {
     FilterChain {
@@ -239,7 +256,7 @@ fn chain(
             application_protocols: of.protocols,
             ..Default::default()
         }),
-        filters: vec![filter],
+        filters,
         transport_socket,
         ..Default::default()
     }

@@ -140,8 +140,15 @@ pub struct Reference {
 }
 
 /// Kinds of objects with a status.
-const WITH_STATUS: [&str; 6] =
-    ["HTTPRoute", "GRPCRoute", "TrafficPolicy", "InboundPolicy", "MeshConfig", "MeshWorkload"];
+const WITH_STATUS: [&str; 7] = [
+    "HTTPRoute",
+    "GRPCRoute",
+    "TrafficPolicy",
+    "InboundPolicy",
+    "AccessPolicy",
+    "MeshConfig",
+    "MeshWorkload",
+];
 
 /// One encoded resource.
 pub struct Resource {

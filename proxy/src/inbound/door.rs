@@ -16,6 +16,7 @@ use weft_certs::SpiffeId;
 use weft_proto::alpn::{self, word};
 
 use super::Inbound;
+use crate::access::Concern;
 use crate::error::{Error, Token};
 use crate::io::{Ahead, Io};
 use crate::listener::{
@@ -63,6 +64,8 @@ pub struct Who {
     pub probes: Option<Arc<Probes>>,
     /// `x-forwarded-client-cert` for the application.
     pub forwarded: Option<HeaderValue>,
+    /// The rules that are about this caller.
+    pub concern: Concern,
 }
 
 impl Inbound {
@@ -180,7 +183,8 @@ impl Inbound {
             Carried::Http(version) => version,
             Carried::Opaque | Carried::Nothing => Version::Http1,
         };
-        Who { identity, address, version, edge, probes: None, forwarded }
+        let concern = Concern::default();
+        Who { identity, address, version, edge, probes: None, forwarded, concern }
     }
 }
 

@@ -49,6 +49,8 @@ impl Inbound {
     }
 
     async fn hear(&self, caller: Caller) -> Result<(Caller, Opened), Error> {
+        // Order: the application's first words are for those only who may talk to it in opaque bytes.
+        self.authorize_opaque(&caller.who)?;
         let app = self.dial().await.map_err(|error| self.unreachable(&error))?;
         match caller.io {
             Io::Plain(_) => self.hear_plaintext(caller, app).await,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderName;
+use weft_policy::Access;
 use weft_proto::names::OTHER_PORTS;
 use weft_proto::origin::Origin;
 
@@ -73,6 +74,8 @@ pub struct InboundListener {
     pub ports: BTreeMap<u16, InboundPort>,
     /// Of those ports that have any.
     pub limits: BTreeMap<u16, PortLimits>,
+    /// Of those ports that have any; who may do what.
+    pub access: BTreeMap<u16, Arc<PortAccess>>,
     /// Of those ports that have any: what may be asked where plaintext is refused.
     pub probes: BTreeMap<u16, Arc<Probes>>,
     /// Where the workload is, if the control plane says so.
@@ -97,6 +100,13 @@ impl InboundListener {
     #[must_use]
     pub fn port(&self, port: u16) -> Option<InboundPort> {
         self.ports.get(&port).or_else(|| self.ports.get(&OTHER_PORTS)).copied()
+    }
+
+    /// Who may do what on a port; `None` if everybody may do everything.
+    #[must_use]
+    pub fn access(&self, port: u16) -> Option<&Arc<PortAccess>> {
+        let spoken_of = self.ports.contains_key(&port);
+        self.access.get(if spoken_of { &port } else { &OTHER_PORTS })
     }
 }
 
@@ -142,6 +152,15 @@ pub struct InboundPort {
     pub protocol: AppProtocol,
     /// Which connections it takes.
     pub mtls: MtlsMode,
+}
+
+/// Who may do what on one port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortAccess {
+    /// For requests.
+    pub http: Access,
+    /// For connections whose bytes are opaque.
+    pub tcp: Access,
 }
 
 /// Limits on the requests of one port.

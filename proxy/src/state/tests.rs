@@ -136,6 +136,7 @@ fn a_proxy_that_learns_where_it_is_prefers_what_is_near() {
         origin: Origin::default(),
         ports: [].into(),
         limits: [].into(),
+        access: [].into(),
         probes: [].into(),
         place: Some(place("b")),
         http: crate::model::HttpSettings::default(),

@@ -24,9 +24,9 @@ pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 
 pub(crate) use edge::is_server_fault;
 pub(crate) use names::{
-    CIRCUIT, EJECTIONS, HEALTH_CHECKS, HEALTH_ENDPOINTS, LOG_LINES_DROPPED,
-    RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED, SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED,
-    UPSTREAMS,
+    ACCESS_AUDITED, ACCESS_DENIED, CIRCUIT, EJECTIONS, HEALTH_CHECKS, HEALTH_ENDPOINTS,
+    LOG_LINES_DROPPED, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED, SPANS_DROPPED, SPANS_EXPORTED,
+    SPANS_STARTED, UPSTREAMS,
 };
 
 /// How long counters outlive the last route that used them, so that a scrape still sees the final values.

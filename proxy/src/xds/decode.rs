@@ -7,6 +7,7 @@
 //! group's `metadata` and weight (endpoints have their own); metadata under keys that are not Weft's.
 //! Pure: no I/O, no clock; must never panic, whatever the bytes.
 
+mod access;
 mod addresses;
 mod affinity;
 mod cluster;

@@ -61,10 +61,11 @@
 //!   the same, and a handshake is not in these figures.
 //! - Never change what [`floor`] does for a request: it is the unit.
 //!
-//! `weft-bench scale` is about size instead: [`scale`].
+//! `weft-bench scale` is about size instead: [`scale`]; `weft-bench access` about decisions: [`access`].
 //!
 //! Reading order: [`cell`] (the loads), [`peer`] (the pairs), [`mtls`], [`run`], [`load`], [`report`].
 
+mod access;
 mod app;
 mod cell;
 mod files;
@@ -103,6 +104,8 @@ enum Command {
     Run(run::Options),
     /// Memory and changes in a mesh of thousands of Services
     Scale(scale::Options),
+    /// What a decision about access costs
+    Access(access::Options),
     /// The application behind the proxies (started by run)
     App {
         /// Where it listens for HTTP
@@ -123,6 +126,7 @@ fn main() -> Result<ExitCode> {
         match arguments.command {
             Command::Run(options) => run::run(options).await,
             Command::Scale(options) => scale::run(options).await,
+            Command::Access(options) => access::run(&options).map(|()| ExitCode::SUCCESS),
             Command::App { listen, opaque } => {
                 files::raise()?;
                 app::serve(listen, opaque).await.map(|()| ExitCode::SUCCESS)

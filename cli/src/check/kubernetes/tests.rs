@@ -108,7 +108,7 @@ fn definitions_that_are_missing_or_others_are_named() {
     assert_eq!(grade, Grade::Error);
     assert_eq!(
         error,
-        "inboundpolicies.weft.dev is missing, meshconfigs.weft.dev is of another version"
+        "accesspolicies.weft.dev is missing, inboundpolicies.weft.dev is of another version"
     );
     let (grade, error) = the_complaint(|cluster| {
         cluster.definitions.as_mut().unwrap().pop();

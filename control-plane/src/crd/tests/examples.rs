@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let targets = json!([{ "kind": "Service", "name": "web" }]);
     vec![
+        ("AccessPolicy", access()),
         ("InboundPolicy", inbound()),
         ("MeshConfig", mesh_config()),
         ("MeshWorkload", workload()),
@@ -18,6 +19,29 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             }),
         ),
     ]
+}
+
+fn access() -> Value {
+    json!({
+        "selector": { "matchLabels": { "app": "web" } },
+        "ports": [8080],
+        "action": "ALLOW",
+        "rules": [{
+            "from": [{
+                "identities": ["spiffe://cluster.local/ns/shop/sa/web"],
+                "namespaces": ["shop"],
+                "serviceAccounts": ["shop/web"],
+                "trustDomains": ["cluster.local"],
+                "cidrs": ["10.0.0.0/8"],
+            }],
+            "to": [{
+                "methods": ["GET"],
+                "paths": [{ "type": "Template", "value": "/carts/{id}" }],
+                "headers": [{ "name": "x-role", "type": "Exact", "value": "admin" }],
+                "ports": [8080],
+            }],
+        }],
+    })
 }
 
 fn inbound() -> Value {

@@ -17,7 +17,7 @@ fn config(key: &str, spec: &str) -> (MeshConfig, Vec<String>) {
 
 #[test]
 fn what_is_written_replaces_the_defaults() {
-    let spec = "{trustDomain: demo.local, mtls: STRICT, leafLifetime: 10s, \
+    let spec = "{trustDomain: demo.local, mtls: STRICT, defaultAccess: allow-mesh, leafLifetime: 10s, \
                 tracing: {endpoint: 'http://localhost:4317', sampling: 1}, \
                 limits: {http: {headTimeout: 5s, headerFields: 50, http2Streams: 10, \
                 http2HeaderBudget: 64, http2Memory: 8, http2LocalResets: 20, \
@@ -29,6 +29,7 @@ fn what_is_written_replaces_the_defaults() {
         origin: read.origin.clone(),
         trust_domain: "demo.local".to_owned(),
         mtls: MtlsMode::Strict,
+        default_access: DefaultAccess::AllowMesh,
         leaf_lifetime: Duration::from_secs(10),
         tracing_endpoint: Some("http://localhost:4317".to_owned()),
         tracing_sampling: 1.0,

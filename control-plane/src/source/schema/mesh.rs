@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::policy::MtlsName;
+use super::policy::{DefaultAccessName, MtlsName};
 use super::text::{LeafLifetime, LimitTimeout, Subdomain, rule};
 
 /// A process with an address, outside of Kubernetes: what a pod is within it.
@@ -81,6 +81,9 @@ pub(crate) struct MeshConfigSpec {
     /// For ports that no InboundPolicy speaks of: STRICT takes mutual TLS only, PERMISSIVE plaintext too, DISABLE
     /// plaintext only. Absent means PERMISSIVE.
     pub(crate) mtls: Option<MtlsName>,
+    /// Who may call where neither an AccessPolicy nor an InboundPolicy speaks of it: allow-all, allow-mesh (who has an
+    /// identity of the mesh), allow-same-namespace, deny. Absent means allow-all.
+    pub(crate) default_access: Option<DefaultAccessName>,
     /// Life of a workload's certificate, 1s to 720h; absent means 24h.
     #[schemars(with = "Option<LeafLifetime>")]
     pub(crate) leaf_lifetime: Option<String>,

@@ -201,8 +201,8 @@ pub(crate) struct Budget {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
     rule(
-        "has(self.mtls) || (has(self.rateLimits) && size(self.rateLimits) > 0)",
-        "the policy asks for nothing: write mtls, rateLimits or both",
+        "has(self.mtls) || has(self.defaultAccess) || (has(self.rateLimits) && size(self.rateLimits) > 0)",
+        "the policy asks for nothing: write mtls, defaultAccess or rateLimits",
     ),
 ]))]
 pub(crate) struct InboundPolicySpec {
@@ -216,6 +216,9 @@ pub(crate) struct InboundPolicySpec {
     /// STRICT takes mutual TLS only, PERMISSIVE plaintext too, DISABLE plaintext only. Absent means as the MeshConfig
     /// says.
     pub(crate) mtls: Option<MtlsName>,
+    /// Who may call where no AccessPolicy of the action ALLOW speaks of it: allow-all, allow-mesh (who has an identity of
+    /// the mesh), allow-same-namespace, deny. Absent means as the MeshConfig says.
+    pub(crate) default_access: Option<DefaultAccessName>,
     /// A request must pass every limit, in this order.
     #[serde(default)]
     #[schemars(length(max = 8))]
@@ -262,6 +265,16 @@ pub(crate) struct Selector {
     /// Not supported.
     #[schemars(with = "Option<Unsupported>")]
     pub(crate) match_expressions: Option<Value>,
+}
+
+/// `defaultAccess`.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DefaultAccessName {
+    AllowAll,
+    AllowMesh,
+    AllowSameNamespace,
+    Deny,
 }
 
 /// `mtls`.

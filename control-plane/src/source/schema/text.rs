@@ -81,6 +81,13 @@ texts! {
         "maxLength": 256,
         "pattern": "^[0-9A-Za-z!#$%&'*+.^_`|~-]+$",
     });
+    /// Path of a request, without query and fragment; what more it must not hold `names::path` says.
+    HttpPath = json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 1024,
+        "pattern": r"^/[-A-Za-z0-9/._~!$&'()*+,=:@%{}]*$",
+    });
     /// Name of an object or host.
     Subdomain = json_schema!({
         "type": "string",

@@ -31,6 +31,9 @@ pub(crate) fn in_force(mesh: &Mesh) -> BTreeMap<ObjectKey, InForce> {
     for policy in &mesh.inbound_policies {
         add(&policy.origin, vec![]);
     }
+    for policy in &mesh.access_policies {
+        add(&policy.origin, vec![]);
+    }
     let workloads = mesh.workloads.values().map(|workload| &workload.origin);
     for origin in workloads.filter(|origin| origin.kind == "MeshWorkload") {
         add(origin, vec![]);

@@ -102,6 +102,7 @@ fn api(client: Client, (kind, namespace, _): &ObjectKey) -> Option<Api<DynamicOb
         "HTTPRoute" => "httproutes",
         "GRPCRoute" => "grpcroutes",
         "TrafficPolicy" => "trafficpolicies",
+        "AccessPolicy" => "accesspolicies",
         "InboundPolicy" => "inboundpolicies",
         "MeshConfig" => "meshconfigs",
         "MeshWorkload" => "meshworkloads",

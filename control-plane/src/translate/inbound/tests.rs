@@ -107,6 +107,7 @@ fn the_policy_of_a_port_decides() {
         selector: [("app".to_owned(), "web".to_owned())].into(),
         ports: vec![80],
         mtls: Some(MtlsMode::Strict),
+        default_access: None,
         rate_limits: vec![],
     });
     let chains = |mesh: &Mesh, port: Option<u32>| {

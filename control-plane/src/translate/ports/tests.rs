@@ -121,6 +121,7 @@ fn what_takes_plaintext_only_is_called_in_plaintext() {
         selector: [("app".to_owned(), "product".to_owned())].into(),
         ports: vec![8080],
         mtls: Some(MtlsMode::Disable),
+        default_access: None,
         rate_limits: vec![],
     });
     assert_eq!(ids(&mesh), 0);

@@ -26,6 +26,7 @@ fn limited(limits: Vec<RateLimit>) -> Mesh {
         selector: [("app".to_owned(), "web".to_owned())].into(),
         ports: vec![],
         mtls: None,
+        default_access: None,
         rate_limits: limits,
     });
     mesh

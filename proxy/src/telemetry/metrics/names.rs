@@ -57,6 +57,10 @@ metrics! {
         "Resident memory.";
     STARTED = "process_start_time_seconds", Gauge, [],
         "Start of the process, seconds since the Unix epoch.";
+    ACCESS_AUDITED = "weft_access_audited_total", Counter, ["rule"],
+        "Requests and opaque connections that an AccessPolicy of the action AUDIT told of, by its rule. Of at most 1000 rules.";
+    ACCESS_DENIED = "weft_access_denied_total", Counter, ["rule"],
+        "Requests and opaque connections that were denied, by the rule that denies; none: no rule allows them.";
     LOG_LINES_DROPPED = "weft_access_log_dropped_total", Counter, [],
         "Lines of the access log that were dropped because their reader was too slow.";
     BUILD = "weft_build_info", Gauge, ["version"],

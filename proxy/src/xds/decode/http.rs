@@ -4,20 +4,22 @@
 use std::mem::take;
 
 use prost::Name;
+use weft_policy::Access;
 use weft_proto::envoy::core::Http1ProtocolOptions;
 use weft_proto::envoy::hcm::http_connection_manager::{
     CodecType, PathWithEscapedSlashesAction, RouteSpecifier, StripPortMode, UpgradeConfig,
 };
 use weft_proto::envoy::hcm::{HttpConnectionManager, HttpFilter, Rds, http_filter};
+use weft_proto::envoy::http_rbac;
 use weft_proto::envoy::local_ratelimit::LocalRateLimit;
 use weft_proto::envoy::route::RouteConfiguration;
 use weft_proto::envoy::router::Router;
 use weft_proto::google::Any;
 
-use super::rate_limit;
 use super::reject::{At, Reject, each, nothing_else};
 use super::settings;
 use super::value::{ads, share, type_name, unpack};
+use super::{access, rate_limit};
 use crate::model::{HttpSettings, RateLimit, SessionAffinity};
 
 /// An HttpConnectionManager in our words.
@@ -30,6 +32,8 @@ pub(super) struct Http {
     pub(super) affinity: Option<SessionAffinity>,
     /// What every request must pass.
     pub(super) limits: Vec<RateLimit>,
+    /// Who may do what.
+    pub(super) access: Access,
     /// What Envoy has fields for.
     pub(super) settings: HttpSettings,
 }
@@ -59,7 +63,7 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
             ));
         }
     };
-    let Filters { affinity, limits } = filters(take(&mut hcm.http_filters))?;
+    let Filters { affinity, limits, access } = filters(take(&mut hcm.http_filters))?;
     let sampling = match hcm.tracing.take() {
         Some(mut tracing) => {
             let sampling = share("random_sampling", &mut tracing.random_sampling, 1.0);
@@ -79,7 +83,7 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
     hcm.max_request_headers_kb.take_if(|limit| limit.value == MAX_HEADERS_KIB);
     let settings = settings::of(&mut hcm)?;
     nothing_else(&hcm)?;
-    Ok(Http { routes, sampling, default_host, affinity, limits, settings })
+    Ok(Http { routes, sampling, default_host, affinity, limits, access, settings })
 }
 
 /// Paths have one form here, whatever anybody asks for (`canonical::normalise_path`).
@@ -141,6 +145,7 @@ fn rds(mut rds: Rds) -> Result<String, Reject> {
 struct Filters {
     affinity: Option<SessionAffinity>,
     limits: Vec<RateLimit>,
+    access: Access,
 }
 
 /// What each does; the router is the last.
@@ -164,6 +169,13 @@ impl Filters {
         if limits {
             self.limits.push(rate_limit::limit(unpack(field, config)?).at(field)?);
             return Ok(());
+        }
+        if config.as_ref().is_some_and(|it| type_name(it) == http_rbac::Rbac::full_name()) {
+            // Order: who may not call has no part in limits. An Envoy would count him.
+            return match self.limits.is_empty() {
+                true => access::http(config, &mut self.access),
+                false => Err(Reject::new("", "access comes before limits")),
+            };
         }
         let affinity = super::affinity::affinity(unpack(field, config)?).at(field)?;
         match self.affinity.replace(affinity) {

@@ -5,6 +5,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use weft_certs::TrustDomain;
+use weft_policy::Access;
 use weft_proto::alpn;
 use weft_proto::envoy::listener::{FilterChain, FilterChainMatch, Listener};
 use weft_proto::names;
@@ -16,7 +17,7 @@ use super::value::origin;
 use super::{route, tls};
 use crate::model::{
     Action, AppProtocol, HostPattern, HttpSettings, InboundListener, InboundPort, MtlsMode,
-    PathMatch, PortLimits, RouteTable, Tracing,
+    PathMatch, PortAccess, PortLimits, RouteTable, Tracing,
 };
 
 /// What was said about one port so far.
@@ -26,6 +27,9 @@ struct Port {
     plain: Side,
     /// Of the chains that carry HTTP, which must agree.
     limits: Option<PortLimits>,
+    /// The same, and of those that carry opaque bytes.
+    http: Option<Access>,
+    tcp: Option<Access>,
 }
 
 /// What all chains that carry HTTP say alike.
@@ -66,13 +70,25 @@ pub(super) fn inbound(
     let tracing = Tracing { sampling, endpoint: collector };
     let http = settings.or(of_chains);
     let (mut resolved, mut limits) = (BTreeMap::new(), BTreeMap::new());
+    let mut access = BTreeMap::new();
     for (number, mut port) in ports {
+        access.extend(access_of(&mut port).map(|some| (number, Arc::new(some))));
         resolved.insert(number, resolve(number, &port)?);
         let some = port.limits.take().filter(|limits| !limits.limits.is_empty());
         limits.extend(some.map(|some| (number, some)));
     }
     let probes = probes.into_iter().map(|(port, probes)| (port, Arc::new(probes))).collect();
-    Ok(InboundListener { name, origin, ports: resolved, limits, probes, place, http, tracing })
+    Ok(InboundListener {
+        name,
+        origin,
+        ports: resolved,
+        limits,
+        access,
+        probes,
+        place,
+        http,
+        tracing,
+    })
 }
 
 fn take_chain(
@@ -99,7 +115,7 @@ fn take_chain(
     let side = if secure { &mut port.tls } else { &mut port.plain };
     let taken = match &traffic {
         Traffic::Http(_) => &mut side.http,
-        Traffic::Tcp(_) => &mut side.tcp,
+        Traffic::Tcp(..) => &mut side.tcp,
     };
     if std::mem::replace(taken, true) {
         return Err(Reject::new("filter_chain_match", format!("port {number} has such a chain")));
@@ -111,7 +127,8 @@ fn take_chain(
                 let at = "filters[0].typed_config.http_filters";
                 return Err(Reject::new(at, "sessions are for callers"));
             }
-            let Http { routes, sampling, limits, settings, .. } = http;
+            let Http { routes, sampling, limits, access, settings, .. } = http;
+            same(&mut port.http, &access, number)?;
             let limits = PortLimits { origin: policy, limits };
             if *port.limits.get_or_insert_with(|| limits.clone()) != limits {
                 let reason = format!("must be the same on every chain of port {number}");
@@ -127,9 +144,28 @@ fn take_chain(
             }
             to_application(routes, number).at("filters[0].typed_config")
         }
-        Traffic::Tcp(cluster) if cluster == names::inbound_cluster(number) => Ok(()),
-        Traffic::Tcp(_) => Err(elsewhere("filters[0].typed_config.cluster", number)),
+        Traffic::Tcp(cluster, access) if cluster == names::inbound_cluster(number) => {
+            same(&mut port.tcp, &access, number)
+        }
+        Traffic::Tcp(..) => Err(elsewhere("filters[0].typed_config.cluster", number)),
     }
+}
+
+/// One caller may come by several chains of a port.
+fn same(known: &mut Option<Access>, access: &Access, port: u16) -> Result<(), Reject> {
+    if known.get_or_insert_with(|| access.clone()) == access {
+        return Ok(());
+    }
+    Err(Reject::new("filters", format!("access must be the same on every chain of port {port}")))
+}
+
+/// `None` where everything is allowed and nothing told.
+fn access_of(port: &mut Port) -> Option<PortAccess> {
+    let access = PortAccess {
+        http: port.http.take().unwrap_or_default(),
+        tcp: port.tcp.take().unwrap_or_default(),
+    };
+    (access != PortAccess::default()).then_some(access)
 }
 
 /// The port that a chain is for; without one, those that no other chain is for. What else its match says must follow from the rest of the chain.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::mem::take;
 
 use prost::Name;
+use weft_policy::Access;
 use weft_proto::envoy::core::Metadata;
 use weft_proto::envoy::hcm::HttpConnectionManager;
 use weft_proto::envoy::http_inspector::HttpInspector;
@@ -12,10 +13,11 @@ use weft_proto::envoy::listener::{
 };
 use weft_proto::envoy::tcp_proxy::{TcpProxy, tcp_proxy::ClusterSpecifier};
 use weft_proto::envoy::tls_inspector::TlsInspector;
-use weft_proto::google::{Value, value::Kind};
+use weft_proto::google::{Any, Value, value::Kind};
 use weft_proto::names::metadata;
 use weft_proto::origin::Origin;
 
+use super::access;
 use super::http::{self, Http, Routes};
 use super::reject::{At, Reject, each, nothing_else};
 use super::settings;
@@ -25,8 +27,8 @@ use crate::model::{AppProtocol, HttpSettings, Locality, OutboundListener, Probes
 /// What the one filter of a chain does.
 pub(super) enum Traffic {
     Http(Http),
-    /// To this cluster.
-    Tcp(String),
+    /// To this cluster, for whom it is.
+    Tcp(String, Access),
 }
 
 /// A Listener without its name, metadata and chains' contents.
@@ -151,9 +153,14 @@ fn take_outbound(
         http.check_default_host(&out.name).at("filters[0].typed_config")?;
     }
     match traffic {
-        Traffic::Http(Http { limits, .. }) if !limits.is_empty() => {
-            let reason = "rate limits are supported on inbound listeners only";
+        Traffic::Http(Http { limits, access, .. })
+            if !limits.is_empty() || access != Access::default() =>
+        {
+            let reason = "rate limits and access are supported on inbound listeners only";
             return Err(Reject::new("filters[0].typed_config.http_filters", reason));
+        }
+        Traffic::Tcp(_, access) if access != Access::default() => {
+            return Err(Reject::new("filters", "access is supported on inbound listeners only"));
         }
         Traffic::Http(Http {
             routes: Routes::Named(routes), sampling, affinity, settings, ..
@@ -163,35 +170,47 @@ fn take_outbound(
             out.tracing.sampling = sampling;
             out.routes = Some(routes);
         }
-        Traffic::Tcp(cluster) if out.tcp_cluster.is_none() && !detected => {
+        Traffic::Tcp(cluster, _) if out.tcp_cluster.is_none() && !detected => {
             out.tcp_cluster = Some(cluster);
         }
         Traffic::Http(_) => {
             return Err(Reject::new("filters[0]", "must take its routes by `rds`, once"));
         }
-        Traffic::Tcp(_) => return Err(Reject::new("filters[0]", "must be HTTP")),
+        Traffic::Tcp(..) => return Err(Reject::new("filters[0]", "must be HTTP")),
     }
     Ok(())
 }
 
-/// Decodes the filters of a chain, which can only be one.
+/// Decodes the filters of a chain: the one that carries the traffic, and before a TCP proxy those that say for whom.
 pub(super) fn traffic(mut filters: Vec<Filter>) -> Result<Traffic, Reject> {
-    let filter = filters.pop().ok_or_else(|| Reject::new("filters", "missing"))?;
-    if !filters.is_empty() {
-        return Err(Reject::new("filters[1]", "only one filter is supported"));
+    let last = filters.pop().ok_or_else(|| Reject::new("filters", "missing"))?;
+    let at = format!("filters[{}].typed_config", filters.len());
+    let config = config_of(last).at(format_args!("filters[{}]", filters.len()))?;
+    let mut access = Access::default();
+    let before = filters.len();
+    for (index, filter) in filters.into_iter().enumerate() {
+        let at = format!("filters[{index}]");
+        let config = config_of(filter).at(&at)?;
+        access::network(config, &mut access).at(&at)?;
     }
-    let config = match filter.config_type {
-        Some(filter::ConfigType::TypedConfig(config)) => config,
-        Some(filter::ConfigType::ConfigDiscovery(_)) | None => {
-            return Err(Reject::new("filters[0].typed_config", "missing"));
-        }
-    };
-    let at = "filters[0].typed_config";
     if type_name(&config) == TcpProxy::full_name() {
-        return tcp(unpack(at, Some(config))?).map(Traffic::Tcp).at(at);
+        let cluster = tcp(unpack(&at, Some(config))?).at(&at)?;
+        return Ok(Traffic::Tcp(cluster, access));
     }
-    let hcm: HttpConnectionManager = unpack(at, Some(config))?;
-    http::http(hcm).map(Traffic::Http).at(at)
+    if before > 0 {
+        return Err(Reject::new(at, "is for a TCP proxy only behind other filters"));
+    }
+    let hcm: HttpConnectionManager = unpack(&at, Some(config))?;
+    http::http(hcm).map(Traffic::Http).at(&at)
+}
+
+fn config_of(filter: Filter) -> Result<Any, Reject> {
+    match filter.config_type {
+        Some(filter::ConfigType::TypedConfig(config)) => Ok(config),
+        Some(filter::ConfigType::ConfigDiscovery(_)) | None => {
+            Err(Reject::new("typed_config", "missing"))
+        }
+    }
 }
 
 fn tcp(mut tcp: TcpProxy) -> Result<String, Reject> {

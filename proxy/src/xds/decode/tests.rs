@@ -1,5 +1,6 @@
 //! Every kind of resource: what a good one becomes, and by which words a bad one is refused.
 
+mod access;
 mod arbitrary;
 mod cluster;
 mod endpoint;

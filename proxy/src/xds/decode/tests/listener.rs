@@ -167,7 +167,10 @@ fn listeners_without_a_sense_are_refused() {
     let mut two = http_listener();
     let filter = two.filter_chains[0].filters[0].clone();
     two.filter_chains[0].filters.push(filter);
-    assert_eq!(refused(&two), "filter_chains[0].filters[1]: only one filter is supported");
+    assert_eq!(
+        refused(&two),
+        "filter_chains[0].filters[0].typed_config: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager is not supported"
+    );
 }
 
 #[test]

@@ -185,6 +185,6 @@ fn the_chains_of_a_port_agree_and_callers_have_none() {
     );
     assert_eq!(
         refusal(Kind::Listener, "product.shop:8080", &outbound(vec![chain(&http, &[])], None)),
-        "filter_chains[0].filters[0].typed_config.http_filters: rate limits are supported on inbound listeners only"
+        "filter_chains[0].filters[0].typed_config.http_filters: rate limits and access are supported on inbound listeners only"
     );
 }

@@ -1,0 +1,184 @@
+//! When a rule applies. There is no negation: with more facts a condition can only become true, so what is not known
+//! yet has two safe readings, and a denial can be explained by what is missing.
+
+#[cfg(test)]
+mod tests;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+use crate::template::Template;
+use crate::{Caller, Request};
+
+/// One condition, or several. Built by whoever reads configuration; depth and size are bounded there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// All hold; true if there are none.
+    All(Vec<Condition>),
+    /// One holds; false if there are none.
+    Any(Vec<Condition>),
+    /// The caller has proved any identity of the mesh.
+    Mesh,
+    /// The caller's SPIFFE id, to the letter.
+    Identity(String),
+    /// How the caller's SPIFFE id begins. A prefix that ends a segment ends in `/`.
+    IdentityPrefix(String),
+    /// The caller's address.
+    Source(IpNet),
+    /// The workload's port.
+    Port(u16),
+    /// The method, to the letter.
+    Method(String),
+    /// The path, to the letter.
+    Path(String),
+    /// How the path begins.
+    PathPrefix(String),
+    /// The form of the path.
+    PathTemplate(Template),
+    /// A header.
+    Header(HeaderName, HeaderMatch),
+}
+
+/// What a header must be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderMatch {
+    /// There is one.
+    Present,
+    /// Its value, to the letter.
+    Exact(String),
+    /// How its value begins.
+    Prefix(String),
+}
+
+/// How a header with several values is read. Two readers may see different ones of them, so each list of rules takes
+/// the reading that lets less through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// One value is enough: rules that deny or tell.
+    One,
+    /// Every value must match: rules that allow.
+    Every,
+}
+
+impl Condition {
+    /// Does it look at the path?
+    pub(crate) fn is_about_paths(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_about_paths),
+            Self::Path(_) | Self::PathPrefix(_) | Self::PathTemplate(_) => true,
+            _ => false,
+        }
+    }
+
+    /// By the caller alone: `None` if it depends on what is asked for.
+    pub(crate) fn by_caller(&self, caller: &Caller<'_>) -> Option<bool> {
+        match self {
+            Self::All(parts) => all(parts.iter().map(|part| part.by_caller(caller))),
+            // Not one of them, by De Morgan.
+            Self::Any(parts) => {
+                let nots = parts.iter().map(|part| part.by_caller(caller).map(|holds| !holds));
+                all(nots).map(|none| !none)
+            }
+            Self::Mesh => Some(caller.identity.is_some()),
+            Self::Identity(id) => Some(caller.identity.is_some_and(|own| own.as_str() == id)),
+            Self::IdentityPrefix(prefix) => {
+                Some(caller.identity.is_some_and(|own| own.as_str().starts_with(prefix.as_str())))
+            }
+            Self::Source(network) => Some(network.contains(&caller.address.to_canonical())),
+            Self::Port(port) => Some(caller.port == *port),
+            Self::Method(_)
+            | Self::Path(_)
+            | Self::PathPrefix(_)
+            | Self::PathTemplate(_)
+            | Self::Header(..) => None,
+        }
+    }
+
+    /// By everything.
+    pub(crate) fn holds(&self, caller: &Caller<'_>, request: &Request<'_>, values: Values) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.holds(caller, request, values)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(caller, request, values)),
+            Self::Method(method) => request.method == method,
+            Self::Path(path) => request.path == path,
+            Self::PathPrefix(prefix) => request.path.starts_with(prefix.as_str()),
+            Self::PathTemplate(template) => template.matches(request.path),
+            Self::Header(name, wanted) => wanted.holds(request.headers, name, values),
+            Self::Mesh
+            | Self::Identity(_)
+            | Self::IdentityPrefix(_)
+            | Self::Source(_)
+            | Self::Port(_) => self.by_caller(caller) == Some(true),
+        }
+    }
+}
+
+/// Kleene's conjunction: false if one is false, unknown if one is unknown.
+fn all(mut parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut whole = Some(true);
+    loop {
+        match parts.next() {
+            None => return whole,
+            Some(Some(false)) => return Some(false),
+            Some(Some(true)) => {}
+            Some(None) => whole = None,
+        }
+    }
+}
+
+impl HeaderMatch {
+    fn holds(&self, headers: &HeaderMap, name: &HeaderName, values: Values) -> bool {
+        let mut found = headers.get_all(name).iter();
+        match values {
+            Values::One => found.any(|value| self.one(value)),
+            Values::Every => {
+                let Some(first) = found.next() else { return false };
+                self.one(first) && found.all(|value| self.one(value))
+            }
+        }
+    }
+
+    fn one(&self, value: &HeaderValue) -> bool {
+        match self {
+            Self::Present => true,
+            Self::Exact(wanted) => value.as_bytes() == wanted.as_bytes(),
+            Self::Prefix(prefix) => value.as_bytes().starts_with(prefix.as_bytes()),
+        }
+    }
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All(parts) => join(f, parts, " and "),
+            Self::Any(parts) => join(f, parts, " or "),
+            Self::Mesh => f.write_str("an identity of the mesh"),
+            Self::Identity(id) => write!(f, "identity {id}"),
+            Self::IdentityPrefix(prefix) => write!(f, "identity {prefix}*"),
+            Self::Source(network) => write!(f, "source {network}"),
+            Self::Port(port) => write!(f, "port {port}"),
+            Self::Method(method) => write!(f, "method {method}"),
+            Self::Path(path) => write!(f, "path {path}"),
+            Self::PathPrefix(prefix) => write!(f, "path {prefix}*"),
+            Self::PathTemplate(template) => write!(f, "path {template}"),
+            Self::Header(name, HeaderMatch::Present) => write!(f, "header {name}"),
+            Self::Header(name, HeaderMatch::Exact(value)) => write!(f, "header {name}: {value}"),
+            Self::Header(name, HeaderMatch::Prefix(value)) => write!(f, "header {name}: {value}*"),
+        }
+    }
+}
+
+fn join(f: &mut std::fmt::Formatter<'_>, parts: &[Condition], between: &str) -> std::fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            f.write_str(between)?;
+        }
+        match part {
+            Condition::All(inner) | Condition::Any(inner) if inner.len() > 1 => {
+                write!(f, "({part})")?
+            }
+            _ => write!(f, "{part}")?,
+        }
+    }
+    Ok(())
+}

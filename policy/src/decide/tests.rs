@@ -1,0 +1,197 @@
+//! The decision as a table, and any decision against a reference that is as simple as can be.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use proptest::prelude::*;
+use weft_certs::SpiffeId;
+
+use super::{Reason, Verdict, decide};
+use crate::{Access, Caller, Condition, HeaderMatch, Narrowed, Request, Rule};
+
+fn rule(name: &str, from: Condition) -> Rule {
+    Rule { name: name.into(), from, to: Condition::All(vec![]) }
+}
+
+fn get() -> Condition {
+    Condition::Method("GET".to_owned())
+}
+
+fn namespace(name: &str) -> Condition {
+    Condition::IdentityPrefix(format!("spiffe://a.test/ns/{name}/"))
+}
+
+fn said(verdict: &Verdict<'_>) -> String {
+    match verdict.reason {
+        Reason::Denied(rule) => format!("denied by {}", rule.name),
+        Reason::NoRuleAllows => "no rule allows".to_owned(),
+        Reason::Allowed(rule) => format!("allowed by {}", rule.name),
+        Reason::Open => "open".to_owned(),
+    }
+}
+
+#[test]
+fn deny_comes_before_allow_and_allow_before_the_default() {
+    let shop: SpiffeId = "spiffe://a.test/ns/shop/sa/gateway".parse().unwrap();
+    let caller = Caller { identity: Some(&shop), address: [10, 0, 0, 1].into(), port: 80 };
+    let headers = HeaderMap::new();
+    let request = Request { method: "GET", path: "/", headers: &headers };
+    let both = || Condition::All(vec![namespace("shop"), get()]);
+    let deny = |when| Access { deny: vec![rule("d", when)], ..Access::default() };
+    let allow = |when| Access { allow: Some(vec![rule("a", when)]), ..Access::default() };
+    let two = |one, two| Access { deny: deny(one).deny, ..allow(two) };
+    let nothing = Access { allow: Some(vec![]), ..Access::default() };
+    // The request, and a connection whose bytes are opaque.
+    for (access, http, opaque) in [
+        (Access::default(), "open", "open"),
+        (nothing, "no rule allows", "no rule allows"),
+        (allow(namespace("shop")), "allowed by a", "allowed by a"),
+        (allow(namespace("bank")), "no rule allows", "no rule allows"),
+        (allow(both()), "allowed by a", "no rule allows"),
+        (deny(namespace("bank")), "open", "open"),
+        (deny(both()), "denied by d", "denied by d"),
+        (deny(Condition::Method("POST".to_owned())), "open", "denied by d"),
+        (two(get(), Condition::Mesh), "denied by d", "denied by d"),
+        (two(namespace("bank"), both()), "allowed by a", "no rule allows"),
+    ] {
+        assert_eq!(said(&decide(&access, &caller, Some(&request))), http, "{access:?}");
+        assert_eq!(said(&decide(&access, &caller, None)), opaque, "{access:?}");
+    }
+}
+
+/// What the documentation says, word by word, with nothing prepared.
+mod reference {
+    use super::*;
+
+    pub(super) fn allows(access: &Access, caller: &Caller<'_>, request: &Request<'_>) -> bool {
+        let denied = access.deny.iter().any(|rule| applies(rule, caller, request, false));
+        let allowed = match &access.allow {
+            None => true,
+            Some(rules) => rules.iter().any(|rule| applies(rule, caller, request, true)),
+        };
+        allowed && !denied
+    }
+
+    pub(super) fn applies(
+        rule: &Rule,
+        caller: &Caller<'_>,
+        request: &Request<'_>,
+        every: bool,
+    ) -> bool {
+        is(&rule.from, caller, request, every) && is(&rule.to, caller, request, every)
+    }
+
+    fn is(of: &Condition, caller: &Caller<'_>, request: &Request<'_>, every: bool) -> bool {
+        let id = caller.identity.map_or("", SpiffeId::as_str);
+        let path: Vec<&str> = request.path.split('/').collect();
+        match of {
+            Condition::All(parts) => !parts.iter().any(|part| !is(part, caller, request, every)),
+            Condition::Any(parts) => parts.iter().any(|part| is(part, caller, request, every)),
+            Condition::Mesh => !id.is_empty(),
+            Condition::Identity(wanted) => !id.is_empty() && id == wanted,
+            Condition::IdentityPrefix(wanted) => !id.is_empty() && id.starts_with(wanted),
+            Condition::Source(network) => network.contains(&caller.address),
+            Condition::Port(port) => caller.port == *port,
+            Condition::Method(method) => request.method == method,
+            Condition::Path(wanted) => request.path == wanted,
+            Condition::PathPrefix(wanted) => request.path.starts_with(wanted),
+            Condition::PathTemplate(template) => {
+                let wanted: Vec<&str> = template.as_str().split('/').collect();
+                wanted.len() == path.len()
+                    && wanted.iter().zip(path).all(|(wanted, given)| match *wanted {
+                        "*" => !given.is_empty(),
+                        literal => literal == given,
+                    })
+            }
+            Condition::Header(name, wanted) => {
+                let fits = |value: &HeaderValue| match wanted {
+                    HeaderMatch::Present => true,
+                    HeaderMatch::Exact(exact) => value == exact,
+                    HeaderMatch::Prefix(prefix) => value.to_str().unwrap().starts_with(prefix),
+                };
+                let (all, fitting) =
+                    request.headers.get_all(name).iter().fold((0, 0), |(all, fitting), value| {
+                        (all + 1, fitting + usize::from(fits(value)))
+                    });
+                fitting > 0 && (!every || fitting == all)
+            }
+        }
+    }
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let id =
+        |namespace: &str, account: &str| format!("spiffe://a.test/ns/{namespace}/sa/{account}");
+    let text = |all: &'static [&'static str]| proptest::sample::select(all).prop_map(str::to_owned);
+    let value = move || {
+        prop_oneof![
+            Just(HeaderMatch::Present),
+            text(&["a", "ab"]).prop_map(HeaderMatch::Exact),
+            text(&["a", "b"]).prop_map(HeaderMatch::Prefix),
+        ]
+    };
+    let leaf = prop_oneof![
+        Just(Condition::Mesh),
+        Just(Condition::Identity(id("shop", "web"))),
+        text(&["spiffe://a.test/ns/shop/", "spiffe://a.test/"]).prop_map(Condition::IdentityPrefix),
+        text(&["10.0.0.0/8", "10.0.0.1/32", "fd00::/8"])
+            .prop_map(|network| Condition::Source(network.parse().unwrap())),
+        (80..82_u16).prop_map(Condition::Port),
+        text(&["GET", "POST"]).prop_map(Condition::Method),
+        text(&["/", "/a"]).prop_map(Condition::Path),
+        text(&["/", "/a/"]).prop_map(Condition::PathPrefix),
+        text(&["/*", "/a/*"]).prop_map(|text| Condition::PathTemplate(text.parse().unwrap())),
+        value().prop_map(|value| Condition::Header(HeaderName::from_static("x"), value)),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        let parts = proptest::collection::vec(inner, 0..4);
+        prop_oneof![parts.clone().prop_map(Condition::All), parts.prop_map(Condition::Any),]
+    })
+}
+
+fn rules() -> impl Strategy<Value = Vec<Rule>> {
+    proptest::collection::vec(
+        (condition(), condition()).prop_map(|(from, to)| Rule { name: "r".into(), from, to }),
+        0..4,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn any_decision_is_the_references(
+        deny in rules(),
+        allow in proptest::option::of(rules()),
+        audit in rules(),
+        identity in proptest::sample::select(&["", "shop/sa/web", "shop/sa/job", "bank/sa/web"][..]),
+        address in proptest::sample::select(&["10.0.0.1", "10.0.0.2", "192.0.2.1", "fd00::1"][..]),
+        port in 80..82_u16,
+        method in proptest::sample::select(&["GET", "POST"][..]),
+        path in proptest::sample::select(&["/", "/a", "/a/", "/a/b", "/a/b/c"][..]),
+        values in proptest::collection::vec(proptest::sample::select(&["a", "ab", "b"][..]), 0..3),
+    ) {
+        let access = Access { deny, allow, audit };
+        let identity: Option<SpiffeId> = (!identity.is_empty())
+            .then(|| format!("spiffe://a.test/ns/{identity}").parse().unwrap());
+        let address: IpAddr = address.parse().unwrap();
+        let caller = Caller { identity: identity.as_ref(), address, port };
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("x", HeaderValue::from_static(value));
+        }
+        let request = Request { method, path, headers: &headers };
+        let verdict = decide(&access, &caller, Some(&request));
+        prop_assert_eq!(verdict.is_allowed(), reference::allows(&access, &caller, &request));
+        let told = access.audit.iter().filter(|rule| reference::applies(rule, &caller, &request, false));
+        prop_assert_eq!(verdict.audit.len(), told.count());
+        if Narrowed::new(&access, &caller).is_hopeless() {
+            prop_assert!(!verdict.is_allowed());
+        }
+        // What is opaque is let in only if every request would be.
+        if decide(&access, &caller, None).is_allowed() {
+            prop_assert!(verdict.is_allowed());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! AccessPolicy: who may do what, enforced by the receiving sidecar; what is denied says why, and what is revoked ends.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use http::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{
+    Answer, Builder, Mesh, TcpApp, eventually, get, http1, http2, request, within,
+};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A product, its gateway, and somebody else's batch job.
+fn shop() -> Builder {
+    Mesh::builder().service("product", &["v1"]).caller("gateway").caller("batch")
+}
+
+fn policy(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: weft.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n{spec}"
+    )
+}
+
+/// The gateway may read carts.
+const READERS: &str = "  selector: {matchLabels: {app: product}}\n  action: ALLOW\n  rules:\n  - name: carts\n    from: [{serviceAccounts: [gateway]}]\n    to: [{methods: [GET], paths: [{type: Template, value: '/carts/{id}'}]}]\n";
+
+async fn asked(to: SocketAddr, method: Method, path: &str) -> Answer {
+    http1(to, request(method, path, &[], "")).await.unwrap()
+}
+
+async fn becomes(what: &str, is_so: impl AsyncFn() -> Result<bool>) {
+    eventually(what, DEADLINE, async || {
+        ensure!(is_so().await?, "it is not so");
+        Ok(())
+    })
+    .await;
+}
+
+fn why(answer: &Answer) -> String {
+    answer.header("proxy-status").to_owned()
+}
+
+#[tokio::test]
+async fn what_no_rule_allows_is_denied_and_the_nearest_miss_is_named() {
+    let mesh = shop().file("access.yaml", &policy("readers", READERS)).start().await;
+    let [gateway, batch] = ["gateway", "batch"].map(|caller| mesh.entry(caller, "product"));
+    let answer = asked(gateway, Method::GET, "/carts/7").await;
+    assert_eq!(answer.status, 200, "{}", why(&answer));
+    for (to, method, path, said) in [
+        (gateway, Method::POST, "/carts/7", "AccessPolicy/shop/readers#carts wants method GET"),
+        (gateway, Method::GET, "/carts/7/items", "wants path /carts/{id}"),
+        (gateway, Method::GET, "/carts/../admin", "wants path /carts/{id}"),
+        (batch, Method::GET, "/carts/7", "wants identity spiffe://mesh.test/ns/shop/sa/gateway"),
+    ] {
+        let before = mesh.app("product-v1").count();
+        let answer = asked(to, method, path).await;
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(why(&answer).contains("error=http_request_denied"), "{path}: {}", why(&answer));
+        assert!(why(&answer).contains(said), "{path}: {}", why(&answer));
+        assert_eq!(mesh.app("product-v1").count(), before, "the application hears nothing of it");
+    }
+    let ambiguous = asked(gateway, Method::GET, "/carts/7;x").await;
+    assert_eq!(ambiguous.status, 400);
+    // Who has no identity is told nothing of the rules.
+    let inbound = mesh.proxy("product-v1").inbound();
+    let stranger = http2(inbound, request(Method::GET, "/carts/7", &[], "")).await.unwrap();
+    assert_eq!(stranger.status, 403);
+    assert!(!why(&stranger).contains("readers"), "{}", why(&stranger));
+    assert!(!String::from_utf8_lossy(&stranger.body).contains("readers"));
+    let denied =
+        mesh.proxy("product-v1").metric("weft_access_denied_total", &["rule=\"none\""]).await;
+    assert!(denied.unwrap() >= 5.0);
+}
+
+#[tokio::test]
+async fn policies_change_under_way_and_deny_counts_first() {
+    let mesh = shop().start().await;
+    let gateway = mesh.entry("gateway", "product");
+    assert_eq!(get(gateway, "/").await.unwrap().status, 200, "everything is allowed by default");
+    let deny =
+        policy("no-admin", "  action: DENY\n  rules: [{to: [{paths: [{value: /admin}]}]}]\n");
+    mesh.write("deny.yaml", &deny);
+    becomes("the policy", async || {
+        Ok(asked(gateway, Method::GET, "/admin/users").await.status == 403)
+    })
+    .await;
+    assert_eq!(get(gateway, "/administrators").await.unwrap().status, 200);
+    let answer = asked(gateway, Method::GET, "/admin").await;
+    assert!(why(&answer).contains("AccessPolicy/shop/no-admin#0"), "{}", why(&answer));
+    mesh.write("allow.yaml", &policy("all", "  action: ALLOW\n  rules: [{}]\n"));
+    mesh.write(
+        "audit.yaml",
+        &policy("watch", "  action: AUDIT\n  rules: [{to: [{methods: [GET]}]}]\n"),
+    );
+    becomes("the audit", async || {
+        get(gateway, "/").await?;
+        let rule = "rule=\"AccessPolicy/shop/watch#0\"";
+        let told = mesh.proxy("product-v1").metric("weft_access_audited_total", &[rule]).await?;
+        Ok(told >= 1.0)
+    })
+    .await;
+    assert_eq!(get(gateway, "/admin").await.unwrap().status, 403, "DENY counts before ALLOW");
+    assert_eq!(get(gateway, "/").await.unwrap().status, 200, "AUDIT decides nothing");
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_read_closes_what_it_selects() {
+    let broken = "  selector: {matchLabels: {app: product}}\n  action: ALLOW\n  rules: [{from: [{namespace: shop}]}]\n";
+    let mesh = shop().file("access.yaml", &policy("broken", broken)).start().await;
+    let gateway = mesh.entry("gateway", "product");
+    let answer = asked(gateway, Method::GET, "/").await;
+    assert_eq!(answer.status, 403);
+    assert!(why(&answer).contains("AccessPolicy/shop/broken#unreadable"), "{}", why(&answer));
+    mesh.write(
+        "access.yaml",
+        &policy("broken", &broken.replace("{namespace: shop}", "{namespaces: [shop]}")),
+    );
+    becomes("the mended policy", async || Ok(get(gateway, "/").await?.status == 200)).await;
+}
+
+#[tokio::test]
+async fn the_default_is_changed_while_it_runs() {
+    let mesh = shop().start().await;
+    let gateway = mesh.entry("gateway", "product");
+    let inbound = mesh.proxy("product-v1").inbound();
+    let both = async || {
+        let statuses = (get(gateway, "/").await?.status, get(inbound, "/").await?.status);
+        anyhow::Ok((statuses.0.as_u16(), statuses.1.as_u16()))
+    };
+    assert_eq!(both().await.unwrap(), (200, 200));
+    for (default, expected) in [
+        ("allow-mesh", (200, 403)),
+        ("deny", (403, 403)),
+        ("allow-same-namespace", (200, 403)),
+        ("allow-all", (200, 200)),
+    ] {
+        let policy = format!(
+            "apiVersion: weft.dev/v1alpha1\nkind: InboundPolicy\nmetadata: {{name: d, namespace: shop}}\nspec: {{defaultAccess: {default}}}\n"
+        );
+        mesh.write("default.yaml", &policy);
+        becomes(default, async || Ok(both().await? == expected)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_open_connection_ends_within_a_second_when_it_is_revoked() {
+    let mesh =
+        Mesh::builder().without_app("db", "tcp").caller("gateway").caller("batch").start().await;
+    let _app = TcpApp::greeting(mesh.app_address("db-v1")).await.unwrap();
+    let mut open = Vec::new();
+    for caller in ["gateway", "batch"] {
+        let mut stream = TcpStream::connect(mesh.entry(caller, "db")).await.unwrap();
+        let mut greeting = vec![0; TcpApp::GREETING.len()];
+        within("the greeting", DEADLINE, stream.read_exact(&mut greeting)).await.unwrap();
+        open.push(stream);
+    }
+    let spec = "  action: ALLOW\n  rules: [{from: [{serviceAccounts: [gateway]}]}]\n";
+    mesh.write("access.yaml", &policy("gateway-only", spec));
+    let [gateway, batch] = &mut open[..] else { panic!("two callers") };
+    let mut rest = [0; 1];
+    let ended = within("the end", DEADLINE, batch.read(&mut rest)).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    gateway.write_all(b"again").await.unwrap();
+    let mut said = [0; 5];
+    gateway.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"again", "who is allowed goes on");
+}
