@@ -4,6 +4,7 @@
 //! The applications are services of the demo's shop and busybox. Clients of the mesh are the test's own, in the network
 //! namespace of a meshed pod: to its sidecar they are its application.
 
+mod access;
 mod faults;
 mod figures;
 mod filter;
