@@ -87,7 +87,7 @@ impl App {
         let telemetry = Arc::new(telemetry(&config, &bootstrap)?);
         let (sender, asked) = unbounded_channel();
         let target = |name: String| match config.is_on_demand() {
-            true => Target::on_demand(name, sender.clone()),
+            true => Target::on_demand(name.into(), sender.clone()),
             false => Target::new(name),
         };
         let upstreams = config.upstream.iter().map(|upstream| target(upstream.service.clone()));

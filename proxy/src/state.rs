@@ -12,7 +12,6 @@ mod target;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::UnboundedSender;
@@ -31,7 +30,6 @@ use crate::xds::{Change, Kind};
 use destinations::Destinations;
 
 pub use demand::Standing;
-pub use destinations::Destination;
 pub use target::{Connected, RuleHandles, Target, TargetConfig, TcpHandles};
 
 /// Everything the data path reads.
@@ -40,7 +38,8 @@ pub struct State {
     /// Number of pools of a new endpoint.
     workers: usize,
     metrics: Metrics,
-    /// By name; fixed at start, unless connections are intercepted. Lock: held for one look-up or one change.
+    /// By name; fixed at start, unless connections are intercepted: then those that are used or configured, of the
+    /// Service ports in `destinations`. Lock: held for one look-up or one change.
     targets: RwLock<BTreeMap<Arc<str>, Arc<Target>>>,
     /// Where connections are intercepted: who is behind an address.
     destinations: Option<Destinations>,
@@ -53,6 +52,15 @@ pub struct State {
     guests: Guests,
     /// Lock: taken by the writer and by `admin`, never by a request.
     known: Mutex<Known>,
+}
+
+/// What is behind an address.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The Service port.
+    pub target: Arc<Target>,
+    /// Is one endpoint of it meant, and no other?
+    pub is_endpoint: bool,
 }
 
 /// What xDS said, by name.
@@ -109,8 +117,8 @@ impl State {
         Self { known: Mutex::new(Known { own, ..Known::default() }), ..self }
     }
 
-    /// The same for a proxy that intercepts connections: every Service port of the mesh is a target of it. Those that
-    /// are used are named to `asked`.
+    /// The same for a proxy that intercepts connections: every Service port of the mesh may become a target of it.
+    /// Those that are used are named to `asked`.
     #[must_use]
     pub fn intercepting(self, asked: UnboundedSender<Arc<str>>) -> Self {
         Self { destinations: Some(Destinations::new(asked)), ..self }
@@ -122,7 +130,8 @@ impl State {
         self.targets.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
-    /// Every Service port.
+    /// Every Service port that is called, or was until a moment ago; where connections are not intercepted, every one
+    /// that may be.
     #[must_use]
     pub fn targets(&self) -> Vec<Arc<Target>> {
         let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +141,35 @@ impl State {
     /// Who is behind an address; `None` if it lies outside the mesh.
     #[must_use]
     pub fn destination(&self, address: SocketAddr) -> Option<Destination> {
-        self.destinations.as_ref()?.find(address)
+        let destinations = self.destinations.as_ref()?;
+        let found = destinations.find(address)?;
+        let target = self.target_or_new(destinations, found.listener);
+        Some(Destination { target, is_endpoint: found.is_endpoint })
+    }
+
+    fn target_or_new(&self, destinations: &Destinations, name: Arc<str>) -> Arc<Target> {
+        self.target(&name).unwrap_or_else(|| {
+            let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+            // Race: somebody else may have been quicker.
+            let target = targets.entry(Arc::clone(&name));
+            Arc::clone(target.or_insert_with(|| Arc::new(destinations.target(name))))
+        })
+    }
+
+    /// Every Service port that can be called, by name, with its target if it has one.
+    #[must_use]
+    pub fn upstreams(&self) -> BTreeMap<Arc<str>, Option<Arc<Target>>> {
+        let known = self.destinations.as_ref().map_or_else(Vec::new, Destinations::listeners);
+        let called = self.targets().into_iter().map(|target| (target.name.clone(), Some(target)));
+        known.into_iter().map(|name| (name, None)).chain(called).collect()
+    }
+
+    /// How many of these have none: nobody has called them.
+    #[must_use]
+    pub fn never_called(&self) -> usize {
+        let Some(destinations) = &self.destinations else { return 0 };
+        let called = self.targets().iter().filter(|target| destinations.has(&target.name)).count();
+        destinations.len().saturating_sub(called)
     }
 
     /// What is in force now, the last good configuration, is subscribed: it counts as used now.
@@ -140,15 +177,24 @@ impl State {
         self.targets().iter().for_each(|target| target.adopt());
     }
 
-    /// Gives up a Service port that nobody has used for so long; true if its subscription is to be dropped.
-    #[must_use]
-    pub fn retire(&self, target: &Target, idle: Duration) -> bool {
-        let retired = target.retire(idle);
-        let found = self.destinations.as_ref().is_none_or(|all| all.has(&target.name));
-        if retired && !found {
-            self.targets.write().unwrap_or_else(PoisonError::into_inner).remove(&*target.name);
-        }
-        retired
+    /// Where connections are intercepted, targets that nobody uses go. Not for requests.
+    pub fn forget_unused(&self) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.forget(&known);
+    }
+
+    /// Race: who finds a target holds it before the lock is free again, and what only the map holds nobody can have
+    /// asked for since.
+    fn forget(&self, known: &Known) {
+        let Some(destinations) = &self.destinations else { return };
+        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        targets.retain(|name, target| {
+            let configured = known.listeners.contains_key(&**name);
+            // Its next client need not be waited for.
+            let remembered = target.is_server_first() && destinations.has(name);
+            let used = Arc::strong_count(target) > 1 || target.standing() != Standing::Unused;
+            configured || remembered || used
+        });
     }
 
     /// What the workload's own ports accept.
@@ -207,27 +253,29 @@ impl State {
         known.clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect()
     }
 
-    /// Puts a target where it is found. Returns its name if it is new: perhaps there is a configuration for it already.
-    fn place(&self, addresses: &Addresses) -> Option<String> {
+    /// Of a Service port that is configured and can be called there is a target.
+    fn configured(&self, known: &Known, touched: &BTreeSet<String>) {
+        let Some(destinations) = &self.destinations else { return };
+        let names = touched.iter().filter(|name| known.listeners.contains_key(*name));
+        for name in names.filter(|name| destinations.has(name)) {
+            self.target_or_new(destinations, name.as_str().into());
+        }
+    }
+
+    /// Where a Service port is found. Returns its name if there is a configuration for it already.
+    fn place(&self, known: &Known, addresses: Addresses) -> Option<String> {
         let destinations = self.destinations.as_ref()?;
-        let name = addresses.listener.as_str();
-        let known = self.target(name);
-        let target = known.clone().unwrap_or_else(|| {
-            let target = Arc::new(destinations.target(name));
-            let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
-            targets.insert(Arc::clone(&target.name), Arc::clone(&target));
-            target
-        });
-        destinations.put(addresses, &target);
-        known.is_none().then(|| name.to_owned())
+        let configured = known.listeners.contains_key(&*addresses.listener);
+        let name = configured.then(|| addresses.listener.to_string());
+        destinations.put(addresses);
+        name
     }
 
     /// A target that is used stays until it is idle: its connections go on.
-    fn displace(&self, name: &str) {
-        let Some(destinations) = &self.destinations else { return };
-        destinations.remove(name);
-        if self.target(name).is_some_and(|target| target.standing() == Standing::Unused) {
-            self.targets.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    fn displace(&self, known: &Known, name: &str) {
+        if let Some(destinations) = &self.destinations {
+            destinations.remove(name);
+            self.forget(known);
         }
     }
 
@@ -249,12 +297,15 @@ impl State {
                         }
                     }
                 }
-                Change::Addresses(addresses) => touched.extend(self.place(&addresses)),
-                Change::Removed(Kind::Addresses, name) => self.displace(&name),
+                Change::Addresses(all) => {
+                    touched.extend(all.into_iter().filter_map(|one| self.place(&known, one)));
+                }
+                Change::Removed(Kind::Addresses, name) => self.displace(&known, &name),
                 change => drop(touched.insert(known.note(change))),
             }
         }
         known.rebuild_clusters(&touched, self.workers);
+        self.configured(&known, &touched);
         for target in &self.targets() {
             if known.concerns(target, &touched) {
                 let previous = target.load();
@@ -289,8 +340,8 @@ impl Known {
                 spec.cluster
             }
             // Not of any target's snapshot; `apply` has them.
-            Change::Inbound(InboundListener { name, .. })
-            | Change::Addresses(Addresses { listener: name, .. }) => name,
+            Change::Inbound(InboundListener { name, .. }) => name,
+            Change::Addresses(_) => String::new(),
             Change::Removed(kind, name) => {
                 self.remove(kind, &name);
                 name

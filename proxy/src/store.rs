@@ -21,7 +21,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 pub(crate) use identity::StoredIdentity;
 use resource::Sizes;
-pub(crate) use resource::StoredResource;
+pub(crate) use resource::{Received, StoredResource};
 
 /// Bound: a file that is larger is not read.
 const MAX_FILE: u64 = 16 << 20;

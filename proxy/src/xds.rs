@@ -1,10 +1,11 @@
 //! The xDS client: what the control plane says becomes [`Change`]s of the proxy's own model.
 //!
 //! `stream` talks delta ADS, `subscription` knows who owes whom an answer, `decode` turns Envoy's types into
-//! the model, `graph` decides what is wanted and when a change takes force, `restore` begins with the last good
-//! configuration. Runs on the control thread; only [`Change`]s leave it. It must never let one bad resource
+//! the model, `graph` decides what is wanted and when a change takes force, `addresses` takes those of the whole mesh
+//! past it, `restore` begins with the last good configuration. Runs on the control thread; only [`Change`]s leave it. It must never let one bad resource
 //! hold up another, nor forget the last good one.
 
+mod addresses;
 mod change;
 mod decode;
 #[cfg(test)]
@@ -134,8 +135,6 @@ impl Client {
         }
         if options.intercepts {
             subscription.want_all(Kind::Addresses);
-            let stored = options.store.resource_names(Kind::Addresses).into_iter();
-            stored.for_each(|name| graph.add_root((Kind::Addresses, name)));
         }
         let (published, sync) = watch::channel(SyncState::default());
         let (demand, asked) = mpsc::channel(MAX_DEMAND);
@@ -230,6 +229,8 @@ impl Client {
 
     fn reconnect(&mut self) {
         let now = Instant::now();
+        // What was refused of everything and is there still is sent again.
+        self.rejected.retain(|(kind, _), _| !self.subscription.wants_all(*kind));
         self.graph.restart_waits(now);
         if self.graph.take_reshaped() {
             self.subscription.want(&self.graph.wanted(), now);
@@ -286,7 +287,8 @@ impl Client {
         }
         if self.graph.take_reshaped() {
             let wanted = self.graph.wanted();
-            self.rejected.retain(|key, _| wanted.contains(key));
+            let of_all = |kind| self.subscription.wants_all(kind);
+            self.rejected.retain(|key, _| wanted.contains(key) || of_all(key.0));
             self.subscription.want(&wanted, Instant::now());
         }
         self.publish();
@@ -302,7 +304,8 @@ impl Client {
             let standing = self.rejected.iter().filter(|(key, _)| key.0 == kind);
             of_kind.rejection = standing.map(|(_, text)| text.clone()).next_back();
             of_kind.wanted = self.subscription.wanted(kind);
-            of_kind.in_force = self.graph.in_force().filter(|key| key.0 == kind).count();
+            let in_force = self.graph.in_force().filter(|key| key.0 == kind).count();
+            of_kind.in_force = in_force + self.subscription.held(kind).count();
         }
         self.published.send_if_modified(|published| {
             let changed = *published != self.state;

@@ -41,6 +41,9 @@ fn drops(state: &State, xds: &Handle, idle: Duration) -> Vec<Demand> {
         return Vec::new();
     }
     let targets = state.targets();
-    let idle = targets.iter().filter(|target| state.retire(target, idle));
-    idle.map(|target| Demand::Drop(Kind::Listener, target.name.to_string())).collect()
+    let idle = targets.iter().filter(|target| target.retire(idle));
+    let drops = idle.map(|target| Demand::Drop(Kind::Listener, target.name.to_string())).collect();
+    drop(targets);
+    state.forget_unused();
+    drops
 }

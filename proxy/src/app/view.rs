@@ -95,16 +95,17 @@ fn endpoint_row(
     })
 }
 
-/// One row for each Service port that is called, and for each port of the workload.
+/// One row for each Service port that can be called, and for each port of the workload.
 pub(super) fn listeners(state: &State) -> Value {
-    let targets = state.targets();
-    let outbound = targets.iter().map(|target| {
-        let config = target.load();
+    let upstreams = state.upstreams();
+    let outbound = upstreams.iter().map(|(name, target)| {
+        let config = target.as_ref().and_then(|target| target.load());
+        let standing = target.as_ref().map_or(Standing::Unused, |target| target.standing());
         json!({
-            "listener": &*target.name,
+            "listener": &**name,
             "direction": "outbound",
             "protocol": config.as_ref().map(|c| protocol_text(c.listener.protocol)),
-            "standing": standing_text(target.standing()),
+            "standing": standing_text(standing),
             "mtls": Value::Null,
             "source": config.as_ref().map(|c| c.listener.origin.to_string()),
         })

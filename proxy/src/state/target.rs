@@ -89,9 +89,9 @@ impl Target {
 
     /// One that is subscribed when somebody uses it, which is said to `asked` by its name.
     #[must_use]
-    pub fn on_demand(name: String, asked: UnboundedSender<Arc<str>>) -> Self {
+    pub fn on_demand(name: Arc<str>, asked: UnboundedSender<Arc<str>>) -> Self {
         Self {
-            name: name.into(),
+            name,
             current: ArcSwapOption::empty(),
             demand: Some(Demand::new(asked)),
             server_first: AtomicBool::new(false),

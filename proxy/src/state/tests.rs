@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use weft_proto::origin::Origin;
 
-use super::State;
+use super::{Standing, State};
 use crate::model::{
-    AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec, HostPattern,
-    InboundListener, LimitsSpec, Locality, OutboundListener, OutlierSpec, RouteTable, Tracing,
-    VirtualHost,
+    Addresses, AppProtocol, Balancer, BudgetSpec, ClusterSpec, EndpointSpec, EndpointsSpec,
+    HostPattern, InboundListener, LimitsSpec, Locality, OutboundListener, OutlierSpec, RouteTable,
+    Tracing, VirtualHost,
 };
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
@@ -143,4 +144,74 @@ fn a_proxy_that_learns_where_it_is_prefers_what_is_near() {
         tracing: Tracing::default(),
     })]);
     assert_eq!(chosen(), 2);
+}
+
+/// One that intercepts connections, and whom it asks.
+fn intercepting() -> (State, UnboundedReceiver<Arc<str>>) {
+    let (asked, names) = unbounded_channel();
+    let state = State::new([], 1, Metrics::new(std::time::SystemTime::now()));
+    (state.intercepting(asked), names)
+}
+
+fn found(last: u8) -> Change {
+    let name = if last == 1 { NAME.into() } else { format!("s{last}.shop:80").into() };
+    let service = vec![([10, 96, 0, last], 80).into()];
+    Change::Addresses(vec![Addresses { listener: name, service, endpoints: Vec::new() }])
+}
+
+#[test]
+fn only_what_is_called_becomes_a_target_and_goes_when_nobody_uses_it() {
+    let (state, _names) = intercepting();
+    state.apply(vec![found(1), found(2), found(3)]);
+    assert_eq!((state.targets().len(), state.never_called()), (0, 3));
+    let listed = |state: &State| -> Vec<(String, bool)> {
+        let all = state.upstreams();
+        all.iter().map(|(name, target)| (name.to_string(), target.is_some())).collect()
+    };
+    let row = |name: &str, called| (name.to_owned(), called);
+    let none = [row(NAME, false), row("s2.shop:80", false), row("s3.shop:80", false)];
+    assert_eq!(listed(&state), none);
+    let destination = state.destination(([10, 96, 0, 2], 80).into()).unwrap();
+    let again = state.destination(([10, 96, 0, 2], 80).into()).unwrap();
+    assert!(Arc::ptr_eq(&destination.target, &again.target));
+    assert_eq!((state.targets().len(), state.never_called()), (1, 2));
+    assert_eq!(listed(&state)[1], row("s2.shop:80", true));
+    state.forget_unused();
+    assert_eq!(state.targets().len(), 1, "it is held");
+    drop((destination, again));
+    state.forget_unused();
+    assert_eq!(listed(&state), none);
+    // One whose server speaks first is remembered as long as it is there.
+    state.destination(([10, 96, 0, 3], 80).into()).unwrap().target.spoke_first(true);
+    state.forget_unused();
+    assert!(state.destination(([10, 96, 0, 3], 80).into()).unwrap().target.is_server_first());
+    state.apply(vec![Change::Removed(Kind::Addresses, "s3.shop:80".into())]);
+    assert_eq!((state.targets().len(), state.never_called()), (0, 2));
+}
+
+#[test]
+fn what_is_configured_is_a_target_whichever_came_first() {
+    let all = || vec![endpoints(&[1]), cluster(), routes(), listener()];
+    for addresses_first in [true, false] {
+        let (state, _names) = intercepting();
+        if addresses_first {
+            state.apply(vec![found(1)]);
+            state.apply(all());
+        } else {
+            state.apply(all());
+            assert!(state.target(NAME).is_none(), "found nowhere");
+            state.apply(vec![found(1)]);
+        }
+        state.adopt();
+        state.forget_unused();
+        let target = state.target(NAME).unwrap();
+        assert_eq!(target.standing(), Standing::InForce);
+        assert!(target.retire(Duration::ZERO), "it was subscribed");
+        drop(target);
+        state.forget_unused();
+        assert!(state.target(NAME).is_some(), "its configuration is still there");
+        state.apply(vec![Change::Removed(Kind::Listener, NAME.into())]);
+        state.forget_unused();
+        assert!(state.target(NAME).is_none());
+    }
 }

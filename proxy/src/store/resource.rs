@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
 use prost::Message;
 use weft_proto::envoy::discovery::{DeltaDiscoveryResponse as File, Resource};
 use weft_proto::google::Any;
@@ -21,12 +22,28 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// Files of all addresses. One that changes is written anew, a few kilobytes in a mesh of thousands of Services.
 const SHARDS: u8 = 64;
+/// What their names begin with.
+const SHARED: &str = "addresses-";
 
 /// A resource as it was received.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StoredResource {
     pub(crate) version: String,
     pub(crate) any: Any,
+}
+
+/// A resource as it was received, not decoded: an encoded `Resource`.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) name: Arc<str>,
+    pub(crate) bytes: Bytes,
+}
+
+/// A [`File`] whose resources are not decoded.
+#[derive(Clone, PartialEq, Message)]
+struct RawFile {
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    resources: Vec<Bytes>,
 }
 
 /// Sizes of the files by name.
@@ -89,9 +106,18 @@ impl Store {
 
     /// Names of the stored resources of one kind.
     pub(crate) fn resource_names(&self, kind: Kind) -> BTreeSet<String> {
+        self.resources(kind).map(|(name, _)| name).collect()
+    }
+
+    /// The stored resources of one kind, one file after the other.
+    pub(crate) fn resources(&self, kind: Kind) -> impl Iterator<Item = (String, StoredResource)> {
         let files: Vec<String> = self.sizes().files.keys().cloned().collect();
-        let stored = files.iter().flat_map(|file| self.stored(file));
-        stored.filter(|stored| is_kind(stored, kind)).map(|stored| stored.name).collect()
+        let files = files.into_iter().filter(move |file| is_file_of(file, kind));
+        let stored = files.flat_map(|file| self.stored(&file));
+        stored.filter(move |stored| is_kind(stored, kind)).filter_map(|stored| {
+            let Resource { name, version, resource, .. } = stored;
+            Some((name, StoredResource { version, any: resource? }))
+        })
     }
 
     /// Keeps a resource. A failure is logged and not an error.
@@ -109,6 +135,22 @@ impl Store {
         self.put(file, resources)
     }
 
+    /// As [`Self::save_resource`], of a kind that shares files: writes each of them once.
+    pub(crate) fn save_received(&self, kind: Kind, received: &[Received]) {
+        let mut by_file: BTreeMap<String, BTreeMap<&str, &Bytes>> = BTreeMap::new();
+        for Received { name, bytes } in received {
+            by_file.entry(file_name(kind, name)).or_default().insert(name, bytes);
+        }
+        for (file, new) in by_file {
+            let stays = |stored: &Resource| !new.contains_key(&*stored.name);
+            let others = self.stored(&file).into_iter().filter(stays);
+            let others = others.map(|stored| stored.encode_to_vec().into());
+            let resources = others.chain(new.values().map(|bytes| Bytes::clone(bytes)));
+            let body = RawFile { resources: resources.collect() }.encode_to_vec();
+            self.put_body(file, &body);
+        }
+    }
+
     /// What shares a file with that resource.
     fn beside(&self, kind: Kind, name: &str, file: &str) -> Vec<Resource> {
         let mut resources = if is_shared(kind) { self.stored(file) } else { Vec::new() };
@@ -122,7 +164,10 @@ impl Store {
             self.remove_file(&file);
             return true;
         }
-        let body = File { resources, ..File::default() }.encode_to_vec();
+        self.put_body(file, &File { resources, ..File::default() }.encode_to_vec())
+    }
+
+    fn put_body(&self, file: String, body: &[u8]) -> bool {
         let size = body.len() as u64;
         let mut sizes = self.sizes();
         if !sizes.room_for(&file, size) {
@@ -130,7 +175,7 @@ impl Store {
             let limits = format!("more than {MAX_FILES} resources or {MAX_BYTES} bytes");
             return self.report(&Err(limits));
         }
-        let written = self.write(&path(&file), &body);
+        let written = self.write(&path(&file), body);
         if written {
             sizes.set(file, size);
         }
@@ -179,6 +224,11 @@ fn path(file: &str) -> PathBuf {
     Path::new(RESOURCES).join(file)
 }
 
+/// Can that kind be in a file of that name?
+fn is_file_of(file: &str, kind: Kind) -> bool {
+    file.starts_with(SHARED) == is_shared(kind)
+}
+
 fn is_shared(kind: Kind) -> bool {
     kind == Kind::Addresses
 }
@@ -191,7 +241,7 @@ fn file_name(kind: Kind, name: &str) -> String {
     let digest = digest(&SHA256, format!("{}\0{name}", kind.message()).as_bytes());
     if is_shared(kind) {
         let shard = digest.as_ref().first().map_or(0, |byte| byte % SHARDS);
-        return format!("addresses-{shard}");
+        return format!("{SHARED}{shard}");
     }
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

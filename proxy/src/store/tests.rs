@@ -4,10 +4,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use prost::Message;
 use weft_certs::{Authority, Lifetimes};
+use weft_proto::envoy::discovery::Resource;
 use weft_proto::google::Any;
 
-use super::{Store, StoreError, StoredIdentity, StoredResource};
+use super::{Received, Store, StoreError, StoredIdentity, StoredResource};
 use crate::xds::Kind;
 
 fn identity() -> StoredIdentity {
@@ -179,4 +181,34 @@ fn addresses_share_files_and_are_apart_all_the_same() {
     assert_eq!(open.resource_names(Kind::Addresses).len(), 9);
     open.retain_resources(std::iter::empty());
     assert!(files(&directory.path().join("resources")).is_empty());
+}
+
+#[test]
+fn what_is_kept_as_received_is_what_is_kept_decoded() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let of = |version: &str| {
+        let any = Any { type_url: Kind::Addresses.type_url().to_owned(), value: vec![1, 2, 3] };
+        StoredResource { version: version.to_owned(), any }
+    };
+    let received = |number: u32, version: &str| {
+        let name = format!("s{number}.shop:80");
+        let StoredResource { version, any } = of(version);
+        let resource = Resource { name, version, resource: Some(any), ..Resource::default() };
+        let name = resource.name.as_str().into();
+        Received { name, bytes: resource.encode_to_vec().into() }
+    };
+    let all: Vec<Received> = (0..1000).map(|number| received(number, "1")).collect();
+    store.save_received(Kind::Addresses, &all);
+    // Twice in one response: the last one counts, as it does for the data path.
+    let again = [received(7, "2"), received(7, "3"), received(1000, "1")];
+    store.save_received(Kind::Addresses, &again);
+    store.save_resource(Kind::Cluster, "s7.shop:80", &resource("9", 10));
+    let found: Vec<(String, StoredResource)> = store.resources(Kind::Addresses).collect();
+    assert_eq!(found.len(), 1001);
+    let changed = |(name, _): &&(String, StoredResource)| *name == "s7.shop:80";
+    assert_eq!(found.iter().find(changed).map(|(_, stored)| stored), Some(&of("3")));
+    assert_eq!(found.iter().filter(|(_, stored)| *stored == of("1")).count(), 1000);
+    assert_eq!(store.resource(Kind::Addresses, "s999.shop:80"), Some(of("1")));
+    assert!(files(&directory.path().join("resources")).len() <= 65);
 }

@@ -36,8 +36,8 @@ pub enum Change {
     Cluster(ClusterSpec),
     /// New or changed, possibly empty.
     Endpoints(EndpointsSpec),
-    /// New or changed.
-    Addresses(Addresses),
+    /// New or changed: of one Service port or of thousands.
+    Addresses(Vec<Addresses>),
     /// Gone, or no longer wanted. What referred to it changed before.
     Removed(Kind, String),
 }

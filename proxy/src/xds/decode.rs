@@ -36,6 +36,7 @@ use weft_proto::google::Any;
 pub(crate) use reject::Reject;
 
 use super::{Change, Kind};
+use crate::model::Addresses;
 
 /// Kind and name of a resource.
 pub(crate) type Key = (Kind, String);
@@ -72,12 +73,7 @@ pub(crate) fn decode(
     any: &Any,
     context: &Context,
 ) -> Result<Decoded, Reject> {
-    if any.type_url != kind.type_url() {
-        return Err(Reject::new(
-            "",
-            format!("type {} instead of {}", any.type_url, kind.type_url()),
-        ));
-    }
+    check_type(kind, any)?;
     let decoded = match kind {
         Kind::Secret => trust_bundle(&any.value)?,
         Kind::Endpoints => {
@@ -101,11 +97,16 @@ pub(crate) fn decode(
         }
         Kind::Listener => listener(value::message(&any.value)?, name, context)?,
         Kind::Addresses => {
-            let found = addresses::addresses(value::message(&any.value)?, name)?;
-            change(Change::Addresses(found), Vec::new())
+            change(Change::Addresses(vec![decode_addresses(name, any)?]), Vec::new())
         }
     };
     Ok(decoded)
+}
+
+/// The same of addresses alone: there are many.
+pub(crate) fn decode_addresses(name: &str, any: &Any) -> Result<Addresses, Reject> {
+    check_type(Kind::Addresses, any)?;
+    addresses::addresses(value::message(&any.value)?, name)
 }
 
 /// Two resources that say the same. Their bytes may differ: the order of map fields means nothing.
@@ -153,6 +154,14 @@ fn listener(listener: Listener, name: &str, context: &Context) -> Result<Decoded
         Ok(TrafficDirection::Unspecified) | Err(_) => {
             Err(Reject::new("traffic_direction", "must be INBOUND or OUTBOUND"))
         }
+    }
+}
+
+fn check_type(kind: Kind, any: &Any) -> Result<(), Reject> {
+    if any.type_url == kind.type_url() {
+        Ok(())
+    } else {
+        Err(Reject::new("", format!("type {} instead of {}", any.type_url, kind.type_url())))
     }
 }
 

@@ -1,9 +1,13 @@
 //! One response of the server: each resource on its own, good ones apply, bad ones are named in the NACK.
 
+use bytes::Bytes;
+use prost::Message;
 use tokio::time::Instant;
-use weft_proto::envoy::discovery::{DeltaDiscoveryResponse, Resource};
+use weft_proto::envoy::discovery::Resource;
+use weft_proto::google::Any;
 
 use super::decode::{decode, is_same};
+use super::stream::Response;
 use super::{Change, Client, Kind, Update};
 use crate::store::StoredResource;
 
@@ -23,14 +27,18 @@ impl Client {
     /// Takes the response apart, answers it, and makes what follows from it.
     ///
     /// # Errors
-    /// If it is of a type that was never asked for; the stream is of no use then.
-    pub(super) fn take_response(&mut self, response: DeltaDiscoveryResponse) -> Result<(), String> {
-        let DeltaDiscoveryResponse { type_url, resources, removed_resources, nonce, .. } = response;
+    /// If it is of a type that was never asked for, or no such message; the stream is of no use then.
+    pub(super) fn take_response(&mut self, response: Response) -> Result<(), String> {
+        let Response { type_url, resources, removed, nonce } = response;
         let kind = Kind::from_type_url(&type_url)
             .ok_or_else(|| format!("the control plane sent {type_url:?}, never asked for"))?;
+        if self.subscription.wants_all(kind) {
+            return self.take_addresses(resources, removed, nonce);
+        }
         let mut rejections = Vec::new();
         let mut nothing = Vec::new();
         for resource in resources {
+            let resource = read(resource)?;
             let name = resource.name.clone();
             match self.take_resource(kind, resource) {
                 Outcome::Accepted => {
@@ -39,34 +47,39 @@ impl Client {
                 }
                 Outcome::Unwanted => {}
                 Outcome::Rejected(reason) => {
-                    let rejection = format!("{} {name}: {reason}", kind.message());
-                    tracing::warn!(rejection, "configuration rejected, the last good one stays");
-                    self.rejected.insert((kind, name.clone()), rejection.clone());
-                    rejections.push(rejection);
+                    rejections.push(self.note_rejection(kind, &name, &reason));
                     nothing.push(name);
                 }
             }
         }
-        for name in removed_resources {
+        for name in removed {
             if self.subscription.wants(kind, &name) {
                 self.subscription.removed(kind, &name);
                 self.rejected.remove(&(kind, name.clone()));
                 self.graph.remove((kind, name.clone()), Instant::now());
-                if self.subscription.wants_all(kind) {
-                    self.graph.remove_root(&(kind, name.clone()));
-                }
                 nothing.push(name);
             }
         }
         // Order: the answer does not wait for resources that have to wait for others; a server may send
         // those only after this answer.
-        let rejection = named(&rejections);
-        self.state.kinds[kind as usize].rejected += rejections.len() as u64;
-        self.subscription.reply(kind, nonce, rejection);
+        self.reply(kind, nonce, &rejections);
         let steps = self.graph.settle();
         self.make(steps);
         self.tell_absent(kind, nothing);
         Ok(())
+    }
+
+    /// Words for the NACK.
+    pub(super) fn note_rejection(&mut self, kind: Kind, name: &str, reason: &str) -> String {
+        let rejection = format!("{} {name}: {reason}", kind.message());
+        tracing::warn!(rejection, "configuration rejected, the last good one stays");
+        self.rejected.insert((kind, name.to_owned()), rejection.clone());
+        rejection
+    }
+
+    pub(super) fn reply(&mut self, kind: Kind, nonce: String, rejections: &[String]) {
+        self.state.kinds[kind as usize].rejected += rejections.len() as u64;
+        self.subscription.reply(kind, nonce, named(rejections));
     }
 
     /// Of a listener that was asked for and is not there the data path must know, or it would wait for it.
@@ -81,18 +94,14 @@ impl Client {
     }
 
     fn take_resource(&mut self, kind: Kind, resource: Resource) -> Outcome {
-        let Resource { name, version, resource: any, ttl, cache_control, .. } = resource;
-        if !self.subscription.wants(kind, &name) {
+        if !self.subscription.wants(kind, &resource.name) {
             return Outcome::Unwanted;
         }
+        let (name, version) = (resource.name.clone(), resource.version.clone());
         let key = (kind, name.clone());
-        let decoded = match any {
-            None => Err("resource: missing".to_owned()),
-            Some(_) if ttl.is_some() => Err("ttl: not supported by weft-proxy".to_owned()),
-            Some(_) if cache_control.is_some_and(|control| control.do_not_cache) => {
-                Err("cache_control: not supported by weft-proxy".to_owned())
-            }
-            Some(any) => {
+        let decoded = match content(resource) {
+            Err(reason) => Err(reason),
+            Ok(any) => {
                 let raw = StoredResource { version: version.clone(), any };
                 if self.is_in_force(kind, &name, &raw) {
                     self.subscription.accepted(kind, &name, &version);
@@ -107,9 +116,6 @@ impl Client {
         match decoded {
             Ok((decoded, raw)) => {
                 self.subscription.accepted(kind, &name, &version);
-                if self.subscription.wants_all(kind) {
-                    self.graph.add_root(key.clone());
-                }
                 self.graph.offer(key, decoded, raw, Instant::now());
                 Outcome::Accepted
             }
@@ -128,6 +134,24 @@ impl Client {
             self.graph.version(&(kind, name.to_owned())) == Some(raw.version.as_str());
         let stored = || self.options.store.resource(kind, name);
         same_version && stored().is_some_and(|stored| is_same(kind, &stored.any, &raw.any))
+    }
+}
+
+pub(super) fn read(resource: Bytes) -> Result<Resource, String> {
+    Resource::decode(resource)
+        .map_err(|error| format!("the control plane sent no resource: {error}"))
+}
+
+/// What a resource says, if it says nothing that this client would have to do and does not.
+pub(super) fn content(resource: Resource) -> Result<Any, String> {
+    let Resource { resource, ttl, cache_control, .. } = resource;
+    match resource {
+        None => Err("resource: missing".to_owned()),
+        Some(_) if ttl.is_some() => Err("ttl: not supported by weft-proxy".to_owned()),
+        Some(_) if cache_control.is_some_and(|control| control.do_not_cache) => {
+            Err("cache_control: not supported by weft-proxy".to_owned())
+        }
+        Some(any) => Ok(any),
     }
 }
 

@@ -23,11 +23,17 @@ impl Client {
                 }
             }
         }
+        let addresses = match self.subscription.wants_all(Kind::Addresses) {
+            true => self.restore_addresses(),
+            false => Vec::new(),
+        };
         let kept = restored.iter().map(|((kind, name), _)| (*kind, name.as_str()));
-        self.options.store.retain_resources(kept);
+        let found = addresses.iter().map(|one| (Kind::Addresses, &*one.listener));
+        self.options.store.retain_resources(kept.chain(found));
         // Order: what is referred to first, as in every update.
         restored.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.state.stale = !restored.is_empty();
+        let resources = restored.len() + addresses.len();
+        self.state.stale = resources > 0;
         let mut changes: Vec<Change> = Vec::new();
         for (_, payload) in restored {
             match payload {
@@ -36,8 +42,11 @@ impl Client {
                 Payload::TrustBundle(_) => {}
             }
         }
+        if !addresses.is_empty() {
+            changes.push(Change::Addresses(addresses));
+        }
         if !changes.is_empty() {
-            tracing::info!(resources = changes.len(), "serving the last good configuration");
+            tracing::info!(resources, "serving the last good configuration");
             (self.apply)(Update { changes });
         }
         self.publish();
@@ -51,10 +60,6 @@ impl Client {
         let stored = self.options.store.resource(*kind, name)?;
         match decode(*kind, name, &stored.any, &self.context) {
             Ok(Decoded { payload, references }) => {
-                if self.subscription.wants_all(*kind) {
-                    // Of what is gone meanwhile the server tells only those who say that they have it.
-                    self.subscription.accepted(*kind, name, &stored.version);
-                }
                 self.graph.restore(key.clone(), stored.version, references);
                 Some(payload)
             }

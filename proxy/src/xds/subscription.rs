@@ -6,6 +6,7 @@
 //! never mentioned: its empty first request would mean "everything".
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use weft_proto::envoy::core::Node;
@@ -41,8 +42,17 @@ struct Type {
     replies: VecDeque<Reply>,
     /// Something of this type was sent on this stream.
     opened: bool,
-    /// `Some`: everything is wanted; true once the server has answered that.
-    everything: Option<bool>,
+    /// `Some`: everything is wanted, and no name of its own.
+    everything: Option<Everything>,
+}
+
+/// Of a type of which everything is wanted. There may be thousands of resources: of each no more than what the next
+/// stream is to begin with.
+#[derive(Debug, Default)]
+struct Everything {
+    answered: bool,
+    /// Versions by name.
+    held: BTreeMap<Arc<str>, Box<str>>,
 }
 
 #[derive(Debug)]
@@ -51,8 +61,8 @@ struct Wanted {
     held: Option<String>,
     /// The server said something about it, at least once.
     answered: bool,
-    /// When it was asked for on this stream; `None` if it came unasked, with everything.
-    asked: Option<Instant>,
+    /// When it was asked for on this stream.
+    asked: Instant,
 }
 
 #[derive(Debug)]
@@ -69,7 +79,7 @@ impl Subscription {
 
     /// Every resource of that type is wanted, whatever it is called.
     pub(crate) fn want_all(&mut self, kind: Kind) {
-        self.of_type(kind).everything = Some(false);
+        self.of_type(kind).everything = Some(Everything::default());
     }
 
     /// Was [`Self::want_all`] said of it?
@@ -84,15 +94,15 @@ impl Subscription {
             of_type.opened = false;
             of_type.replies.clear();
             of_type.unsubscribe.clear();
-            of_type.subscribe = match of_type.everything {
+            of_type.subscribe = match &of_type.everything {
                 Some(_) => BTreeSet::from([WILDCARD.to_owned()]),
                 None => of_type.wanted.keys().cloned().collect(),
             };
-            of_type.wanted.values_mut().for_each(|wanted| wanted.asked = Some(now));
+            of_type.wanted.values_mut().for_each(|wanted| wanted.asked = now);
         }
     }
 
-    /// From now on exactly these are wanted.
+    /// From now on exactly these are wanted, besides everything of some types.
     pub(crate) fn want(&mut self, keys: &BTreeSet<Key>, now: Instant) {
         for (&kind, of_type) in &mut self.types {
             let unwanted: Vec<String> =
@@ -102,7 +112,7 @@ impl Subscription {
             }
         }
         for (kind, name) in keys {
-            self.of_type(*kind).add(name, Some(now));
+            self.of_type(*kind).add(name, now);
         }
     }
 
@@ -117,6 +127,19 @@ impl Subscription {
         self.answered(kind, name, |wanted| wanted.held = Some(version.to_owned()));
     }
 
+    /// A resource of a type of [`Self::want_all`] was accepted in this version.
+    pub(crate) fn hold(&mut self, kind: Kind, name: Arc<str>, version: &str) {
+        if let Some(everything) = &mut self.of_type(kind).everything {
+            everything.held.insert(name, version.into());
+        }
+    }
+
+    /// Names of all that is held of a type of [`Self::want_all`].
+    pub(crate) fn held(&self, kind: Kind) -> impl Iterator<Item = &Arc<str>> {
+        let everything = self.types.get(&kind).and_then(|of_type| of_type.everything.as_ref());
+        everything.into_iter().flat_map(|everything| everything.held.keys())
+    }
+
     /// The resource was refused; the version held before stays held.
     pub(crate) fn rejected(&mut self, kind: Kind, name: &str) {
         self.answered(kind, name, |_| {});
@@ -124,13 +147,16 @@ impl Subscription {
 
     /// The server says that there is no such resource.
     pub(crate) fn removed(&mut self, kind: Kind, name: &str) {
+        if let Some(everything) = &mut self.of_type(kind).everything {
+            everything.held.remove(name);
+        }
         self.answered(kind, name, |wanted| wanted.held = None);
     }
 
     /// The response `nonce` was applied, or something in it was rejected.
     pub(crate) fn reply(&mut self, kind: Kind, nonce: String, rejection: Option<String>) {
-        if let Some(answered) = &mut self.of_type(kind).everything {
-            *answered = true;
+        if let Some(everything) = &mut self.of_type(kind).everything {
+            everything.answered = true;
         }
         self.of_type(kind).replies.push_back(Reply { nonce, rejection });
     }
@@ -161,8 +187,8 @@ impl Subscription {
 
     /// Everything wanted was answered at least once.
     pub(crate) fn is_answered(&self) -> bool {
-        let whole = |of_type: &Type| match of_type.everything {
-            Some(answered) => answered,
+        let whole = |of_type: &Type| match &of_type.everything {
+            Some(everything) => everything.answered,
             None => of_type.wanted.values().all(|name| name.answered),
         };
         self.types.values().all(whole)
@@ -171,20 +197,16 @@ impl Subscription {
     /// Names about which the server has said nothing since `since`.
     pub(crate) fn unanswered_since(&self, since: Instant) -> Vec<Key> {
         let mut found = Vec::new();
-        let by_name = self.types.iter().filter(|(_, of_type)| of_type.everything.is_none());
-        for (kind, of_type) in by_name {
-            let late = of_type
-                .wanted
-                .iter()
-                .filter(|(_, w)| !w.answered && w.asked.is_some_and(|asked| asked <= since));
+        for (kind, of_type) in &self.types {
+            let late = of_type.wanted.iter().filter(|(_, w)| !w.answered && w.asked <= since);
             found.extend(late.map(|(name, _)| (*kind, name.clone())));
         }
         found
     }
 
-    /// How many names of a kind are wanted.
+    /// How many names of a kind are wanted; where everything is, how many are held.
     pub(crate) fn wanted(&self, kind: Kind) -> usize {
-        self.types.get(&kind).map_or(0, |of_type| of_type.wanted.len())
+        self.types.get(&kind).map_or(0, |of_type| of_type.wanted.len()) + self.held(kind).count()
     }
 
     fn of_type(&mut self, kind: Kind) -> &mut Type {
@@ -193,9 +215,6 @@ impl Subscription {
 
     fn answered(&mut self, kind: Kind, name: &str, change: impl FnOnce(&mut Wanted)) {
         let of_type = self.of_type(kind);
-        if of_type.everything.is_some() && !of_type.wanted.contains_key(name) {
-            of_type.add(name, None);
-        }
         if let Some(wanted) = of_type.wanted.get_mut(name) {
             wanted.answered = true;
             change(wanted);
@@ -208,13 +227,10 @@ fn contains(keys: &BTreeSet<Key>, kind: Kind, name: &str) -> bool {
 }
 
 impl Type {
-    fn add(&mut self, name: &str, asked: Option<Instant>) {
+    fn add(&mut self, name: &str, asked: Instant) {
         if !self.wanted.contains_key(name) {
             let wanted = Wanted { held: None, answered: false, asked };
             self.wanted.insert(name.to_owned(), wanted);
-            if self.everything.is_some() {
-                return;
-            }
             // Order: if it is about to be unsubscribed the server still counts it as subscribed; subscribing
             // again makes it answer again.
             self.unsubscribe.remove(name);
@@ -224,9 +240,6 @@ impl Type {
 
     fn drop(&mut self, name: String) {
         self.wanted.remove(&name);
-        if self.everything.is_some() {
-            return;
-        }
         if !self.subscribe.remove(&name) {
             self.unsubscribe.insert(name);
         }
@@ -247,8 +260,11 @@ impl Type {
         }
         let mut initial = HashMap::new();
         if !std::mem::replace(&mut self.opened, true) {
-            let held = self.wanted.iter().filter_map(|(name, w)| Some((name, w.held.as_ref()?)));
-            initial = held.map(|(name, version)| (name.clone(), version.clone())).collect();
+            let named =
+                self.wanted.iter().filter_map(|(name, w)| Some((&**name, &**w.held.as_ref()?)));
+            let everything = self.everything.iter().flat_map(|everything| &everything.held);
+            let held = named.chain(everything.map(|(name, version)| (&**name, &**version)));
+            initial = held.map(|(name, version)| (name.to_owned(), version.to_owned())).collect();
         }
         DeltaDiscoveryRequest {
             resource_names_subscribe: std::mem::take(&mut self.subscribe).into_iter().collect(),

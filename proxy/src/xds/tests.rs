@@ -1,5 +1,6 @@
 //! The client against a control plane whose words are the test's, over real TLS and gRPC.
 
+mod addresses;
 mod restart;
 mod scene;
 
@@ -252,7 +253,10 @@ fn word(change: &Change) -> String {
         Change::Routes(table) => format!("routes {}", table.name),
         Change::Cluster(spec) => format!("cluster {}", spec.name),
         Change::Endpoints(spec) => format!("endpoints {} {}", spec.cluster, spec.endpoints.len()),
-        Change::Addresses(addresses) => format!("addresses {}", addresses.listener),
+        Change::Addresses(all) => {
+            let names: Vec<&str> = all.iter().map(|one| &*one.listener).collect();
+            format!("addresses {}", names.join(" "))
+        }
         Change::Removed(kind, name) => format!("- {kind:?} {name}"),
     }
 }

@@ -68,6 +68,7 @@ fn upstreams(state: &State) -> Vec<(Vec<String>, u64)> {
     let standings: Vec<_> = state.targets().iter().map(|target| target.standing()).collect();
     let count = |wanted: Standing| {
         let of = standings.iter().filter(|standing| **standing == wanted).count();
+        let of = of + if wanted == Standing::Unused { state.never_called() } else { 0 };
         (vec![super::standing_text(wanted).replace(' ', "_")], of as u64)
     };
     [Standing::InForce, Standing::Waiting, Standing::Absent, Standing::Unused].map(count).to_vec()

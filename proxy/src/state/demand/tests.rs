@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_secs(60);
 
 fn state() -> (Arc<State>, Arc<Target>, UnboundedReceiver<Arc<str>>) {
     let (asked, wishes) = unbounded_channel();
-    let target = Target::on_demand(NAME.to_owned(), asked);
+    let target = Target::on_demand(NAME.into(), asked);
     let state = State::with_targets([target], 1, Metrics::new(SystemTime::now()));
     let target = state.target(NAME).unwrap();
     (Arc::new(state), target, wishes)

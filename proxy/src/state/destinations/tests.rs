@@ -1,7 +1,6 @@
 //! Addresses come, move and go.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -14,14 +13,14 @@ fn at(last: u8) -> SocketAddr {
 
 fn addresses(listener: &str, service: &[u8], endpoints: &[u8]) -> Addresses {
     let all = |list: &[u8]| list.iter().map(|last| at(*last)).collect();
-    Addresses { listener: listener.to_owned(), service: all(service), endpoints: all(endpoints) }
+    Addresses { listener: listener.into(), service: all(service), endpoints: all(endpoints) }
 }
 
 /// Names at the addresses 1 to 4; those of endpoints with a star.
 fn found(destinations: &Destinations) -> Vec<String> {
     let name = |last| match destinations.find(at(last)) {
         None => "-".to_owned(),
-        Some(found) => format!("{}{}", found.target.name, if found.is_endpoint { "*" } else { "" }),
+        Some(found) => format!("{}{}", found.listener, if found.is_endpoint { "*" } else { "" }),
     };
     (1..=4).map(name).collect()
 }
@@ -29,14 +28,13 @@ fn found(destinations: &Destinations) -> Vec<String> {
 #[test]
 fn an_address_means_what_was_said_of_it_last() {
     let destinations = Destinations::new(unbounded_channel().0);
-    let (a, b) = (Arc::new(destinations.target("a")), Arc::new(destinations.target("b")));
-    destinations.put(&addresses("a", &[1], &[2, 3]), &a);
-    destinations.put(&addresses("b", &[4], &[]), &b);
+    destinations.put(addresses("a", &[1], &[2, 3]));
+    destinations.put(addresses("b", &[4], &[]));
     assert_eq!(found(&destinations), ["a", "a*", "a*", "b"]);
-    destinations.put(&addresses("a", &[1], &[3]), &a);
+    destinations.put(addresses("a", &[1], &[3]));
     assert_eq!(found(&destinations), ["a", "-", "a*", "b"]);
     // An address moves, and its old owner is told of it only later.
-    destinations.put(&addresses("b", &[4], &[3]), &b);
+    destinations.put(addresses("b", &[4], &[3]));
     destinations.remove("a");
     assert_eq!(found(&destinations), ["-", "-", "b*", "b"]);
     assert!(destinations.has("b") && !destinations.has("a"));

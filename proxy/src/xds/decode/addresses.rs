@@ -11,7 +11,7 @@ use crate::model::Addresses;
 pub(super) fn addresses(message: config::Addresses, name: &str) -> Result<Addresses, Reject> {
     let config::Addresses { service, endpoints } = message;
     Ok(Addresses {
-        listener: name.to_owned(),
+        listener: name.into(),
         service: each("service", service, |address| one(&address))?,
         endpoints: each("endpoints", endpoints, |address| one(&address))?,
     })

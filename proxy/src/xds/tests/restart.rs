@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use prost::Message;
+use weft_proto::envoy::discovery::Resource;
+
 use super::scene::{Scene, serve_product};
 use super::{IDENTITY, word};
 use crate::control_channel::ControlPlane;
@@ -10,6 +13,7 @@ use crate::store::Store;
 use crate::xds::fixture::{
     INBOUND, PRODUCT, cluster, endpoint, endpoints, http_listener, inbound, resource, route, routes,
 };
+use crate::xds::stream::Response;
 use crate::xds::{Client, Kind, Options};
 
 const ALL: [&str; 5] = [
@@ -75,14 +79,21 @@ async fn the_store_follows_what_is_in_force() {
     assert_eq!(scene.applied(), ["inbound inbound/shop/product-v1"]);
 }
 
+type Changes = tokio::sync::mpsc::UnboundedReceiver<String>;
+
 /// A client that talks to nobody, for what needs a clock that stands still.
-fn alone(store: &tempfile::TempDir) -> (Client, tokio::sync::mpsc::UnboundedReceiver<String>) {
+fn alone(store: &tempfile::TempDir) -> (Client, Changes) {
+    alone_as(store, false)
+}
+
+/// The same; does it intercept connections?
+pub(super) fn alone_as(store: &tempfile::TempDir, intercepts: bool) -> (Client, Changes) {
     let fake = FakeControlPlane::start();
     let bootstrap = fake.bootstrap();
     let options = Options {
         upstreams: vec![PRODUCT.to_owned()],
         on_demand: Vec::new(),
-        intercepts: false,
+        intercepts,
         control_plane: ControlPlane::new(&bootstrap),
         credentials: tokio::sync::watch::channel(None).1,
         store: std::sync::Arc::new(Store::open(store.path()).unwrap()),
@@ -97,15 +108,15 @@ fn alone(store: &tempfile::TempDir) -> (Client, tokio::sync::mpsc::UnboundedRece
     (Client::new(&bootstrap, options, Box::new(apply)).0, changes)
 }
 
-fn response(
-    kind: Kind,
-    resources: Vec<weft_proto::envoy::discovery::Resource>,
-) -> weft_proto::envoy::discovery::DeltaDiscoveryResponse {
-    weft_proto::envoy::discovery::DeltaDiscoveryResponse {
+pub(super) fn response<R>(kind: Kind, resources: R) -> Response
+where
+    R: IntoIterator<Item = Resource>,
+{
+    Response {
         type_url: kind.type_url().to_owned(),
         nonce: "1".to_owned(),
-        resources,
-        ..Default::default()
+        resources: resources.into_iter().map(|one| one.encode_to_vec().into()).collect(),
+        removed: Vec::new(),
     }
 }
 
@@ -179,7 +190,7 @@ async fn a_nack_names_the_first_rejections_and_counts_the_rest() {
         client.take_demand(crate::xds::Demand::Want(Kind::Listener, name.clone()));
     }
     while client.subscription.next_request().is_some() {}
-    let wrong = names.iter().map(|name| resource(name, "1", &http_listener())).collect();
+    let wrong = names.iter().map(|name| resource(name, "1", &http_listener()));
     client.take_response(response(Kind::Listener, wrong)).unwrap();
     let nack = client.subscription.next_request().unwrap().error_detail.unwrap();
     assert!(nack.message.starts_with("Listener s00.shop:80: name: \"product.shop:8080\" in a"));
