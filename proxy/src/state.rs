@@ -7,9 +7,10 @@
 
 mod demand;
 mod destinations;
+mod known;
 mod target;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -19,15 +20,13 @@ use weft_proto::names::OTHER_PORTS;
 
 use crate::access::{Guests, Told};
 use crate::cluster::Cluster;
-use crate::model::{
-    Addresses, ClusterSpec, InboundListener, Locality, OutboundListener, PlacedEndpoint,
-    PortAccess, RouteTable,
-};
+use crate::model::{Addresses, InboundListener, Locality, PortAccess};
 use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
 use crate::xds::{Change, Kind};
 
 use destinations::Destinations;
+use known::Known;
 
 pub use demand::Standing;
 pub use target::{Connected, RuleHandles, Target, TargetConfig, TcpHandles};
@@ -61,18 +60,6 @@ pub struct Destination {
     pub target: Arc<Target>,
     /// Is one endpoint of it meant, and no other?
     pub is_endpoint: bool,
-}
-
-/// What xDS said, by name.
-#[derive(Debug, Default)]
-struct Known {
-    /// Where this proxy is.
-    own: Locality,
-    listeners: HashMap<String, Arc<OutboundListener>>,
-    routes: HashMap<String, Arc<RouteTable>>,
-    specs: HashMap<String, Arc<ClusterSpec>>,
-    endpoints: HashMap<String, Vec<PlacedEndpoint>>,
-    clusters: HashMap<String, Arc<Cluster>>,
 }
 
 impl State {
@@ -313,106 +300,6 @@ impl State {
                 target.store(next, known.listeners.contains_key(&*target.name));
             }
         }
-    }
-}
-
-impl Known {
-    /// Notes one change; returns the name that it is about.
-    fn note(&mut self, change: Change) -> String {
-        match change {
-            Change::Outbound(listener) => {
-                let name = listener.name.clone();
-                self.listeners.insert(name.clone(), Arc::new(listener));
-                name
-            }
-            Change::Routes(table) => {
-                let name = table.name.clone();
-                self.routes.insert(name.clone(), Arc::new(table));
-                name
-            }
-            Change::Cluster(spec) => {
-                let name = spec.name.clone();
-                self.specs.insert(name.clone(), Arc::new(spec));
-                name
-            }
-            Change::Endpoints(spec) => {
-                self.endpoints.insert(spec.cluster.clone(), spec.endpoints);
-                spec.cluster
-            }
-            // Not of any target's snapshot; `apply` has them.
-            Change::Inbound(InboundListener { name, .. }) => name,
-            Change::Addresses(_) => String::new(),
-            Change::Removed(kind, name) => {
-                self.remove(kind, &name);
-                name
-            }
-        }
-    }
-
-    fn remove(&mut self, kind: Kind, name: &str) {
-        match kind {
-            Kind::Listener => drop(self.listeners.remove(name)),
-            Kind::Routes => drop(self.routes.remove(name)),
-            Kind::Cluster => drop(self.specs.remove(name)),
-            Kind::Endpoints => drop(self.endpoints.remove(name)),
-            Kind::Secret | Kind::Addresses => {}
-        }
-    }
-
-    /// Takes note of where this proxy is; returns the clusters whose endpoints are now nearer or further.
-    fn moved(&mut self, place: Option<&Locality>) -> Vec<String> {
-        match place.filter(|place| **place != self.own) {
-            Some(place) => {
-                self.own = place.clone();
-                self.specs.keys().cloned().collect()
-            }
-            None => Vec::new(),
-        }
-    }
-
-    fn rebuild_clusters(&mut self, touched: &BTreeSet<String>, workers: usize) {
-        for name in touched {
-            match self.specs.get(name) {
-                Some(spec) => {
-                    let endpoints = self.endpoints.get(name).map_or(&[][..], Vec::as_slice);
-                    let previous = self.clusters.get(name).map(Arc::as_ref);
-                    let next =
-                        Cluster::next(previous, Arc::clone(spec), endpoints, &self.own, workers);
-                    self.clusters.insert(name.clone(), Arc::new(next));
-                }
-                None => drop(self.clusters.remove(name)),
-            }
-        }
-    }
-
-    fn concerns(&self, target: &Target, touched: &BTreeSet<String>) -> bool {
-        let Some(listener) = self.listeners.get(&*target.name) else {
-            return touched.contains(&*target.name);
-        };
-        let table = listener.routes.as_ref().and_then(|name| self.routes.get(name));
-        touched.contains(&*target.name)
-            || listener.routes.as_ref().is_some_and(|name| touched.contains(name))
-            || listener.tcp_cluster.as_ref().is_some_and(|name| touched.contains(name))
-            || table.is_some_and(|table| table.clusters.iter().any(|name| touched.contains(name)))
-    }
-
-    fn snapshot(
-        &self,
-        name: &str,
-        previous: Option<&TargetConfig>,
-        metrics: &Metrics,
-    ) -> Option<TargetConfig> {
-        let listener = Arc::clone(self.listeners.get(name)?);
-        let routes = match &listener.routes {
-            // A listener without its routes stays closed: it would answer 404 to everything.
-            Some(table) => Some(Arc::clone(self.routes.get(table)?)),
-            None => None,
-        };
-        let named = routes.as_ref().map_or(&[][..], |table| &table.clusters);
-        let clusters = named.iter().map(|name| self.clusters.get(name).map(Arc::clone)).collect();
-        let tcp = listener.tcp_cluster.as_ref().and_then(|name| self.clusters.get(name));
-        let tcp = tcp.map(Arc::clone);
-        Some(TargetConfig::new(listener, routes, clusters, tcp, previous, metrics))
     }
 }
 
