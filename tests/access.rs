@@ -71,6 +71,10 @@ async fn what_no_rule_allows_is_denied_and_the_nearest_miss_is_named() {
     assert_eq!(stranger.status, 403);
     assert!(!why(&stranger).contains("readers"), "{}", why(&stranger));
     assert!(!String::from_utf8_lossy(&stranger.body).contains("readers"));
+    let log = mesh.proxy("product-v1").process().log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("access denied")).collect();
+    assert!(told.len() >= 5, "callers without an identity too: {log}");
+    assert!(told.iter().any(|line| line.contains("readers#carts wants method GET")), "{log}");
     let denied =
         mesh.proxy("product-v1").metric("weft_access_denied_total", &["rule=\"none\""]).await;
     assert!(denied.unwrap() >= 5.0);

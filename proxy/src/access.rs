@@ -121,19 +121,20 @@ fn conclude(
     match verdict.reason {
         Reason::Allowed(_) | Reason::Open => Ok(()),
         Reason::Denied(rule) => {
-            told.denied(&rule.name);
-            let error = Error::new(Token::RequestDenied, format!("denied by {}", rule.name));
+            let message = format!("denied by {}", rule.name);
+            told.denied(&rule.name, &message, caller, request);
+            let error = Error::new(Token::RequestDenied, message);
             Err(match Origin::from_text(&rule.name) {
                 Some(origin) => error.caused_by(&origin),
                 None => error,
             })
         }
         Reason::NoRuleAllows => {
-            told.denied(told::NO_RULE);
             let message = match nearest(access, caller, request) {
                 Some(miss) => format!("no rule allows it; {miss}"),
                 None => "no rule allows it, for there is none".to_owned(),
             };
+            told.denied(told::NO_RULE, &message, caller, request);
             Err(Error::new(Token::RequestDenied, message))
         }
     }

@@ -15,7 +15,7 @@ pub(super) const NO_RULE: &str = "none";
 const OTHERS: &str = "other";
 /// Bound: rules that are counted apart, of either kind.
 const MAX_RULES: usize = 1000;
-/// Lines of audits in each second; further ones are counted only.
+/// Lines in each second; what is beyond is counted only.
 const LINES: u32 = 20;
 
 /// What one proxy has told.
@@ -35,20 +35,32 @@ impl Told {
         metrics.watch_series(ACCESS_AUDITED, move || rows(&audited.audited));
     }
 
-    /// Counts a denial by `rule`.
-    pub(super) fn denied(&self, rule: &str) {
+    /// Counts a denial by `rule`, and writes a line that says why.
+    pub(super) fn denied(
+        &self,
+        rule: &str,
+        why: &str,
+        caller: &Caller<'_>,
+        request: Option<&Request<'_>>,
+    ) {
         count(&self.denied, rule);
+        self.line("access denied", why, caller, request);
     }
 
     /// Counts what `rule` wants to be told of, and writes a line.
     pub(super) fn audited(&self, rule: &str, caller: &Caller<'_>, request: Option<&Request<'_>>) {
         count(&self.audited, rule);
+        self.line("access audited", rule, caller, request);
+    }
+
+    fn line(&self, what: &str, why: &str, caller: &Caller<'_>, request: Option<&Request<'_>>) {
         if !self.may_write(Instant::now()) {
             return;
         }
         let identity = caller.identity.map_or("", |identity| identity.as_str());
         let (method, path) = request.map_or(("", ""), |request| (request.method, request.path));
-        tracing::info!(rule, identity, client = %caller.address, port = caller.port, method, path, "audit");
+        let (client, port) = (caller.address, caller.port);
+        tracing::info!(why, identity, %client, port, method, path, "{what}");
     }
 
     fn may_write(&self, now: Instant) -> bool {
