@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use weft_policy::{Access, Condition, Rule};
 
+use super::policy::Selection;
 use super::{Key, Mesh, Origin};
 
 /// Rules about who may do what.
@@ -101,9 +102,8 @@ impl AccessPolicy {
     /// Does it speak of this port of this workload?
     #[must_use]
     pub fn applies_to(&self, workload: &Key, labels: &BTreeMap<String, String>, port: u16) -> bool {
-        self.namespace == workload.namespace
-            && (self.ports.is_empty() || self.ports.contains(&port))
-            && self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+        let Self { namespace, selector, ports, .. } = self;
+        Selection { namespace, selector, ports }.covers(workload, labels, port)
     }
 
     /// What stands for one that cannot be read: nobody knows what it would have denied.

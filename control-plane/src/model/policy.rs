@@ -218,13 +218,35 @@ pub enum RateLimitKey {
     Header(String),
 }
 
+/// The ports of workloads that a policy of the receiving side is for.
+pub(super) struct Selection<'a> {
+    pub(super) namespace: &'a str,
+    /// Empty means all of the namespace.
+    pub(super) selector: &'a BTreeMap<String, String>,
+    /// Empty means all.
+    pub(super) ports: &'a [u16],
+}
+
+impl Selection<'_> {
+    /// Is this port of this workload among them?
+    pub(super) fn covers(
+        &self,
+        workload: &Key,
+        labels: &BTreeMap<String, String>,
+        port: u16,
+    ) -> bool {
+        self.namespace == workload.namespace
+            && (self.ports.is_empty() || self.ports.contains(&port))
+            && self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
 impl InboundPolicy {
     /// Does it speak of this port of this workload?
     #[must_use]
     pub fn applies_to(&self, workload: &Key, labels: &BTreeMap<String, String>, port: u16) -> bool {
-        self.namespace == workload.namespace
-            && (self.ports.is_empty() || self.ports.contains(&port))
-            && self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+        let Self { namespace, selector, ports, .. } = self;
+        Selection { namespace, selector, ports }.covers(workload, labels, port)
     }
 }
 
