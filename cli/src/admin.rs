@@ -1,37 +1,39 @@
 //! Client of the admin sockets: HTTP/1.1 and JSON over a Unix socket, of the control plane and the sidecars.
 //!
 //! Every command that asks a running mesh anything does it through [`AdminSocket`]. The file's permissions
-//! are the authentication. One connection a request: these are questions of people.
+//! are the authentication; in a cluster the API server's. One connection a request: these are questions of people.
 
 mod answers;
+mod place;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use answers::{
     Edge, Finding, Golden, MeshInfo, Proxy, ResourceState, Route, Stat, TraceCounts, Workload,
 };
+pub(crate) use place::Container;
+use place::{Connection, Place};
 
 /// Bound: answers are read into memory.
 const MAX_ANSWER: usize = 32 << 20;
-/// An answer comes from memory; a peer that needs longer is stuck.
-const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why a question got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
     /// Nothing listens there.
-    #[error("nothing answers at {}: {reason}", path.display())]
+    #[error("nothing answers at {place}: {reason}")]
     Unreachable {
         /// The socket.
-        path: PathBuf,
+        place: String,
         /// Why.
         reason: String,
     },
@@ -44,10 +46,10 @@ pub(crate) enum AdminError {
         message: String,
     },
     /// It answered something else than expected.
-    #[error("{} answered {what} in a form that this weft does not know: {source}", path.display())]
+    #[error("{place} answered {what} in a form that this weft does not know: {source}")]
     Unreadable {
         /// The socket.
-        path: PathBuf,
+        place: String,
         /// What was asked for.
         what: String,
         /// What does not fit.
@@ -58,18 +60,18 @@ pub(crate) enum AdminError {
 /// One admin socket.
 #[derive(Clone, Debug)]
 pub(crate) struct AdminSocket {
-    path: PathBuf,
+    place: Place,
 }
 
 impl AdminSocket {
     /// The socket at `path`; nothing is opened yet.
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { place: Place::Here(path.to_owned()) }
     }
 
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// The socket in a container of one of `pods`; nothing is opened yet.
+    pub(crate) fn in_pod(pods: Api<Pod>, container: Container) -> Self {
+        Self { place: Place::Pod(pods, container) }
     }
 
     /// Asks for a JSON value.
@@ -108,7 +110,7 @@ impl AdminSocket {
     }
 
     fn unreadable(&self, target: &str, source: serde_json::Error) -> AdminError {
-        AdminError::Unreadable { path: self.path.clone(), what: target.to_owned(), source }
+        AdminError::Unreadable { place: self.place.to_string(), what: target.to_owned(), source }
     }
 
     async fn exchange(
@@ -117,11 +119,12 @@ impl AdminSocket {
         target: &str,
         body: Bytes,
     ) -> Result<Bytes, AdminError> {
-        let asked = tokio::time::timeout(DEADLINE, self.ask(method, target, body)).await;
+        let deadline = self.place.deadline();
+        let asked = tokio::time::timeout(deadline, self.ask(method, target, body)).await;
         let unreachable =
-            |reason: String| AdminError::Unreachable { path: self.path.clone(), reason };
+            |reason: String| AdminError::Unreachable { place: self.place.to_string(), reason };
         let (status, body) = asked
-            .map_err(|_| unreachable(format!("no answer within {} s", DEADLINE.as_secs())))?
+            .map_err(|_| unreachable(format!("no answer within {} s", deadline.as_secs())))?
             .map_err(|error| unreachable(error.to_string()))?;
         if status.is_success() {
             return Ok(body);
@@ -135,27 +138,44 @@ impl AdminSocket {
         target: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-        let stream = tokio::net::UnixStream::connect(&self.path).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header(http::header::HOST, "localhost")
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let exchange = async {
-            let answer = sender.send_request(request).await?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
-            Ok((status, body))
-        };
-        // Order: the connection is driven beside the exchange; whichever ends first, the exchange decides.
-        tokio::pin!(connection, exchange);
-        tokio::select! {
-            answer = &mut exchange => answer,
-            ended = &mut connection => { ended?; exchange.await }
+        let Connection { stream, relay } = self.place.connect().await?;
+        match exchange(stream, method, target, body).await {
+            Ok(answer) => Ok(answer),
+            // Whoever relays knows better why nothing came.
+            Err(error) => match place::complaint(relay).await {
+                Some(complaint) => Err(complaint.into()),
+                None => Err(error),
+            },
         }
+    }
+}
+
+/// One question and its answer.
+async fn exchange(
+    stream: Box<dyn place::Stream>,
+    method: Method,
+    target: &str,
+    body: Bytes,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header(http::header::HOST, "localhost")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))?;
+    let exchange = async {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+        Ok((status, body))
+    };
+    // Order: the connection is driven beside the exchange; whichever ends first, the exchange decides.
+    tokio::pin!(connection, exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        ended = &mut connection => { ended?; exchange.await }
     }
 }
 

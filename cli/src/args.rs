@@ -14,11 +14,11 @@ mod wait;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use cluster::{CheckArgs, ClusterArgs, InstallArgs, UninstallArgs};
+pub(crate) use cluster::{CheckArgs, ClusterArgs, InstallArgs, PlaceArgs, UninstallArgs};
 pub(crate) use demo::DemoArgs;
 pub(crate) use duration::{Window, duration};
 pub(crate) use inject::{InjectArgs, UninjectArgs};
-pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs};
+pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs, ProxyStatusArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
@@ -113,7 +113,7 @@ pub(crate) enum Command {
     #[command(alias = "pc")]
     ProxyConfig(ProxyConfigArgs),
     /// Show every sidecar: connected? in step? what did it reject?
-    ProxyStatus,
+    ProxyStatus(ProxyStatusArgs),
     /// Run a program of your own beside a sidecar
     Run(RunArgs),
     /// Give every pod in a manifest a sidecar, as the webhook would

@@ -26,9 +26,9 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let categories = if args.means_a_cluster() {
+    let categories = if args.place.means_a_cluster() {
         // Boxed, here and below: what asks a cluster is far larger than what asks a socket.
-        kubernetes::judge(&Box::pin(cluster::gather(&args.cluster)).await?, true)
+        kubernetes::judge(&Box::pin(cluster::gather(&args.place.cluster)).await?, true)
     } else {
         here(args, mesh, environment).await?
     };
@@ -54,7 +54,7 @@ async fn here(
     let facts = gather::gather(mesh, environment).await?;
     let mut categories = vec![machine::judge(&facts.machine)];
     if facts.mesh.is_none() && mesh.is_none() && environment.has_kubeconfig {
-        let cluster = Box::pin(cluster::gather(&args.cluster)).await;
+        let cluster = Box::pin(cluster::gather(&args.place.cluster)).await;
         let cluster = cluster.unwrap_or_else(|error| cluster::Cluster::away(&format!("{error:#}")));
         categories.extend(kubernetes::judge(&cluster, false));
     } else {

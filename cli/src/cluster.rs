@@ -1,6 +1,6 @@
 //! The cluster that a command talks to: connected as kubectl would, asked page by page.
 //!
-//! Used by `check`, `uninstall` and `wait`. Nothing is kept, and nothing is watched.
+//! Used by `check`, `uninstall`, `wait` and [`crate::control_planes`]. Nothing is kept, and nothing is watched.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -23,6 +23,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const PAGE: u32 = 500;
 /// Bound: pages of one list.
 const MAX_PAGES: usize = 1000;
+
+/// Where Weft is installed.
+pub(crate) const NAMESPACE: &str = "weft-system";
 
 /// Says of a pod that it has a sidecar, and of which version.
 pub(crate) use weft_control_plane::injection::INJECTED;

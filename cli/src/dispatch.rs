@@ -46,7 +46,7 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::Uninstall(args) => uninstall::run(&args, output).await,
         Command::Analyze(args) => analyze::run(&args, output),
         Command::ProxyConfig(args) => proxy_config::run(&args, mesh, environment, output).await,
-        Command::ProxyStatus => proxy_status::run(mesh, environment, output).await,
+        Command::ProxyStatus(args) => proxy_status::run(&args, mesh, environment, output).await,
         Command::Run(args) => run_program::run(&args, mesh, environment, output).await,
         Command::Inject(args) => inject::inject(&args, output),
         Command::Uninject(args) => inject::uninject(&args, output),

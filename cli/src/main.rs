@@ -10,6 +10,7 @@ mod analyze;
 mod args;
 mod check;
 mod cluster;
+mod control_planes;
 mod demo;
 mod dispatch;
 mod environment;

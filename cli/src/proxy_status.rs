@@ -4,29 +4,42 @@ use anstyle::Style;
 use anyhow::{Context, Result};
 
 use crate::admin::{Proxy, ResourceState};
+use crate::args::ProxyStatusArgs;
+use crate::control_planes;
 use crate::environment::Environment;
-use crate::mesh::Mesh;
 use crate::moment::{Moment, shown_span};
 use crate::output::{BAD, FAINT, GOOD, Output, Verdict, WARN, styled};
 use crate::table::{Align, Cell, Table};
 
 /// Runs `weft proxy-status`.
 pub(crate) async fn run(
+    args: &ProxyStatusArgs,
     mesh: Option<&str>,
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let mesh = Mesh::find(mesh, environment)?;
-    let proxies: serde_json::Value =
-        mesh.control_plane().get("/v1/proxies").await.context("cannot list the sidecars")?;
+    let mut proxies: Vec<Proxy> = Vec::new();
+    for control_plane in control_planes::find(&args.place, mesh, environment).await? {
+        let of_one: Vec<Proxy> =
+            control_plane.get("/v1/proxies").await.context("cannot list the sidecars")?;
+        proxies.extend(of_one);
+    }
+    let proxies = one_each(proxies);
     if output.is_json() {
-        output.json(&proxies)?;
+        output.json(&serde_json::to_value(&proxies)?)?;
         return Ok(Verdict::Fine);
     }
-    let proxies: Vec<Proxy> =
-        serde_json::from_value(proxies).context("cannot read the list of sidecars")?;
     output.data(&draw(&proxies, Moment::now(), output.format == crate::args::Format::Wide))?;
     Ok(Verdict::Fine)
+}
+
+/// One line a sidecar, by name: a replica that it has left remembers it for a while.
+fn one_each(mut proxies: Vec<Proxy>) -> Vec<Proxy> {
+    proxies.sort_by(|one, other| {
+        one.workload.cmp(&other.workload).then(other.connected.cmp(&one.connected))
+    });
+    proxies.dedup_by(|one, other| one.workload == other.workload);
+    proxies
 }
 
 fn draw(proxies: &[Proxy], now: Moment, wide: bool) -> String {

@@ -143,6 +143,11 @@ impl MeshDir {
         self.path.join("control-plane")
     }
 
+    /// The control plane's admin socket.
+    pub(crate) fn admin(&self) -> PathBuf {
+        self.control_plane().join("admin.sock")
+    }
+
     /// Makes the mesh known to other commands.
     ///
     /// # Errors

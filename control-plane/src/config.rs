@@ -180,7 +180,8 @@ The state directory holds:
   admin.sock    HTTP and JSON for weft and for scripts; whoever may open it may do anything
   ca/           certificates and keys of the CA; without them every workload has to join again
   trust-domain  the trust domain that the CA was made for
-With --kubernetes only the socket is there; the rest is in the Secret weft-ca.
+With --kubernetes only the socket is there; the rest is in the Secret weft-ca. `weft-control-plane relay` connects its stdin
+and stdout to the socket: so weft reaches it from outside the container.
 
 Try it:
   curl --unix-socket DIR/admin.sock http://localhost/v1/mesh

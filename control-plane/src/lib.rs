@@ -68,6 +68,7 @@ mod ca;
 mod log;
 mod outage;
 mod program;
+mod relay;
 mod server;
 mod telemetry;
 #[cfg(test)]

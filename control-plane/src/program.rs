@@ -11,14 +11,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::log;
+use crate::{log, relay};
 
 // Bound: the work is translating and encoding in one task, and much waiting beside it.
 const MAX_THREADS: usize = 4;
 
-/// Runs the control plane with `arguments` (without a program name) until SIGTERM or SIGINT. Exit codes: 0
-/// stopped, 1 could not run, 2 wrong usage.
+/// Runs the control plane with `arguments` (without a program name) until SIGTERM or SIGINT, or what [`relay`] does where
+/// they begin with its name. Exit codes: 0 stopped, 1 could not run, 2 wrong usage.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.next_if(|first| first == relay::NAME).is_some() {
+        return relay::main(arguments);
+    }
     let config = match Config::from_arguments(arguments) {
         Ok(config) => config,
         Err(error) => {

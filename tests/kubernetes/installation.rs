@@ -1,12 +1,10 @@
 //! `weft check --kubernetes`, `weft wait` and `weft uninstall` before a real API server, on which nothing runs.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::harness::kubernetes::ApiServer;
-use crate::harness::{Output, Program, binary, run};
 
 const MESHED: &str = "
 apiVersion: v1
@@ -48,18 +46,6 @@ kind: ConfigMap
 metadata: {name: other}
 ";
 
-async fn weft(server: &ApiServer, args: &[&str]) -> Output {
-    let kubeconfig = server.kubeconfig().to_string_lossy().into_owned();
-    let program = Program {
-        name: format!("weft {}", args.join(" ")),
-        path: binary("weft"),
-        args: args.iter().map(Into::into).collect(),
-        variables: vec![("KUBECONFIG".to_owned(), kubeconfig)],
-        log: PathBuf::new(),
-    };
-    run(&program, Duration::from_secs(120)).await
-}
-
 fn manifest() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/install.yaml")
 }
@@ -80,7 +66,7 @@ fn check<'a>(answer: &'a Value, description: &str) -> (&'a str, &'a str) {
 async fn check_tells_what_a_cluster_lacks() {
     let Some(server) = ApiServer::start("check").await else { return };
     let ask = ["check", "--kubernetes", "-o", "json"];
-    let empty = weft(&server, &ask).await;
+    let empty = server.weft(&ask).await;
     assert_eq!(empty.code, Some(3), "{empty:?}");
     let empty = empty.json();
     assert_eq!(check(&empty, "the API server answers").0, "success");
@@ -89,7 +75,7 @@ async fn check_tells_what_a_cluster_lacks() {
     server.apply(PODS).await;
     server.apply_file(&manifest()).await;
     server.apply(MESHED).await;
-    let found = weft(&server, &ask).await;
+    let found = server.weft(&ask).await;
     assert_eq!(found.code, Some(3), "{found:?}");
     let found = found.json();
     for (description, result, error) in [
@@ -105,10 +91,10 @@ async fn check_tells_what_a_cluster_lacks() {
         assert_eq!((is, says.contains(error)), (result, true), "{description}: {says}");
     }
 
-    let nobody = weft(&server, &["check", "--context", "nobody"]).await;
+    let nobody = server.weft(&["check", "--context", "nobody"]).await;
     assert_eq!(nobody.code, Some(1), "{nobody:?}");
     // Nobody asked for the cluster: that it is not ready is told, that Weft is not there would be no error.
-    let here = weft(&server, &["check", "-o", "json"]).await.json();
+    let here = server.weft(&["check", "-o", "json"]).await.json();
     assert_eq!(check(&here, "the control plane is ready").0, "error");
 }
 
@@ -118,20 +104,20 @@ async fn uninstall_refuses_while_pods_are_meshed_and_then_leaves_nothing() {
     server.apply(PODS).await;
     server.apply_file(&manifest()).await;
     server.apply(MESHED).await;
-    let refused = weft(&server, &["uninstall"]).await;
+    let refused = server.weft(&["uninstall"]).await;
     assert_eq!(refused.code, Some(3), "{refused:?}");
     assert!(
         refused.stdout.contains("1 pod in 1 namespace is still meshed: default (1)"),
         "{refused:?}"
     );
 
-    let tried = weft(&server, &["uninstall", "--force", "--dry-run"]).await;
+    let tried = server.weft(&["uninstall", "--force", "--dry-run"]).await;
     assert_eq!(tried.code, Some(0), "{tried:?}");
     assert!(tried.stdout.contains("would delete ConfigMap shop/weft-trust-bundle"), "{tried:?}");
     server.kubectl(&["get", "namespace", "weft-system"]).await;
 
     server.kubectl(&["delete", "pod", "order", "--now"]).await;
-    let gone = weft(&server, &["uninstall", "-o", "json"]).await;
+    let gone = server.weft(&["uninstall", "-o", "json"]).await;
     assert_eq!(gone.code, Some(0), "{gone:?}");
     let gone = gone.json();
     let deleted: Vec<&str> =
@@ -155,7 +141,7 @@ async fn wait_takes_a_kind_that_is_not_defined_yet_for_an_object_that_is_not_the
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), ROUTE).unwrap();
     let file = file.path().to_string_lossy().into_owned();
-    let found = weft(&server, &["wait", "-f", &file, "--timeout", "1s"]).await;
+    let found = server.weft(&["wait", "-f", &file, "--timeout", "1s"]).await;
     assert_eq!(found.code, Some(3), "{found:?}");
     assert!(
         found.stdout.contains("HTTPRoute shop/web  the cluster has no such object"),

@@ -5,6 +5,7 @@
 //! namespace of a meshed pod: to its sidecar they are its application.
 
 mod access;
+mod asked;
 mod faults;
 mod figures;
 mod filter;

@@ -17,7 +17,7 @@ use weft_control_plane::status::{Inputs, Lease, Objects, StatusWriter};
 use weft_control_plane::xds::{Cache, Published, Receipts, Registry};
 
 use crate::harness::kubernetes::ApiServer;
-use crate::harness::{Output, Program, binary, eventually, run, tool, within};
+use crate::harness::{Output, eventually, tool, within};
 
 const SOON: Duration = Duration::from_secs(30);
 const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes";
@@ -194,16 +194,7 @@ async fn weft_wait(server: &ApiServer, manifest: &str, timeout: &str) -> Output 
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), manifest).unwrap();
     let file_name = file.path().to_string_lossy().into_owned();
-    let kubeconfig = server.kubeconfig().to_string_lossy().into_owned();
-    let args = ["wait", "-f", &file_name, "--timeout", timeout, "--kubeconfig", &kubeconfig];
-    let program = Program {
-        name: "weft wait".to_owned(),
-        path: binary("weft"),
-        args: args.iter().map(Into::into).collect(),
-        variables: vec![],
-        log: std::path::PathBuf::new(),
-    };
-    run(&program, SOON).await
+    server.weft(&["wait", "-f", &file_name, "--timeout", timeout]).await
 }
 
 #[tokio::test]

@@ -77,6 +77,14 @@ Examples:
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
+    /// Where to look
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// The mesh on this machine, or that of a cluster.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct PlaceArgs {
     /// Look at the cluster, and at nothing else
     #[arg(long)]
     pub(crate) kubernetes: bool,
@@ -85,7 +93,7 @@ pub(crate) struct CheckArgs {
     pub(crate) cluster: ClusterArgs,
 }
 
-impl CheckArgs {
+impl PlaceArgs {
     /// Was a cluster asked for?
     pub(crate) fn means_a_cluster(&self) -> bool {
         self.kubernetes || self.cluster.context.is_some() || self.cluster.kubeconfig.is_some()

@@ -1,8 +1,10 @@
-//! `weft analyze` and `weft proxy-config`.
+//! `weft analyze`, `weft proxy-status` and `weft proxy-config`.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+
+use super::PlaceArgs;
 
 const ANALYZE_EXAMPLES: &str = "\
 Exit code 0: nothing found. 3: something was found. 1: the directory could not be read.
@@ -18,6 +20,23 @@ pub(crate) struct AnalyzeArgs {
     /// Directory of YAML files
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
+}
+
+const PROXY_STATUS_EXAMPLES: &str = "\
+Without flags it shows the mesh on this machine; where none runs and there is a kubeconfig, that of the cluster. In a cluster \
+it asks every replica of the control plane, in its pod: that takes the right to `create pods/exec` in weft-system.
+
+Examples:
+  weft proxy-status
+  weft proxy-status --context staging -o wide";
+
+/// `weft proxy-status`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = PROXY_STATUS_EXAMPLES)]
+pub(crate) struct ProxyStatusArgs {
+    /// Which mesh
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 const PROXY_CONFIG_EXAMPLES: &str = "\

@@ -97,7 +97,7 @@ fn what_becomes_part_of_a_manifest_is_checked() {
 #[test]
 fn naming_a_cluster_means_it() {
     let means = |line: &str| match parse(line).unwrap().command {
-        Command::Check(check) => check.means_a_cluster(),
+        Command::Check(check) => check.place.means_a_cluster(),
         _ => panic!("not check"),
     };
     for line in ["weft check --kubernetes", "weft check --context a", "weft check --kubeconfig f"] {

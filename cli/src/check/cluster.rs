@@ -14,10 +14,8 @@ use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
 
 use crate::args::ClusterArgs;
-use crate::cluster::{self, INJECTED};
+use crate::cluster::{self, INJECTED, NAMESPACE};
 
-/// Where Weft is installed.
-const NAMESPACE: &str = "weft-system";
 const NAME: &str = "weft-control-plane";
 /// One of the Gateway API's, which says of which release it is.
 const HTTP_ROUTES: &str = "httproutes.gateway.networking.k8s.io";

@@ -173,14 +173,14 @@ impl Stage {
         self.directory.publish(&MeshRecord {
             name: self.directory.name().to_owned(),
             pid: std::process::id(),
-            admin: self.admin().path().to_owned(),
+            admin: self.directory.admin(),
             config_dir: manifests.to_owned(),
             urls: urls.clone(),
         })
     }
 
     fn admin(&self) -> AdminSocket {
-        AdminSocket::new(&self.directory.control_plane().join("admin.sock"))
+        AdminSocket::new(&self.directory.admin())
     }
 
     /// Draws the table over itself.

@@ -83,14 +83,14 @@ impl Host {
         };
         let mut control_plane = Keeper::new(inlet.clone());
         control_plane.keep(spec, None);
-        let admin = own_admin(&directory);
+        let admin = AdminSocket::new(&directory.admin());
         while admin.ready().await.is_err() {
             tokio::time::sleep(POLL).await;
         }
         directory.publish(&MeshRecord {
             name: directory.name().to_owned(),
             pid: std::process::id(),
-            admin: admin.path().to_owned(),
+            admin: directory.admin(),
             config_dir,
             urls: std::collections::BTreeMap::new(),
         })?;
@@ -117,7 +117,7 @@ impl Host {
     pub(super) fn admin(&self) -> AdminSocket {
         match self {
             Self::Joined(mesh) => mesh.control_plane(),
-            Self::Own(_, directory) => own_admin(directory),
+            Self::Own(_, directory) => AdminSocket::new(&directory.admin()),
         }
     }
 
@@ -131,10 +131,6 @@ impl Host {
             }
         }
     }
-}
-
-fn own_admin(directory: &MeshDir) -> AdminSocket {
-    AdminSocket::new(&directory.control_plane().join("admin.sock"))
 }
 
 fn free_port() -> Result<SocketAddr> {

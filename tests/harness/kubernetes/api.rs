@@ -15,10 +15,13 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use crate::harness::deadline::attempt;
-use crate::harness::{Output, Program, run, tool};
+use crate::harness::{Output, Program, binary, run, tool};
 
 /// For one call of `kubectl`, whatever it waits for.
 const DEADLINE: Duration = Duration::from_secs(180);
+
+/// For one call of `weft`, whatever it waits for.
+const WEFT: Duration = Duration::from_secs(120);
 
 /// Requests at once where there are thousands to make.
 const AT_ONCE: usize = 8;
@@ -209,6 +212,19 @@ impl Api {
         let output = self.try_kubectl(&[&into, command].concat()).await;
         ensure!(output.code == Some(0), "{}{}", output.stdout, output.stderr);
         Ok(output.stdout)
+    }
+
+    /// What `weft` says of this cluster.
+    pub(crate) async fn weft(&self, args: &[&str]) -> Output {
+        let kubeconfig = self.kubeconfig.to_string_lossy().into_owned();
+        let program = Program {
+            name: format!("weft {}", args.join(" ")),
+            path: binary("weft"),
+            args: args.iter().map(Into::into).collect(),
+            variables: vec![("KUBECONFIG".to_owned(), kubeconfig)],
+            log: PathBuf::new(),
+        };
+        run(&program, WEFT).await
     }
 
     /// Repeats `probe` until it succeeds, as [`eventually`](crate::harness::eventually); the failure shows what is in

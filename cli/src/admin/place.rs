@@ -1,0 +1,104 @@
+//! Where an admin socket is, and how it is reached: on this machine, or in a pod's container through the API server.
+//!
+//! Used by [`super::AdminSocket`] alone. In a pod nothing listens for it: the API server is asked to run the program's `relay`
+//! there, whose stdin and stdout are the connection then. Who may do that (`pods/exec`) is the cluster's business.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, AttachParams, AttachedProcess};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+/// Bound: what a relay that fails has to say.
+const MAX_COMPLAINT: u64 = 4096;
+/// An answer comes from memory; a peer that needs longer is stuck.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// A program is started for it, by way of the API server and a kubelet.
+const DEADLINE_IN_POD: Duration = Duration::from_secs(20);
+
+/// See the module.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// A file.
+    Here(PathBuf),
+    /// In a container.
+    Pod(Api<Pod>, Container),
+}
+
+/// A container with a control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Container {
+    /// The pod, in the namespace of the control plane.
+    pub(crate) pod: String,
+    /// The container.
+    pub(crate) name: String,
+    /// What it runs, and the argument with which that relays.
+    pub(crate) command: Vec<String>,
+}
+
+/// Bytes both ways.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection, and the process behind it.
+pub(super) struct Connection {
+    /// Bytes both ways.
+    pub(super) stream: Box<dyn Stream>,
+    /// None on this machine.
+    pub(super) relay: Option<AttachedProcess>,
+}
+
+impl Place {
+    pub(super) fn deadline(&self) -> Duration {
+        match self {
+            Self::Here(_) => DEADLINE,
+            Self::Pod(..) => DEADLINE_IN_POD,
+        }
+    }
+
+    pub(super) async fn connect(&self) -> io::Result<Connection> {
+        match self {
+            Self::Here(path) => {
+                let stream = tokio::net::UnixStream::connect(path).await?;
+                Ok(Connection { stream: Box::new(stream), relay: None })
+            }
+            Self::Pod(pods, Container { pod, name, command }) => {
+                let params = AttachParams::default().container(name).stdin(true).stdout(true);
+                let started = pods.exec(pod, command, &params.stderr(true)).await;
+                let mut relay = started.map_err(io::Error::other)?;
+                let (Some(stdin), Some(stdout)) = (relay.stdin(), relay.stdout()) else {
+                    return Err(io::Error::other("the API server gives no way in or out"));
+                };
+                let stream = Box::new(tokio::io::join(stdout, stdin));
+                Ok(Connection { stream, relay: Some(relay) })
+            }
+        }
+    }
+}
+
+/// What the process behind a connection that broke off said of it.
+pub(super) async fn complaint(relay: Option<AttachedProcess>) -> Option<String> {
+    let mut text = Vec::new();
+    let said = relay?.stderr()?.take(MAX_COMPLAINT).read_to_end(&mut text).await;
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    (said.is_ok() && !text.is_empty()).then_some(text)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(path) => path.display().fmt(f),
+            Self::Pod(_, container) => write!(f, "pod {}", container.pod),
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({self})")
+    }
+}
