@@ -41,6 +41,7 @@ mod oracle;
 mod outage;
 mod outlier;
 mod pods;
+mod post_quantum;
 mod rate_limits;
 mod retries;
 mod rewrites;

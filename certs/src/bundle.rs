@@ -99,7 +99,7 @@ impl TrustBundle {
         if sections.iter().any(|(kind, _)| *kind != SectionKind::Certificate) {
             return Err(pem::unexpected("certificates only", &sections).into());
         }
-        Self::from_der(sections.into_iter().map(|(_, der)| CertificateDer::from(der)))
+        Self::from_der(sections.iter().map(|(_, der)| CertificateDer::from(der.to_vec())))
     }
 
     /// All roots as PEM, in the bundle's own order.

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
+use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::key::{KeyError, PrivateKey};
@@ -82,7 +83,7 @@ impl Leaf {
         let (mut chain, mut keys) = (Vec::new(), Vec::new());
         for (kind, der) in &sections {
             match kind {
-                SectionKind::Certificate => chain.push(CertificateDer::from(der.clone())),
+                SectionKind::Certificate => chain.push(CertificateDer::from(der.to_vec())),
                 SectionKind::PrivateKey => keys.push(der),
                 _ => return Err(pem::unexpected(EXPECTED, &sections).into()),
             }
@@ -94,8 +95,13 @@ impl Leaf {
     }
 
     /// Chain and key as PEM. Belongs only into a file that nobody else can read.
-    pub fn to_pem(&self) -> String {
-        self.chain_pem() + &self.key.to_pem()
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        let (chain, key) = (self.chain_pem(), self.key.to_pem());
+        // Never grown, which would leave what it held before.
+        let mut text = Zeroizing::new(String::with_capacity(chain.len() + key.len()));
+        text.push_str(&chain);
+        text.push_str(&key);
+        text
     }
 
     /// The chain alone as PEM; nothing secret in it.

@@ -3,7 +3,10 @@
 //! Used by keys, leaves, bundles and the CA's state. A section that the caller did not expect is an
 //! error: a private key in a trust bundle must be noticed, not skipped.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::{PemObject, SectionKind};
+use zeroize::Zeroizing;
 
 // Bound: the most text that is looked at; a bundle of 100 certificates is about 100 KiB.
 const MAX_TEXT: usize = 1 << 20;
@@ -27,15 +30,16 @@ pub enum PemError {
     },
 }
 
-/// One section: what it says it is, and its bytes.
-pub(crate) type Section = (SectionKind, Vec<u8>);
+/// One section: what it says it is, and its bytes, wiped after use: they may be a key.
+pub(crate) type Section = (SectionKind, Zeroizing<Vec<u8>>);
 
 /// All sections in order. Text between sections is ignored, as everywhere in PEM.
 pub(crate) fn sections(text: &str) -> Result<Vec<Section>, PemError> {
     if text.len() > MAX_TEXT {
         return Err(PemError::TooLong(text.len()));
     }
-    Section::pem_slice_iter(text.as_bytes())
+    <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes())
+        .map(|section| section.map(|(kind, der)| (kind, Zeroizing::new(der))))
         .collect::<Result<_, _>>()
         .map_err(|e| PemError::Syntax(e.to_string()))
 }
@@ -45,6 +49,23 @@ pub(crate) fn unexpected(expected: &'static str, found: &[Section]) -> PemError 
     let kinds: Vec<_> = found.iter().take(8).map(|(kind, _)| name(*kind)).collect();
     let found = if kinds.is_empty() { "no section".to_owned() } else { kinds.join(", ") };
     PemError::Sections { expected, found }
+}
+
+/// A private key's section (PKCS #8), wiped after use, with no copy left on the way.
+pub(crate) fn private_key(der: &[u8]) -> Zeroizing<String> {
+    const LINE: usize = 64;
+    let mut encoded = Zeroizing::new(vec![0; der.len().div_ceil(3) * 4]);
+    let length = STANDARD.encode_slice(der, &mut encoded).unwrap_or(0);
+    let encoded = std::str::from_utf8(&encoded[..length]).unwrap_or_default();
+    // Bound: never grown, which would leave what it held before.
+    let mut text = Zeroizing::new(String::with_capacity(encoded.len() * 2 + 64));
+    text.push_str("-----BEGIN PRIVATE KEY-----\n");
+    for at in (0..encoded.len()).step_by(LINE) {
+        text.push_str(&encoded[at..encoded.len().min(at + LINE)]);
+        text.push('\n');
+    }
+    text.push_str("-----END PRIVATE KEY-----\n");
+    text
 }
 
 /// A certificate's section with `\n` line ends.

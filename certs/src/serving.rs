@@ -14,12 +14,13 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
+use zeroize::Zeroizing;
 
 use crate::authority::template::{self, BACKDATED};
 use crate::clock;
 use crate::key::{KeyError, PrivateKey};
 use crate::pem::{self, PemError};
-use crate::tls::TlsError;
+use crate::tls::{self, TlsError};
 use crate::x509::{Certificate, CertificateError};
 
 /// A server's certificate with its key.
@@ -87,7 +88,7 @@ impl ServingCertificate {
         let [(SectionKind::Certificate, der)] = &sections[..] else {
             return Err(pem::unexpected("one certificate", &sections).into());
         };
-        let certificate = CertificateDer::from(der.clone());
+        let certificate = CertificateDer::from(der.to_vec());
         let key = PrivateKey::from_pem(key)?;
         if Certificate::parse(&certificate)?.public_key_info() != key.public_key_info() {
             return Err(ServingError::KeyMismatch);
@@ -101,7 +102,7 @@ impl ServingCertificate {
     }
 
     /// The key as PEM. Belongs only where nobody else can read it.
-    pub fn key_pem(&self) -> String {
+    pub fn key_pem(&self) -> Zeroizing<String> {
         self.key.to_pem()
     }
 
@@ -131,7 +132,7 @@ impl ServingCertificate {
         let mut config = ServerConfig::builder_with_provider(provider::default_provider().into())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], self.key.to_rustls())?;
+            .with_cert_resolver(tls::shown(vec![self.certificate.clone()], &self.key)?);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
@@ -145,7 +146,7 @@ impl ServingAuthorities {
     pub fn from_pem(text: &str) -> Result<Self, ServingError> {
         let sections = pem::sections(text)?;
         let ders = sections.iter().map(|(kind, der)| match kind {
-            SectionKind::Certificate => Ok(CertificateDer::from(der.clone())),
+            SectionKind::Certificate => Ok(CertificateDer::from(der.to_vec())),
             _ => Err(pem::unexpected("certificates", &sections)),
         });
         let authorities: Vec<_> = ders.collect::<Result<_, _>>()?;

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyUsagePurpose, SanType,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 
 use crate::{Authority, Leaf, PrivateKey, SpiffeId, TrustBundle, TrustDomain, clock};
 
@@ -93,7 +93,7 @@ impl Ca {
         &self,
         now: SystemTime,
         change: impl FnOnce(&mut CertificateParams),
-    ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    ) -> (Vec<CertificateDer<'static>>, PrivateKey) {
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![uri(shop("odd").as_str())];
         params.is_ca = IsCa::ExplicitNoCa;
@@ -105,7 +105,7 @@ impl Ca {
         let issuer = Issuer::from_ca_cert_der(&self.issuing, self.key.pair()).unwrap();
         let key = PrivateKey::generate().unwrap();
         let leaf = params.signed_by(key.pair(), &issuer).unwrap().into();
-        (vec![leaf, self.issuing.clone()], key.to_rustls())
+        (vec![leaf, self.issuing.clone()], key)
     }
 }
 

@@ -18,15 +18,17 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs as provider;
-use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, ServerName};
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::pki_types::{CertificateDer, DnsName, ServerName};
 use rustls::server::VerifierBuilderError;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
-use rustls::{CipherSuite, ClientConfig, ServerConfig};
+use rustls::{CipherSuite, ClientConfig, NamedGroup, ServerConfig};
 
 use self::sessions::Sessions;
 use self::verifier::{ClientVerifier, ServerVerifier};
 use crate::bundle::TrustBundle;
+use crate::key::PrivateKey;
 use crate::leaf::Leaf;
 use crate::spiffe::SpiffeId;
 
@@ -41,6 +43,17 @@ pub enum ClientAuth {
     /// through. Only for the port of the identity service, which must look at the peer with
     /// [`crate::verify::peer_allow_expired`].
     OptionalAllowExpired,
+}
+
+/// How both sides come to a shared secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem) where the other side can, so that what is recorded today cannot be read
+    /// by a quantum computer one day. It costs about 2.3 KB a handshake. X25519 with those who cannot.
+    #[default]
+    PreferPostQuantum,
+    /// X25519, P-256 and P-384 only.
+    Classic,
 }
 
 /// Why there is no configuration.
@@ -65,7 +78,7 @@ pub fn server_config(
     clients: ClientAuth,
     alpn: &[&[u8]],
 ) -> Result<ServerConfig, TlsError> {
-    server((leaf.chain().to_vec(), leaf.key().to_rustls()), bundle, clients, alpn)
+    KeyExchange::default().server_config(leaf, bundle, clients, alpn)
 }
 
 /// A client that believes `bundle` and shows `leaf`, if it has one yet. Connect with
@@ -78,45 +91,96 @@ pub fn client_config(
     bundle: &TrustBundle,
     alpn: &[&[u8]],
 ) -> Result<ClientConfig, TlsError> {
-    client(leaf.map(|leaf| (leaf.chain().to_vec(), leaf.key().to_rustls())), bundle, alpn)
+    KeyExchange::default().client_config(leaf, bundle, alpn)
 }
 
-/// What one side shows.
-type Credentials = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+impl KeyExchange {
+    /// [`server_config`] with this key exchange.
+    ///
+    /// # Errors
+    /// If rustls refuses a part of it.
+    pub fn server_config(
+        self,
+        leaf: &Leaf,
+        bundle: &TrustBundle,
+        clients: ClientAuth,
+        alpn: &[&[u8]],
+    ) -> Result<ServerConfig, TlsError> {
+        server(self.provider(), shown(leaf.chain().to_vec(), leaf.key())?, bundle, clients, alpn)
+    }
+
+    /// [`client_config`] with this key exchange.
+    ///
+    /// # Errors
+    /// If rustls refuses a part of it.
+    pub fn client_config(
+        self,
+        leaf: Option<&Leaf>,
+        bundle: &TrustBundle,
+        alpn: &[&[u8]],
+    ) -> Result<ClientConfig, TlsError> {
+        let shown = leaf.map(|leaf| shown(leaf.chain().to_vec(), leaf.key())).transpose()?;
+        client(self.provider(), shown, bundle, alpn)
+    }
+
+    /// AES-128 first, as in Envoy: its SHA-256 is an instruction on most processors, the SHA-384 beside AES-256 is not, and
+    /// a handshake hashes much.
+    fn provider(self) -> Arc<CryptoProvider> {
+        // rustls' feature `prefer-post-quantum` puts the hybrid first.
+        let mut provider = default_provider();
+        provider
+            .cipher_suites
+            .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+        if self == Self::Classic {
+            provider.kx_groups.retain(|group| group.name() != NamedGroup::X25519MLKEM768);
+        }
+        Arc::new(provider)
+    }
+}
+
+/// What one side shows, whoever asks. Not by what rustls would make of a key's bytes: it does not wipe them.
+pub(crate) fn shown(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKey,
+) -> Result<Arc<SingleCertAndKey>, rustls::Error> {
+    let certified = CertifiedKey::new(chain, key.to_rustls()?);
+    certified.keys_match()?;
+    Ok(Arc::new(certified.into()))
+}
 
 fn server(
-    (chain, key): Credentials,
+    provider: Arc<CryptoProvider>,
+    shown: Arc<SingleCertAndKey>,
     bundle: &TrustBundle,
     clients: ClientAuth,
     alpn: &[&[u8]],
 ) -> Result<ServerConfig, TlsError> {
-    let provider = crypto();
     let verifier = ClientVerifier::new(bundle, clients, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(shown);
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     // Stateless: a session costs the server no memory. The keys are this configuration's own.
-    config.ticketer = provider::Ticketer::new()?;
+    config.ticketer = Ticketer::new()?;
     // One for the one that a resumed connection has used up. Each is encrypted with the client's chain in it.
     config.send_tls13_tickets = 1;
     Ok(config)
 }
 
 fn client(
-    credentials: Option<Credentials>,
+    provider: Arc<CryptoProvider>,
+    shown: Option<Arc<SingleCertAndKey>>,
     bundle: &TrustBundle,
     alpn: &[&[u8]],
 ) -> Result<ClientConfig, TlsError> {
-    let provider = crypto();
     let verifier = ServerVerifier::new(bundle, &provider)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match credentials {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+    let mut config = match shown {
+        Some(shown) => builder.with_client_cert_resolver(shown),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
@@ -136,16 +200,6 @@ pub fn server_name(expected: &SpiffeId) -> ServerName<'static> {
     let name = DnsName::try_from(format!("{left}.{right}.weft"))
         .expect("two labels of 32 hexadecimal digits and one word are a DNS name");
     ServerName::DnsName(name)
-}
-
-/// AES-128 first, as in Envoy: its SHA-256 is an instruction on most processors, the SHA-384 beside AES-256 is not, and
-/// a handshake hashes much.
-fn crypto() -> Arc<CryptoProvider> {
-    let mut provider = provider::default_provider();
-    provider
-        .cipher_suites
-        .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
-    Arc::new(provider)
 }
 
 #[cfg(test)]

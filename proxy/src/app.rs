@@ -103,7 +103,7 @@ impl App {
         view::watch_upstreams(&state, &telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;
         let health = config.health.map(listener::bind).transpose()?;
-        let tls = Arc::new(TlsStore::default());
+        let tls = Arc::new(TlsStore::new(config.key_exchange));
         let (inbound, inbound_source) = drain::channel();
         let (outbound, outbound_source) = drain::channel();
         let (accepting, not_accepting) = watch::channel(false);

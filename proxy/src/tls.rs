@@ -10,7 +10,7 @@ use arc_swap::ArcSwapOption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector, client, server};
-use weft_certs::tls::{ClientAuth, TlsError, client_config, server_config};
+use weft_certs::tls::{ClientAuth, KeyExchange, TlsError};
 use weft_certs::{Leaf, SpiffeId, TrustBundle, verify};
 use weft_proto::alpn;
 
@@ -23,7 +23,10 @@ const ACCEPTED: [&[u8]; 4] = [alpn::OPEN, alpn::HTTP2, alpn::HTTP1, alpn::TCP];
 
 /// What every connection reads. One writer (`app`), replaced as a whole.
 #[derive(Debug, Default)]
-pub struct TlsStore(ArcSwapOption<TlsConfigs>);
+pub struct TlsStore {
+    key_exchange: KeyExchange,
+    configs: ArcSwapOption<TlsConfigs>,
+}
 
 /// TLS of one leaf and one trust bundle. Sessions are resumed only within it.
 pub struct TlsConfigs {
@@ -51,16 +54,24 @@ pub struct Peer {
 }
 
 impl TlsStore {
+    /// One without credentials yet.
+    #[must_use]
+    pub fn new(key_exchange: KeyExchange) -> Self {
+        Self { key_exchange, configs: ArcSwapOption::empty() }
+    }
+
     /// Puts new credentials in force, or none. Connections that are open live on.
     ///
     /// # Errors
     /// If rustls refuses them; the old ones stay in force.
     pub fn set(&self, credentials: Option<(&Leaf, &TrustBundle)>) -> Result<(), TlsError> {
         let configs = match credentials {
-            Some((leaf, bundle)) => Some(Arc::new(TlsConfigs::new(leaf, bundle)?)),
+            Some((leaf, bundle)) => {
+                Some(Arc::new(TlsConfigs::new(self.key_exchange, leaf, bundle)?))
+            }
             None => None,
         };
-        self.0.store(configs);
+        self.configs.store(configs);
         Ok(())
     }
 
@@ -69,7 +80,7 @@ impl TlsStore {
     /// # Errors
     /// If there is no leaf, or it has expired.
     pub fn current(&self) -> Result<Arc<TlsConfigs>, Error> {
-        let configs = self.0.load_full().ok_or_else(|| {
+        let configs = self.configs.load_full().ok_or_else(|| {
             Error::new(Token::IdentityUnavailable, "this workload has no certificate yet")
         })?;
         if configs.not_after <= SystemTime::now() {
@@ -81,8 +92,8 @@ impl TlsStore {
 }
 
 impl TlsConfigs {
-    fn new(leaf: &Leaf, bundle: &TrustBundle) -> Result<Self, TlsError> {
-        let mut template = client_config(Some(leaf), bundle, &[])?;
+    fn new(key_exchange: KeyExchange, leaf: &Leaf, bundle: &TrustBundle) -> Result<Self, TlsError> {
+        let mut template = key_exchange.client_config(Some(leaf), bundle, &[])?;
         let mut connector = |protocols: &[&[u8]]| {
             // The clones share one session store, apart by expected identity (the server name).
             template.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
@@ -96,7 +107,8 @@ impl TlsConfigs {
             connector(&[alpn::OPEN, alpn::TCP]),
         ];
         let server = |protocols: &[&[u8]]| {
-            server_config(leaf, bundle, ClientAuth::Required, protocols).map(Arc::new)
+            let clients = ClientAuth::Required;
+            key_exchange.server_config(leaf, bundle, clients, protocols).map(Arc::new)
         };
         let foreign_too = [&ACCEPTED[..], &alpn::FOREIGN[..]].concat();
         Ok(Self {

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::crypto::SupportedKxGroup;
+use rustls::{ClientConfig, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -20,6 +21,8 @@ use super::within;
 pub(crate) struct Knock {
     /// Full or resumed; `None` if the handshake failed on this side already.
     pub(crate) handshake: Option<HandshakeKind>,
+    /// How both sides came to their secret; `None` as above.
+    pub(crate) key_exchange: Option<NamedGroup>,
     /// The response that was read, or how the connection ended without one.
     pub(crate) response: Result<String, String>,
 }
@@ -74,10 +77,15 @@ impl TlsClient {
         let mut stream = TcpStream::connect(to).await.expect("the port is open");
         stream.write_all(words.as_bytes()).await.expect("the port is open");
         match connector.connect(tls::server_name(&self.expected), stream).await {
-            Err(error) => Knock { handshake: None, response: Err(error.to_string()) },
+            Err(error) => {
+                Knock { handshake: None, key_exchange: None, response: Err(error.to_string()) }
+            }
             Ok(mut stream) => {
                 let response = ask(&mut stream, request).await.map_err(|error| error.to_string());
-                Knock { handshake: stream.get_ref().1.handshake_kind(), response }
+                let session = stream.get_ref().1;
+                let group = session.negotiated_key_exchange_group();
+                let key_exchange = group.map(SupportedKxGroup::name);
+                Knock { handshake: session.handshake_kind(), key_exchange, response }
             }
         }
     }

@@ -51,7 +51,7 @@ impl Envoy {
         let (leaf, bundle) = issue(mesh, &key, account).await?;
         for (file, text) in [
             ("leaf.pem", leaf.chain_pem()),
-            ("leaf.key", leaf.key().to_pem()),
+            ("leaf.key", String::clone(&leaf.key().to_pem())),
             ("bundle.pem", bundle.to_pem()),
         ] {
             fs::write(directory.join(file), text)?;

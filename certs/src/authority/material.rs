@@ -153,7 +153,7 @@ impl Material {
         if old.iter().any(|(kind, _)| *kind != Certificate) {
             return Err(AuthorityError::Pem(unexpected(&sections)));
         }
-        let old = old.iter().map(|(_, der)| CertificateDer::from(der.clone())).collect();
+        let old = old.iter().map(|(_, der)| CertificateDer::from(der.to_vec())).collect();
         Ok(Self { root: signing(root, root_key)?, issuing: signing(leaf, key)?, next, old })
     }
 }

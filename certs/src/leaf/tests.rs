@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Leaf, LeafError};
+use crate::pem;
 use crate::testing::{Ca, DAY, MINUTE, noon, shop, uri};
 use crate::x509::CertificateError;
-use crate::{PrivateKey, pem};
 
 #[test]
 fn a_leaf_survives_pem() {
@@ -17,7 +17,7 @@ fn a_leaf_survives_pem() {
     assert_eq!(again.not_before(), noon() - MINUTE);
     assert_eq!(again.not_after(), noon() + DAY);
 
-    let key_first = leaf.key().to_pem() + &leaf.chain_pem();
+    let key_first = String::clone(&leaf.key().to_pem()) + &leaf.chain_pem();
     assert_eq!(Leaf::from_pem(&key_first).unwrap().chain(), leaf.chain());
 }
 
@@ -50,7 +50,6 @@ fn a_certificate_that_names_no_workload_is_refused() {
     let ca = Ca::new(noon());
     let two = |p: &mut rcgen::CertificateParams| p.subject_alt_names.push(uri("spiffe://a"));
     let (chain, key) = ca.odd(noon(), two);
-    let key = PrivateKey::from_pkcs8(key.secret_der()).unwrap();
     let error = Leaf::new(chain, key).unwrap_err();
     assert!(matches!(error, LeafError::Certificate(CertificateError::SeveralUris(2))), "{error}");
 }

@@ -8,12 +8,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustls::crypto::SupportedKxGroup;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, CommonState, HandshakeKind, ServerConfig};
+use rustls::{ClientConfig, CommonState, HandshakeKind, NamedGroup, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, TlsConnector};
 
-use super::{ClientAuth, client_config, server_config, server_name};
+use super::{ClientAuth, KeyExchange, client_config, server_config, server_name};
 use crate::testing::{Ca, DAY, MINUTE, domain, shop};
 use crate::verify::{self, PeerError};
 use crate::{SpiffeId, TrustBundle};
@@ -27,6 +28,7 @@ struct Side {
     chain: Vec<CertificateDer<'static>>,
     alpn: Option<Vec<u8>>,
     kind: HandshakeKind,
+    group: Option<NamedGroup>,
 }
 
 impl Side {
@@ -35,6 +37,7 @@ impl Side {
             chain: session.peer_certificates().unwrap_or_default().to_vec(),
             alpn: session.alpn_protocol().map(<[u8]>::to_vec),
             kind: session.handshake_kind().unwrap(),
+            group: session.negotiated_key_exchange_group().map(SupportedKxGroup::name),
         }
     }
 }
@@ -227,4 +230,32 @@ fn server_names_are_stable_and_apart() {
     assert_eq!(name, server_name(&shop("product")));
     assert_ne!(name, server_name(&shop("payment")));
     assert!(name.to_str().ends_with(".weft"), "{name:?}");
+}
+
+#[tokio::test]
+async fn the_secret_is_post_quantum_where_both_sides_can() {
+    let now = SystemTime::now();
+    let ca = Ca::new(now);
+    let leaves = (ca.leaf("gateway", now), ca.leaf("product", now));
+    let hybrid = NamedGroup::X25519MLKEM768;
+    use KeyExchange::{Classic, PreferPostQuantum};
+    for (one, other, expected) in [
+        (PreferPostQuantum, PreferPostQuantum, hybrid),
+        (PreferPostQuantum, Classic, NamedGroup::X25519),
+        (Classic, PreferPostQuantum, NamedGroup::X25519),
+        (Classic, Classic, NamedGroup::X25519),
+    ] {
+        let client = one.client_config(Some(&leaves.0), ca.bundle(), &[H1]).unwrap();
+        let server = other.server_config(&leaves.1, ca.bundle(), ClientAuth::Required, &[H1]);
+        let name = server_name(&shop("product"));
+        let (client, server) = meet(&client.into(), &server.unwrap().into(), name).await;
+        let (client, server) = (client.unwrap(), server.unwrap());
+        assert_eq!(
+            (client.group, server.group),
+            (Some(expected), Some(expected)),
+            "{one:?} {other:?}"
+        );
+        // No second hello: the client offers X25519 beside the hybrid.
+        assert_eq!(client.kind, HandshakeKind::Full, "{one:?} {other:?}");
+    }
 }

@@ -22,6 +22,7 @@ pub(super) struct Knobs {
     pub(super) memory_limit: Quantity,
     pub(super) log: Option<String>,
     pub(super) access_log: Option<String>,
+    pub(super) post_quantum: Option<String>,
     /// As written, and in milliseconds.
     pub(super) drain_grace: Option<(String, u64)>,
 }
@@ -38,6 +39,7 @@ impl Default for Knobs {
             memory_limit: quantity("128Mi"),
             log: None,
             access_log: None,
+            post_quantum: None,
             drain_grace: None,
         }
     }
@@ -58,7 +60,7 @@ pub struct Annotation {
 }
 
 /// All of them, in the order of the documentation.
-pub const ANNOTATIONS: [Annotation; 10] = [
+pub const ANNOTATIONS: [Annotation; 11] = [
     Annotation {
         name: "weft.dev/opaque-ports",
         example: "25,3306,5000-5010",
@@ -122,6 +124,15 @@ pub const ANNOTATIONS: [Annotation; 10] = [
         meaning: "which requests the sidecar logs: off, errors, all",
         read: |text, knobs| {
             set(&mut knobs.access_log, value::word(text, &["off", "errors", "all"]).map(Some))
+        },
+    },
+    Annotation {
+        name: "weft.dev/post-quantum",
+        example: "off",
+        default: "prefer",
+        meaning: "key exchange with other sidecars: prefer (X25519MLKEM768 where both can), off (X25519)",
+        read: |text, knobs| {
+            set(&mut knobs.post_quantum, value::word(text, &["prefer", "off"]).map(Some))
         },
     },
     Annotation {

@@ -94,7 +94,7 @@ fn make(
     let bytes = |text: String| ByteString(text.into_bytes());
     Ok(BTreeMap::from([
         ("tls.crt".to_owned(), bytes(certificate.certificate_pem())),
-        ("tls.key".to_owned(), bytes(certificate.key_pem())),
+        ("tls.key".to_owned(), bytes(String::clone(&certificate.key_pem()))),
         ("ca.crt".to_owned(), bytes(authorities.to_pem())),
     ]))
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use weft_certs::{Leaf, TrustBundle};
+use zeroize::Zeroizing;
 
 use super::Store;
 
@@ -26,7 +27,7 @@ pub(crate) struct StoredIdentity {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    leaf: String,
+    leaf: Zeroizing<String>,
     trust_bundle: String,
     renew_at_ms: u64,
     enrolment: String,
@@ -47,7 +48,11 @@ impl Store {
             renew_at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             enrolment: identity.enrolment.clone(),
         };
-        let json = serde_json::to_vec(&raw).expect("strings and a number are JSON");
+        // Never grown, which would leave a key where it was before: a line end takes two bytes in JSON, little else is longer.
+        let mut json = Zeroizing::new(Vec::with_capacity(
+            2 * (raw.leaf.len() + raw.trust_bundle.len()) + 1024,
+        ));
+        serde_json::to_writer(&mut *json, &raw).expect("strings and a number are JSON");
         self.write(Path::new(FILE), &json)
     }
 }

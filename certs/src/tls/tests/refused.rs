@@ -4,23 +4,36 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
 
 use super::{H1, Meeting, Pair, meet};
 use crate::testing::{Ca, DAY, domain, shop, uri};
 use crate::tls::{
-    ClientAuth, Credentials, client, client_config, server, server_config, server_name,
+    ClientAuth, KeyExchange, client, client_config, server, server_config, server_name, shown,
 };
 use crate::verify::{self, PeerError};
-use crate::{Authority, Lifetimes, TrustBundle, clock};
+use crate::{Authority, Lifetimes, PrivateKey, TrustBundle, clock};
 
-fn client_with(shown: Credentials, bundle: &TrustBundle) -> Arc<ClientConfig> {
-    client(Some(shown), bundle, &[H1]).unwrap().into()
+/// What one side shows.
+type Credentials = (Vec<CertificateDer<'static>>, PrivateKey);
+
+fn client_with((chain, key): Credentials, bundle: &TrustBundle) -> Arc<ClientConfig> {
+    let provider = KeyExchange::default().provider();
+    client(provider, Some(shown(chain, &key).unwrap()), bundle, &[H1]).unwrap().into()
 }
 
-fn server_with(shown: Credentials, bundle: &TrustBundle) -> Arc<ServerConfig> {
-    server(shown, bundle, ClientAuth::Required, &[H1]).unwrap().into()
+fn server_with((chain, key): Credentials, bundle: &TrustBundle) -> Arc<ServerConfig> {
+    asking(ClientAuth::Required, (chain, key), bundle)
+}
+
+fn asking(
+    clients: ClientAuth,
+    (chain, key): Credentials,
+    bundle: &TrustBundle,
+) -> Arc<ServerConfig> {
+    let provider = KeyExchange::default().provider();
+    server(provider, shown(chain, &key).unwrap(), bundle, clients, &[H1]).unwrap().into()
 }
 
 /// The side with the odd certificate is refused: the other one says `reason`, and it learns so.
@@ -103,7 +116,7 @@ async fn a_client_without_certificate_is_refused_where_one_is_required() {
     assert_refused(meeting, "peer sent no certificates");
 
     let shown = pair.ca.odd(SystemTime::now(), |_| ());
-    let server = server(shown, pair.ca.bundle(), ClientAuth::Optional, &[H1]).unwrap().into();
+    let server = asking(ClientAuth::Optional, shown, pair.ca.bundle());
     let (client, server) = meet(&nobody, &server, server_name(&shop("odd"))).await;
     assert!(client.is_ok());
     let nobody = verify::peer(&server.unwrap().chain, &domain(), SystemTime::now());
@@ -147,6 +160,6 @@ async fn a_stolen_certificate_is_worth_nothing_without_its_key() {
     let now = SystemTime::now();
     let ((chain, _), (_, key)) = (pair.ca.odd(now, |_| ()), pair.ca.odd(now, |_| ()));
     // rustls itself notices the mismatch before any handshake.
-    let error = client(Some((chain, key)), pair.ca.bundle(), &[H1]).unwrap_err();
+    let error = shown(chain, &key).unwrap_err();
     assert!(error.to_string().contains("keys may not be consistent"), "{error}");
 }

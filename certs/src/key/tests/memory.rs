@@ -1,0 +1,83 @@
+//! That a key which is gone is gone: this process looks through all of its own memory for it.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::time::SystemTime;
+
+use zeroize::Zeroizing;
+
+use super::super::PrivateKey;
+use crate::testing::{Ca, shop};
+use crate::tls::{ClientAuth, KeyExchange};
+use crate::{Leaf, TrustBundle, pem};
+
+/// The other way round, so that what looks for a secret does not hold it.
+type Masked = Vec<u8>;
+
+/// Bytes at a time, each piece with the end of the one before.
+const PIECE: usize = 1 << 20;
+
+/// The private number of a key: 32 bytes behind the tag of the octet string in the EC key of its PKCS #8.
+fn secret(key: &PrivateKey) -> Masked {
+    let text = key.to_pem();
+    let sections = pem::sections(&text).unwrap();
+    let der = &sections[0].1;
+    let tag = [0x02, 0x01, 0x01, 0x04, 0x20];
+    let start = der.windows(tag.len()).position(|at| at == tag).unwrap() + tag.len();
+    der[start..start + 32].iter().map(|byte| !byte).collect()
+}
+
+/// How often the secret lies in memory that can be written.
+fn copies(secret: &Masked) -> usize {
+    let mut maps = String::new();
+    File::open("/proc/self/maps").unwrap().read_to_string(&mut maps).unwrap();
+    let memory = File::open("/proc/self/mem").unwrap();
+    let mut piece = Zeroizing::new(vec![0_u8; PIECE + 32]);
+    let own = piece.as_ptr() as u64..piece.as_ptr() as u64 + piece.len() as u64;
+    let mut found = 0;
+    for line in maps
+        .lines()
+        .filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw")))
+    {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let number = |text: &str| u64::from_str_radix(text, 16).unwrap();
+        let (mut at, end) = (number(start), number(end));
+        while at < end {
+            let wanted = usize::try_from(end - at).unwrap().min(piece.len());
+            // Other tests give memory back meanwhile.
+            let Ok(length) = memory.read_at(&mut piece[..wanted], at) else { break };
+            if length == 0 {
+                break;
+            }
+            let hits = piece[..length].windows(32).enumerate();
+            let hits = hits.filter(|(_, at)| {
+                at[0] == !secret[0] && at.iter().zip(secret).all(|(one, other)| *one == !other)
+            });
+            // What it reads into is memory too.
+            found += hits.filter(|(offset, _)| !own.contains(&(at + *offset as u64))).count();
+            at += u64::try_from(if length > 32 { length - 31 } else { length }).unwrap();
+        }
+    }
+    found
+}
+
+#[test]
+fn a_key_that_is_dropped_is_nowhere_in_memory() {
+    let now = SystemTime::now();
+    let ca = Ca::new(now);
+    let leaf = ca.leaf("product", now);
+    let secret = secret(leaf.key());
+    assert!(copies(&secret) > 0, "what is alive is found");
+
+    // Written and read as for the state directory, and handed to rustls on both sides.
+    let again = Leaf::from_pem(&leaf.to_pem()).unwrap();
+    let bundle: &TrustBundle = ca.bundle();
+    let kx = KeyExchange::default();
+    let server = kx.server_config(&again, bundle, ClientAuth::Required, &[b"h2"]).unwrap();
+    let client = kx.client_config(Some(&leaf), bundle, &[b"h2"]).unwrap();
+    eprintln!("in use: {} copies of the key", copies(&secret));
+    drop((server, client, again, leaf));
+    assert_eq!(copies(&secret), 0, "copies of a key that nobody has any more");
+    assert_eq!(shop("product").service_account(), "product");
+}
