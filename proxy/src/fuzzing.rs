@@ -1,11 +1,17 @@
-//! What the fuzz targets in `proxy/fuzz` call, one function each: whatever the bytes, nothing panics, and what must
+//! What the fuzz targets in `tests/fuzz` call, one function each: whatever the bytes, nothing panics, and what must
 //! hold holds. Compiled for them and for the tests, which replay their corpora; nothing else may call it.
+
+mod relayed;
+mod spiffe;
+
+pub use relayed::relayed;
+pub use spiffe::spiffe;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 use weft_proto::google::Any;
 
 use crate::canonical as form;
-use crate::listener::judge;
+use crate::listener::{First, judge, offers_mesh};
 use crate::telemetry::trace::read_context;
 use crate::xds::{Kind, decodes};
 
@@ -51,6 +57,30 @@ pub fn xds(bytes: &[u8]) {
     if let Err(reason) = decodes(kind, &any) {
         assert!(!reason.is_empty());
     }
+}
+
+/// What the control plane says in a resource of this type is taken.
+pub fn accepted(type_url: &str, value: &[u8]) {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.type_url() == type_url);
+    let any = Any { type_url: type_url.to_owned(), value: value.to_vec() };
+    if let Some(kind) = kind {
+        assert_eq!(decodes(kind, &any), Ok(()), "{type_url}");
+    }
+}
+
+/// The first flight of a TLS client as it arrives; the first byte says in pieces of which size. What it offers never changes
+/// when more of it is there, and who offers a protocol of the mesh was taken for TLS.
+pub fn handshake(bytes: &[u8]) {
+    let Some((size, flight)) = bytes.split_first() else { return };
+    // Each piece is looked at from the beginning, as `is_mesh` does.
+    let flight = &flight[..flight.len().min(2048)];
+    let mut answer = None;
+    for end in (0..flight.len()).step_by(usize::from(*size).max(1)).chain([flight.len()]) {
+        let now = offers_mesh(&flight[..end]);
+        assert!(answer.is_none() || now == answer, "{:?}", &flight[..end]);
+        answer = now;
+    }
+    assert!(answer != Some(true) || judge(flight) == Some(First::Tls), "{flight:?}");
 }
 
 /// The first bytes of a connection: an answer never changes when more of them are there.

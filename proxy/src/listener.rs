@@ -25,6 +25,8 @@ use crate::io::prepare;
 pub use detect::{Carried, First, carried, detect};
 pub(crate) use detect::{PATIENCE, SILENCE, claims_no_http, judge};
 pub(crate) use hello::is_mesh;
+#[cfg(any(test, fuzzing))]
+pub(crate) use hello::offers_mesh;
 pub(crate) use http::serve;
 pub use limits::{HttpLimits, Limits};
 pub(crate) use original::original_destination;

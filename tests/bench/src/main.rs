@@ -61,7 +61,8 @@
 //!   the same, and a handshake is not in these figures.
 //! - Never change what [`floor`] does for a request: it is the unit.
 //!
-//! `weft-bench scale` is about size instead: [`scale`]; `weft-bench access` about decisions: [`access`].
+//! `weft-bench scale` is about size instead: [`scale`]; `weft-bench access` about decisions: [`access`]; `weft-bench
+//! handshakes` about what a new connection costs: [`handshakes`].
 //!
 //! Reading order: [`cell`] (the loads), [`peer`] (the pairs), [`mtls`], [`run`], [`load`], [`report`].
 
@@ -72,6 +73,7 @@ mod files;
 mod floor;
 mod forward;
 mod framing;
+mod handshakes;
 mod idle;
 mod load;
 mod mtls;
@@ -106,6 +108,8 @@ enum Command {
     Scale(scale::Options),
     /// What a decision about access costs
     Access(access::Options),
+    /// What a full TLS handshake costs, with and without post-quantum key exchange
+    Handshakes(run::Options),
     /// The application behind the proxies (started by run)
     App {
         /// Where it listens for HTTP
@@ -127,6 +131,7 @@ fn main() -> Result<ExitCode> {
             Command::Run(options) => run::run(options).await,
             Command::Scale(options) => scale::run(options).await,
             Command::Access(options) => access::run(&options).map(|()| ExitCode::SUCCESS),
+            Command::Handshakes(options) => handshakes::run(&options).await,
             Command::App { listen, opaque } => {
                 files::raise()?;
                 app::serve(listen, opaque).await.map(|()| ExitCode::SUCCESS)

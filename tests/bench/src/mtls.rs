@@ -17,6 +17,7 @@ use crate::peer::{Credentials, Kind, Peer};
 use crate::pki::Identity;
 use crate::site::Site;
 use impostor::Impostor;
+pub(crate) use knock::connector_with;
 use knock::{Answer, Door, knock};
 
 /// Handshakes that an impostor must have seen before it counts as refused.

@@ -114,7 +114,17 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn connector(identity: Option<&Identity>, alpn: &[&[u8]]) -> Result<TlsConnector> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    Ok(TlsConnector::from(Arc::new(connector_with(provider, identity, alpn)?)))
+}
+
+/// A client that shows `identity`, if any, and takes every server.
+pub(crate) fn connector_with(
+    provider: CryptoProvider,
+    identity: Option<&Identity>,
+    alpn: &[&[u8]],
+) -> Result<ClientConfig> {
+    let provider = Arc::new(provider);
     let anybody = Arc::new(Anybody(provider.signature_verification_algorithms));
     let config = builder(provider)?.dangerous().with_custom_certificate_verifier(anybody);
     let mut config = match identity {
@@ -123,7 +133,7 @@ fn connector(identity: Option<&Identity>, alpn: &[&[u8]]) -> Result<TlsConnector
             .with_client_auth_cert(pki::chain(&identity.certificate)?, pki::key(&identity.key)?)?,
     };
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(config)
 }
 
 fn builder(

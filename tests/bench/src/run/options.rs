@@ -50,7 +50,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(super) fn kinds(&self) -> Vec<Kind> {
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
         if !self.peers.is_empty() {
             return self.peers.clone();
         }
@@ -80,21 +80,21 @@ impl Options {
         asked.then(|| self.idle_connections.unwrap_or(usual))
     }
 
-    pub(super) fn rounds(&self) -> usize {
+    pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
     }
 
-    pub(super) fn duration(&self) -> Duration {
+    pub(crate) fn duration(&self) -> Duration {
         let seconds = self.seconds.unwrap_or(if self.quick { 1.0 } else { 1.6 });
         Duration::from_secs_f64(seconds.clamp(0.1, 600.0))
     }
 
-    pub(super) fn warm_up(&self) -> Duration {
+    pub(crate) fn warm_up(&self) -> Duration {
         self.duration().min(Duration::from_secs(1)) / 2
     }
 
     /// Finds all programs before anything is started.
-    pub(super) fn programs(&self) -> Result<Programs> {
+    pub(crate) fn programs(&self) -> Result<Programs> {
         let nothing = self.cells().is_empty() && self.idle_connections().is_none();
         ensure!(!nothing, "no cell is called {}", self.cells.join(" or "));
         let kinds = self.kinds();

@@ -38,6 +38,8 @@ impl<'a> Tls<'a> {
             "tls_params": {
                 "tls_minimum_protocol_version": "TLSv1_3",
                 "tls_maximum_protocol_version": "TLSv1_3",
+                // As Weft: post-quantum where the other side can.
+                "ecdh_curves": ["X25519MLKEM768", "X25519", "P-256"],
             },
             "alpn_protocols": Vec::from_iter(self.alpn),
             "tls_certificates": [{
