@@ -61,14 +61,15 @@
 //!   the same, and a handshake is not in these figures.
 //! - Never change what [`floor`] does for a request: it is the unit.
 //!
-//! `weft-bench scale` is about size instead: [`scale`]; `weft-bench access` about decisions: [`access`]; `weft-bench
-//! handshakes` about what a new connection costs: [`handshakes`].
+//! `weft-bench scale` is about size instead: [`scale`]; `weft-bench access` about decisions: [`access`], and `weft-bench
+//! enforce` how soon they change: [`enforce`]; `weft-bench handshakes` about what a new connection costs: [`handshakes`].
 //!
 //! Reading order: [`cell`] (the loads), [`peer`] (the pairs), [`mtls`], [`run`], [`load`], [`report`].
 
 mod access;
 mod app;
 mod cell;
+mod enforce;
 mod files;
 mod floor;
 mod forward;
@@ -108,6 +109,8 @@ enum Command {
     Scale(scale::Options),
     /// What a decision about access costs
     Access(access::Options),
+    /// How soon a policy is enforced by a hundred sidecars
+    Enforce(enforce::Options),
     /// What a full TLS handshake costs, with and without post-quantum key exchange
     Handshakes(run::Options),
     /// The application behind the proxies (started by run)
@@ -131,6 +134,7 @@ fn main() -> Result<ExitCode> {
             Command::Run(options) => run::run(options).await,
             Command::Scale(options) => scale::run(options).await,
             Command::Access(options) => access::run(&options).map(|()| ExitCode::SUCCESS),
+            Command::Enforce(options) => enforce::run(&options).await,
             Command::Handshakes(options) => handshakes::run(&options).await,
             Command::App { listen, opaque } => {
                 files::raise()?;

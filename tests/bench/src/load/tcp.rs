@@ -49,6 +49,11 @@ impl Echo {
         ensure!(answer == word, "the word came back changed");
         Ok(())
     }
+
+    /// The connection itself, between two words.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
 }
 
 /// One round trip on a connection of its own.
