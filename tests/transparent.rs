@@ -1,6 +1,7 @@
 //! Applications that know nothing of the mesh, in pods whose TCP the kernel leads through a sidecar: where their
 //! connections go, what a port takes, how a protocol is told, and what is left alone.
 
+mod access;
 mod destinations;
 mod detection;
 mod modes;
