@@ -25,9 +25,11 @@ mod detected;
 mod envoy;
 mod generate;
 mod install;
+mod neighbour;
 mod rate_limits;
 mod run;
 mod site;
+mod spellings;
 mod upstream;
 
 use run::run;

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use weft_certs::Leaf;
 
-use super::envoy::{Envoy, Ports};
-use super::install;
-use crate::harness::{Mesh, TlsClient, loud};
+use super::neighbour::{ENVOY, Neighbour};
+use crate::harness::{Mesh, TlsClient};
 
-const ENVOY: &str = "envoy";
 const WEFT: &str = "weft-v1";
 const LIFE: Duration = Duration::from_secs(3600);
 
@@ -88,29 +86,15 @@ struct Way {
 
 #[tokio::test]
 async fn an_envoy_lets_in_whom_a_sidecar_lets_in() {
-    let Some(program) = install::envoy() else {
-        loud("oracle: SKIPPED, no Envoy: run tests/run without --quick once, it installs one");
-        return;
-    };
-    let mesh = Mesh::builder()
-        .absent_caller(ENVOY)
-        .without_app("weft", "http")
-        .file("access.yaml", POLICIES)
-        .start()
-        .await;
-    let ports = Ports { outbound: mesh.spare_address(15001), admin: mesh.spare_address(9901) };
-    let envoy = Envoy::start(program, &mesh, ENVOY, ENVOY, ports).await.unwrap();
+    let builder = Mesh::builder().absent_caller(ENVOY).without_app("weft", "http");
+    let mesh = builder.file("access.yaml", POLICIES).start();
     // The port of all connections, the one Service's listener, and its own.
-    envoy.settled(3).await;
-
-    let inbound = mesh.workload_address(ENVOY);
+    let Some(scene) = Neighbour::start(Box::pin(mesh), 3).await else { return };
+    let mesh = &scene.mesh;
+    let words = Neighbour::words(mesh.workload_address(ENVOY));
     let ways = [
         Way { account: "weft", to: mesh.workload_address(WEFT), words: String::new() },
-        Way {
-            account: ENVOY,
-            to: ports.outbound,
-            words: format!("PROXY TCP4 127.0.0.1 {} 1024 {}\r\n", inbound.ip(), inbound.port()),
-        },
+        Way { account: ENVOY, to: scene.door, words },
     ];
     for way in &ways {
         for (caller, method, path, headers, expected) in CASES {
@@ -118,11 +102,11 @@ async fn an_envoy_lets_in_whom_a_sidecar_lets_in() {
             let request = format!(
                 "{method} {path} HTTP/1.1\r\nhost: product\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n"
             );
-            let status = ask(&mesh, way, &leaf, &request).await;
+            let status = ask(mesh, way, &leaf, &request).await;
             let found = match status.as_str() {
                 "503" => true,
                 "403" => false,
-                _ => panic!("{} to {}: {status}\n{}", request, way.account, envoy.quote()),
+                _ => panic!("{} to {}: {status}\n{}", request, way.account, scene.quote()),
             };
             assert_eq!(found, expected, "{caller} to {}: {request}", way.account);
         }

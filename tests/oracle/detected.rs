@@ -1,14 +1,13 @@
 //! A port whose protocol nobody has declared, called by a real Envoy. It offers every protocol of the mesh in its
 //! handshake, whatever it then carries, so the receiving sidecar has to look.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::envoy::{Envoy, Ports};
-use super::{install, loud};
+use super::neighbour::{ENVOY, Neighbour};
 use crate::harness::manifests::SERVICE_PORT;
 use crate::harness::{Mesh, head, until, within};
 
@@ -16,44 +15,35 @@ const CLUSTER_IP: Ipv4Addr = Ipv4Addr::new(10, 96, 9, 9);
 const SOON: Duration = Duration::from_secs(10);
 
 struct Scene {
-    // Order: dropped in this order.
-    _envoy: Envoy,
-    mesh: Mesh,
+    neighbour: Neighbour,
     app: TcpListener,
-    outbound: SocketAddr,
 }
 
 impl Scene {
     async fn new() -> Option<Self> {
-        let Some(program) = install::envoy() else {
-            loud("detected: SKIPPED, no Envoy: run tests/run without --quick once");
-            return None;
+        let builder = Mesh::builder().absent_caller(ENVOY).without_app("mail", "null");
+        let mesh = async {
+            let mesh = builder.mtls("STRICT").start().await;
+            mesh.write(
+                "service-mail.yaml",
+                &format!(
+                    "apiVersion: v1\nkind: Service\nmetadata: {{name: mail, namespace: shop}}\nspec:\n  \
+                     clusterIP: {CLUSTER_IP}\n  selector: {{app: mail}}\n  \
+                     ports: [{{name: main, port: {SERVICE_PORT}, targetPort: main}}]\n"
+                ),
+            );
+            mesh
         };
-        let builder = Mesh::builder().absent_caller("envoy").without_app("mail", "null");
-        let mesh = builder.mtls("STRICT").start().await;
-        mesh.write(
-            "service-mail.yaml",
-            &format!(
-                "apiVersion: v1\nkind: Service\nmetadata: {{name: mail, namespace: shop}}\nspec:\n  \
-                 clusterIP: {CLUSTER_IP}\n  selector: {{app: mail}}\n  \
-                 ports: [{{name: main, port: {SERVICE_PORT}, targetPort: main}}]\n"
-            ),
-        );
-        let app = TcpListener::bind(mesh.app_address("mail-v1")).await.unwrap();
-        let outbound = mesh.spare_address(15001);
-        let ports = Ports { outbound, admin: mesh.spare_address(9901) };
-        let envoy = Envoy::start(program, &mesh, "envoy", "envoy", ports).await.unwrap();
         // Its own, and the Service's.
-        envoy.settled(2).await;
-        Some(Self { _envoy: envoy, mesh, app, outbound })
+        let neighbour = Neighbour::start(Box::pin(mesh), 2).await?;
+        let app = TcpListener::bind(neighbour.mesh.app_address("mail-v1")).await.unwrap();
+        Some(Self { neighbour, app })
     }
 
     async fn call(&self) -> TcpStream {
-        let mut client = TcpStream::connect(self.outbound).await.unwrap();
-        let from = client.local_addr().unwrap();
-        let (IpAddr::V4(ip), port) = (from.ip(), from.port()) else { panic!("loopback") };
-        let header = format!("PROXY TCP4 {ip} {CLUSTER_IP} {port} {SERVICE_PORT}\r\n");
-        client.write_all(header.as_bytes()).await.unwrap();
+        let mut client = TcpStream::connect(self.neighbour.door).await.unwrap();
+        let words = Neighbour::words((CLUSTER_IP, SERVICE_PORT).into());
+        client.write_all(words.as_bytes()).await.unwrap();
         client
     }
 
@@ -86,7 +76,7 @@ async fn what_an_envoy_carries_is_seen_and_not_believed() {
     let mut server = scene.answer().await;
     let asked = head(&mut server).await.unwrap();
     assert!(asked.starts_with("GET /who HTTP/1.1\r\n"), "{asked}");
-    let caller = format!("URI={}", scene.mesh.id("envoy"));
+    let caller = format!("URI={}", scene.neighbour.mesh.id("envoy"));
     assert!(asked.contains("x-forwarded-client-cert: ") && asked.contains(&caller), "{asked}");
     server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
     assert!(until(&mut client, "ok").await.unwrap().starts_with("HTTP/1.1 200 "));

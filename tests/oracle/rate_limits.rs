@@ -8,11 +8,9 @@ use weft_certs::Leaf;
 
 use super::case::Step;
 use super::client::{Door, send};
-use super::envoy::{Envoy, Ports};
-use super::install;
-use crate::harness::{Mesh, TlsClient, loud};
+use super::neighbour::{ENVOY, Neighbour};
+use crate::harness::{Mesh, TlsClient};
 
-const ENVOY: &str = "envoy";
 const WEFT: &str = "weft-v1";
 const LIFE: Duration = Duration::from_secs(3600);
 
@@ -43,21 +41,11 @@ struct Way {
 
 #[tokio::test]
 async fn an_envoy_refuses_what_a_sidecar_refuses() {
-    let Some(program) = install::envoy() else {
-        loud("oracle: SKIPPED, no Envoy: run tests/run without --quick once, it installs one");
-        return;
-    };
-    let mesh = Mesh::builder()
-        .absent_caller(ENVOY)
-        .without_app("weft", "http")
-        .file("limits.yaml", POLICY)
-        .start()
-        .await;
-    let ports = Ports { outbound: mesh.spare_address(15001), admin: mesh.spare_address(9901) };
-    let envoy = Envoy::start(program, &mesh, ENVOY, ENVOY, ports).await.unwrap();
+    let builder = Mesh::builder().absent_caller(ENVOY).without_app("weft", "http");
+    let mesh = builder.file("limits.yaml", POLICY).start();
     // The port of all connections, the one Service's listener, and its own.
-    envoy.settled(3).await;
-
+    let Some(scene) = Neighbour::start(Box::pin(mesh), 3).await else { return };
+    let mesh = &scene.mesh;
     let inbound = mesh.workload_address(WEFT);
     let weft = Way {
         to: inbound,
@@ -66,12 +54,12 @@ async fn an_envoy_refuses_what_a_sidecar_refuses() {
     };
     let inbound = mesh.workload_address(ENVOY);
     let envoy_way = Way {
-        to: ports.outbound,
-        door: Door { address: ports.outbound, destination: Some(inbound) },
-        words: format!("PROXY TCP4 127.0.0.1 {} 1024 {}\r\n", inbound.ip(), inbound.port()),
+        to: scene.door,
+        door: Door { address: scene.door, destination: Some(inbound) },
+        words: Neighbour::words(inbound),
     };
-    assert_eq!(ask(&mesh, "weft", &weft).await, EXPECTED, "weft-proxy");
-    assert_eq!(ask(&mesh, ENVOY, &envoy_way).await, EXPECTED, "{}", envoy.quote());
+    assert_eq!(ask(mesh, "weft", &weft).await, EXPECTED, "weft-proxy");
+    assert_eq!(ask(mesh, ENVOY, &envoy_way).await, EXPECTED, "{}", scene.quote());
 }
 
 /// `+` for a request that was let in, `-` for one that was refused and told when to come again.
