@@ -6,8 +6,13 @@
 //! was proven, the keys and usages that `template` writes, and nothing else from the request.
 
 mod error;
+mod issuer;
+mod issuing_key;
 mod material;
+mod roots;
 mod signer;
+mod state;
+mod steps;
 mod store;
 pub(crate) mod template;
 
@@ -19,7 +24,10 @@ use rcgen::{Issuer, PublicKeyData};
 use rustls::pki_types::CertificateDer;
 
 pub use self::error::{AuthorityError, IssueError};
-pub use self::signer::{Signer, SignerError};
+pub use self::issuer::{ExternalIssuer, IssuerFault};
+pub use self::roots::{Root, RootState};
+pub use self::signer::{Curve, Signer, SignerError};
+pub use self::steps::Change;
 pub use self::store::StoreError;
 
 use self::material::Material;
@@ -36,9 +44,22 @@ use crate::x509::Certificate;
 pub struct Authority {
     trust_domain: TrustDomain,
     bundle: TrustBundle,
-    issuing: CertificateDer<'static>,
-    /// Whole seconds since 1970: the last second of `issuing`.
-    issuing_end: i64,
+    signing: Signing,
+    /// Of roots that are still believed after their turn, the oldest first.
+    earlier: Vec<Signing>,
+    roots: Vec<Root>,
+    /// Seconds; `None` if it was never recorded.
+    leaf_life: Option<i64>,
+}
+
+/// A CA certificate that signs leaves, and what uses its key.
+struct Signing {
+    /// The issuing certificate, then those between it and its root.
+    chain: Vec<CertificateDer<'static>>,
+    /// Of `chain`, those that a leaf is sent with: not the root, which may sign by itself.
+    sent: usize,
+    /// Whole seconds since 1970: the last second of all of it, the root included.
+    end: i64,
     signer: Arc<dyn Signer>,
 }
 
@@ -95,7 +116,21 @@ impl Authority {
         trust_domain: &TrustDomain,
         now: SystemTime,
     ) -> Result<Self, AuthorityError> {
-        store::load_or_create(dir, trust_domain, now)
+        Ok(store::change(dir, trust_domain, now, &Change::Renew)?.0)
+    }
+
+    /// The CA whose state lies in `dir` after this change, and whether it changed anything. The new state is there as a
+    /// whole when this returns; on an error the old one is.
+    ///
+    /// # Errors
+    /// As [`Authority::load_or_create`], and if the change cannot be made.
+    pub fn change_in(
+        dir: &Path,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+        change: &Change,
+    ) -> Result<(Self, bool), AuthorityError> {
+        store::change(dir, trust_domain, now, change)
     }
 
     /// The state of a new CA as text, for whoever keeps it elsewhere than in a directory. It holds private keys.
@@ -118,12 +153,25 @@ impl Authority {
         trust_domain: &TrustDomain,
         now: SystemTime,
     ) -> Result<(Self, Option<String>), AuthorityError> {
+        Self::change_state(state, trust_domain, now, &Change::Renew)
+    }
+
+    /// The CA of a state after this change, and the state that is to be kept from now on if it changed anything.
+    ///
+    /// # Errors
+    /// As [`Authority::from_state`], and if the change cannot be made.
+    pub fn change_state(
+        state: &str,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+        change: &Change,
+    ) -> Result<(Self, Option<String>), AuthorityError> {
         let mut material = Material::from_pem(state)?;
-        // Order: checked before it is renewed, so that a renewal never writes over what is damaged.
+        // Order: checked before it is changed, so that no change ever writes over what is damaged.
         material.authority(trust_domain)?;
-        let renewed = material.renew(trust_domain, now)?;
+        let changed = material.apply(change, trust_domain, now)?;
         let authority = material.authority(trust_domain)?;
-        Ok((authority, renewed.then(|| material.to_pem())))
+        Ok((authority, changed.then(|| material.to_pem())))
     }
 
     /// A CA whose issuing key lies elsewhere: `issuing` is its certificate, signed by a root in
@@ -139,19 +187,37 @@ impl Authority {
         signer: Arc<dyn Signer>,
     ) -> Result<Self, AuthorityError> {
         let certificate = Certificate::parse(&issuing)?;
-        material::check_authority(&certificate, trust_domain)?;
-        if certificate.public_key_info() != Attempt::new(&*signer).subject_public_key_info() {
-            return Err(AuthorityError::Inconsistent("the issuing certificate has another key"));
-        }
-        let mut signed = false;
+        let mut signed = None;
         for root in bundle.ders() {
-            signed = signed || certificate.is_signed_by(&Certificate::parse(root)?);
+            if certificate.is_signed_by(&Certificate::parse(root)?) {
+                signed = signed.or(Some(root.clone()));
+            }
         }
-        if !signed {
+        let unsigned = AuthorityError::Inconsistent("no root signed the issuing certificate");
+        // Order: another key is the likelier mistake, and said first.
+        let root = signed.as_ref().unwrap_or(&issuing);
+        let root = root.clone();
+        let signing = Signing::with(vec![issuing], &root, signer)?;
+        if signed.is_none() {
+            return Err(unsigned);
+        }
+        Self::of(trust_domain, bundle, signing)
+    }
+
+    /// A CA that signs with `signing` and says nothing of its roots.
+    fn of(
+        trust_domain: &TrustDomain,
+        bundle: TrustBundle,
+        signing: Signing,
+    ) -> Result<Self, AuthorityError> {
+        let certificate = signing.chain.first();
+        let certificate = certificate.ok_or(AuthorityError::Inconsistent("there is no CA"))?;
+        material::check_authority(&Certificate::parse(certificate)?, trust_domain)?;
+        if bundle.root_of(&signing.chain).is_none() {
             return Err(AuthorityError::Inconsistent("no root signed the issuing certificate"));
         }
-        let issuing_end = certificate.validity().1;
-        Ok(Self { trust_domain: trust_domain.clone(), bundle, issuing, issuing_end, signer })
+        let (trust_domain, earlier, roots) = (trust_domain.clone(), Vec::new(), Vec::new());
+        Ok(Self { trust_domain, bundle, signing, earlier, roots, leaf_life: None })
     }
 
     /// Signs a leaf for `request` if it asks for `proven`, the id that the caller has shown to be.
@@ -174,10 +240,11 @@ impl Authority {
                 proven: proven.clone(),
             });
         }
-        self.sign(request.public_key(), proven, lifetime, now)
+        self.sign(&self.signing, request.public_key(), proven, (lifetime, now))
     }
 
-    /// A leaf with a new key, for the process that runs the CA.
+    /// A leaf with a new key, for the process that runs the CA. While an earlier root is believed it leads there, as long
+    /// as what signed under it can: whoever starts with the roots of yesterday believes it too.
     ///
     /// # Errors
     /// As [`Authority::issue`].
@@ -188,13 +255,34 @@ impl Authority {
         now: SystemTime,
     ) -> Result<Leaf, IssueError> {
         let key = PrivateKey::generate()?;
-        let issued = self.sign(key.pair(), id, lifetime, now)?;
+        let last =
+            clock::unix(now).saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+        let earlier = self.earlier.iter().find(|earlier| earlier.end >= last);
+        let signing = earlier.unwrap_or(&self.signing);
+        let issued = self.sign(signing, key.pair(), id, (lifetime, now))?;
         Ok(Leaf::new(issued.chain, key)?)
     }
 
     /// What whoever trusts this CA has to believe.
     pub fn bundle(&self) -> &TrustBundle {
         &self.bundle
+    }
+
+    /// Every root that is believed, in the order in which they came. Empty of a CA that was made with
+    /// [`Authority::with_signer`].
+    pub fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+
+    /// The root that new leaves of workloads lead to, by its fingerprint.
+    pub fn issuing_root(&self) -> String {
+        self.bundle.root_of(&self.signing.chain).unwrap_or_default()
+    }
+
+    /// The longest life of a leaf that was ever announced under the root that issues ([`Change::Leaves`]); `None` if
+    /// nobody has.
+    pub fn leaf_life(&self) -> Option<Duration> {
+        self.leaf_life.map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
     }
 
     /// What this CA vouches for.
@@ -205,15 +293,15 @@ impl Authority {
     /// The last second at which leaves of this CA can be valid. [`Authority::load_or_create`] moves
     /// it on in the last third of the issuing certificate's life.
     pub fn not_after(&self) -> SystemTime {
-        clock::system(self.issuing_end)
+        clock::system(self.signing.end)
     }
 
     fn sign(
         &self,
+        signing: &Signing,
         public_key: &impl PublicKeyData,
         id: &SpiffeId,
-        lifetime: Duration,
-        now: SystemTime,
+        (lifetime, now): (Duration, SystemTime),
     ) -> Result<Issued, IssueError> {
         if id.trust_domain() != &self.trust_domain {
             return Err(IssueError::ForeignTrustDomain {
@@ -222,28 +310,56 @@ impl Authority {
             });
         }
         let unix = clock::unix(now);
-        if unix > self.issuing_end {
-            return Err(IssueError::IssuerExpired(self.not_after()));
+        if unix > signing.end {
+            return Err(IssueError::IssuerExpired(clock::system(signing.end)));
         }
         let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         if seconds == 0 {
             return Err(IssueError::Lifetime(lifetime));
         }
-        let not_after = unix.saturating_add(seconds).min(self.issuing_end);
+        let not_after = unix.saturating_add(seconds).min(signing.end);
         let not_before = unix.saturating_sub(template::BACKDATED);
         let params =
             template::leaf(id, not_before, not_after)?.ok_or(IssueError::Lifetime(lifetime))?;
-        let attempt = Attempt::new(&*self.signer);
-        let issuer = Issuer::from_ca_cert_der(&self.issuing, &attempt)?;
+        let attempt = Attempt::new(&*signing.signer);
+        let issuer = Issuer::from_ca_cert_der(&signing.chain[0], &attempt)?;
         let leaf = match params.signed_by(public_key, &issuer) {
             Ok(leaf) => leaf,
             Err(e) => return Err(attempt.into_failure().map_or(e.into(), IssueError::from)),
         };
         Ok(Issued {
-            chain: vec![leaf.into(), self.issuing.clone()],
+            chain: [leaf.into()]
+                .into_iter()
+                .chain(signing.chain[..signing.sent].to_vec())
+                .collect(),
             not_before: clock::system(not_before),
             not_after: clock::system(not_after),
         })
+    }
+}
+
+impl Signing {
+    /// `chain` is the issuing certificate and those between it and `root`; an issuing certificate that is the root itself
+    /// stands alone. `signer` must have its key.
+    fn with(
+        chain: Vec<CertificateDer<'static>>,
+        root: &CertificateDer<'static>,
+        signer: Arc<dyn Signer>,
+    ) -> Result<Self, AuthorityError> {
+        let issuing = chain.first().ok_or(AuthorityError::Inconsistent("there is no CA"))?;
+        let issuing = Certificate::parse(issuing)?;
+        if !issuing.is_ca()? {
+            return Err(AuthorityError::Inconsistent("a CA certificate may not sign certificates"));
+        }
+        if issuing.public_key_info() != Attempt::new(&*signer).subject_public_key_info() {
+            return Err(AuthorityError::Inconsistent("the issuing certificate has another key"));
+        }
+        let mut end = Certificate::parse(root)?.validity().1;
+        for certificate in &chain {
+            end = end.min(Certificate::parse(certificate)?.validity().1);
+        }
+        let sent = if chain.first() == Some(root) { 0 } else { chain.len() };
+        Ok(Self { chain, sent, end, signer })
     }
 }
 

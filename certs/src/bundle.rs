@@ -17,6 +17,8 @@ use crate::x509::{Certificate, CertificateError};
 
 // Bound: a rotation needs two roots, a federation a handful.
 const MAX_ROOTS: usize = 100;
+/// Begins a line of a bundle's text that is no PEM, and that whoever reads PEM skips.
+const LABEL: &str = "# trust-domain: ";
 
 /// A set of root certificates, at least one. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,6 +59,9 @@ pub enum BundleError {
         /// What is wrong with its URI SAN.
         reason: String,
     },
+    /// None of them says which trust domain it is of.
+    #[error("no certificate of the trust bundle names a trust domain")]
+    Nameless,
     /// They are not of one trust domain.
     #[error("the trust bundle has roots of several trust domains: {0} and {1}")]
     SeveralTrustDomains(TrustDomain, TrustDomain),
@@ -112,24 +117,62 @@ impl TrustBundle {
         &self.0
     }
 
-    /// The one trust domain of all roots: each has it as its only URI SAN, `spiffe://<trust domain>`
-    /// (X.509-SVID §4.2).
+    /// SHA-256 of each root's DER, 64 hexadecimal digits, in the bundle's own order.
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.0.iter().map(|root| fingerprint_of(root)).collect()
+    }
+
+    /// The fingerprint of the root that `chain` (leaf first) leads to; `None` if none of the bundle signed the last of
+    /// it. Only the name and that one signature are looked at.
+    pub fn root_of(&self, chain: &[CertificateDer<'_>]) -> Option<String> {
+        let last = Certificate::parse(chain.last()?).ok()?;
+        let mut roots = self.0.iter();
+        let root = roots.find(|root| {
+            Certificate::parse(root).is_ok_and(|certificate| last.is_signed_by(&certificate))
+        });
+        root.map(|root| fingerprint_of(root))
+    }
+
+    /// The one trust domain of all roots: those that name one have it as their only URI SAN, `spiffe://<trust domain>`
+    /// (X.509-SVID §4.2). A root from outside may name none.
     ///
     /// # Errors
-    /// If a root has no such name, or they do not agree.
+    /// If no root has such a name, or they do not agree.
     pub fn trust_domain(&self) -> Result<TrustDomain, BundleError> {
         let mut found: Option<TrustDomain> = None;
         for (root, index) in self.0.iter().zip(1..) {
             let own = trust_domain_of(root)
                 .map_err(|reason| BundleError::TrustDomain { index, reason })?;
-            match &found {
-                Some(first) if *first != own => {
+            match (&found, own) {
+                (Some(first), Some(own)) if *first != own => {
                     return Err(BundleError::SeveralTrustDomains(first.clone(), own));
                 }
-                _ => found = Some(own),
+                (_, Some(own)) => found = Some(own),
+                (_, None) => {}
             }
         }
-        found.ok_or(BundleError::Empty)
+        found.ok_or(BundleError::Nameless)
+    }
+
+    /// All roots as PEM for whoever has yet to learn its trust domain: where a root names none, the first line does.
+    pub fn to_pem_for(&self, trust_domain: &TrustDomain) -> String {
+        let named = |root| matches!(trust_domain_of(root), Ok(Some(_)));
+        if self.0.iter().all(named) {
+            return self.to_pem();
+        }
+        format!("{LABEL}{trust_domain}\n{}", self.to_pem())
+    }
+
+    /// The trust domain of a bundle that was read from `text`: what its roots say, else what [`Self::to_pem_for`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::trust_domain`].
+    pub fn trust_domain_in(&self, text: &str) -> Result<TrustDomain, BundleError> {
+        let written = text.lines().next().and_then(|line| line.strip_prefix(LABEL));
+        match (self.trust_domain(), written.and_then(|name| name.trim().parse().ok())) {
+            (Err(BundleError::Nameless), Some(written)) => Ok(written),
+            (found, _) => found,
+        }
     }
 
     /// SHA-256 over the roots: the same for equal bundles, whatever their order was. Names a trust
@@ -155,14 +198,22 @@ impl TrustBundle {
     }
 }
 
-fn trust_domain_of(root: &CertificateDer<'_>) -> Result<TrustDomain, String> {
+/// SHA-256 of a certificate's DER, 64 hexadecimal digits.
+pub(crate) fn fingerprint_of(certificate: &CertificateDer<'_>) -> String {
+    let digest = digest::digest(&digest::SHA256, certificate);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn trust_domain_of(root: &CertificateDer<'_>) -> Result<Option<TrustDomain>, String> {
     let root = Certificate::parse(root).map_err(|error| error.to_string())?;
     let uris = root.uris().map_err(|error| error.to_string())?;
-    let [uri] = uris[..] else {
-        return Err(format!("it has {} URI SANs, exactly one is expected", uris.len()));
+    let uri = match uris[..] {
+        [] => return Ok(None),
+        [uri] => uri,
+        _ => return Err(format!("it has {} URI SANs, exactly one is expected", uris.len())),
     };
     let name = uri.strip_prefix("spiffe://").ok_or_else(|| IdError::Scheme.to_string())?;
-    name.parse().map_err(|error: IdError| format!("{uri:?}: {error}"))
+    name.parse().map(Some).map_err(|error: IdError| format!("{uri:?}: {error}"))
 }
 
 impl fmt::Debug for TrustBundle {

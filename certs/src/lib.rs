@@ -34,7 +34,8 @@ pub mod verify;
 mod x509;
 
 pub use authority::{
-    Authority, AuthorityError, IssueError, Issued, Lifetimes, Signer, SignerError, StoreError,
+    Authority, AuthorityError, Change, Curve, ExternalIssuer, IssueError, Issued, IssuerFault,
+    Lifetimes, Root, RootState, Signer, SignerError, StoreError,
 };
 pub use bundle::{BundleError, TrustBundle};
 pub use key::{KeyError, PrivateKey};

@@ -109,6 +109,24 @@ impl<'a> Certificate<'a> {
         Ok(usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
     }
 
+    /// Whether its key may sign certificates; where no usage is named it may.
+    pub(crate) fn may_sign_certificates(&self) -> bool {
+        match self.0.key_usage() {
+            Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
+            Err(_) => false,
+        }
+    }
+
+    /// How many CAs its basic constraints allow below it; `None` for any number.
+    pub(crate) fn path_length(&self) -> Option<u32> {
+        self.0.basic_constraints().ok()??.value.path_len_constraint
+    }
+
+    /// Its subject, for people.
+    pub(crate) fn subject(&self) -> String {
+        self.0.subject().to_string()
+    }
+
     /// Whole seconds since 1970: the first and the last at which it is valid.
     pub(crate) fn validity(&self) -> (i64, i64) {
         let validity = self.0.validity();

@@ -43,6 +43,9 @@ pub enum AuthorityError {
     /// Certificates and keys that do not belong together.
     #[error("the CA's state does not fit together: {0}")]
     Inconsistent(&'static str),
+    /// So many roots whose turn is over are believed that no other is taken in.
+    #[error("{0} roots are still believed after their turn: retire them first")]
+    TooManyRoots(usize),
     /// A life so long or a time so far off that no certificate can express it.
     #[error("the CA's validity cannot be expressed in a certificate")]
     Validity,

@@ -5,16 +5,32 @@
 
 use std::cell::RefCell;
 
-use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
+use rcgen::{
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData, SignatureAlgorithm, SigningKey,
+};
 
 use crate::key::PrivateKey;
 
-/// Holds an ECDSA P-256 key and signs with it.
+/// A curve, and the digest that goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// P-256 with SHA-256.
+    P256,
+    /// P-384 with SHA-384.
+    P384,
+}
+
+/// Holds an ECDSA key and signs with it.
 pub trait Signer: Send + Sync {
-    /// The public key: an uncompressed point, 65 bytes.
+    /// The public key: an uncompressed point, 65 bytes on P-256, 97 on P-384.
     fn public_key(&self) -> &[u8];
 
-    /// An ECDSA signature with SHA-256 over `message`, in DER.
+    /// What the key is on.
+    fn curve(&self) -> Curve {
+        Curve::P256
+    }
+
+    /// An ECDSA signature over `message` with the curve's digest, in DER.
     ///
     /// # Errors
     /// If the key cannot be reached or refuses.
@@ -59,7 +75,10 @@ impl PublicKeyData for Attempt<'_> {
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
+        match self.signer.curve() {
+            Curve::P256 => &PKCS_ECDSA_P256_SHA256,
+            Curve::P384 => &PKCS_ECDSA_P384_SHA384,
+        }
     }
 }
 

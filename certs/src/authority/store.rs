@@ -1,6 +1,6 @@
 //! The CA's state directory: one file, `authority.pem`, that only its owner can read.
 //!
-//! Used by [`super::Authority::load_or_create`]. Everything is in one file so that no crash can
+//! Used by [`super::Authority::change_in`]. Everything is in one file so that no crash can
 //! leave a certificate without its key. The file is replaced by rename, never written in place, and
 //! never replaced because it could not be read.
 
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::material::Material;
-use super::{Authority, AuthorityError, Lifetimes};
+use super::{Authority, AuthorityError, Change, Lifetimes};
 use crate::spiffe::TrustDomain;
 
 const STATE: &str = "authority.pem";
 const NEW: &str = "authority.pem.new";
 const LOCK: &str = "authority.lock";
-// Bound: four sections of about 1 KiB each, and some more while the root changes.
-const MAX_STATE: u64 = 64 * 1024;
+// Bound: four sections of about 1 KiB each, and for each old root three more.
+const MAX_STATE: u64 = 128 * 1024;
 
 /// Why the CA's state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,29 +67,34 @@ pub enum StoreError {
     },
 }
 
-pub(super) fn load_or_create(
+/// The CA in `dir` after `change`; made if there is none.
+pub(super) fn change(
     dir: &Path,
     trust_domain: &TrustDomain,
     now: SystemTime,
-) -> Result<Authority, AuthorityError> {
+    change: &Change,
+) -> Result<(Authority, bool), AuthorityError> {
     open_dir(dir)?;
     // Race: two processes that start at once must not make two CAs, nor renew one twice. The lock
     // ends with the process at the latest, so a crash leaves nothing to clean up.
     let _lock = lock(&dir.join(LOCK))?;
     let path = dir.join(STATE);
-    let Some(text) = read(&path)? else {
-        let material = Material::create(trust_domain, now, Lifetimes::default())?;
-        save(dir, &material)?;
-        return material.authority(trust_domain);
-    };
     let unusable = |reason| StoreError::State { path: path.clone(), reason: Box::new(reason) };
-    let mut material = Material::from_pem(&text).map_err(unusable)?;
-    // Order: checked before it is renewed, so that a renewal never writes over what is damaged.
+    let (mut material, made) = match read(&path)? {
+        Some(text) => (Material::from_pem(&text).map_err(unusable)?, false),
+        None => (Material::create(trust_domain, now, Lifetimes::default())?, true),
+    };
+    // Order: checked before it is changed, so that no change ever writes over what is damaged.
     material.authority(trust_domain).map_err(unusable)?;
-    if material.renew(trust_domain, now).map_err(unusable)? {
+    let changed = material.apply(change, trust_domain, now).map_err(|reason| match change {
+        Change::Renew => unusable(reason).into(),
+        _ => reason,
+    })?;
+    let authority = material.authority(trust_domain).map_err(unusable)?;
+    if changed || made {
         save(dir, &material)?;
     }
-    Ok(material.authority(trust_domain).map_err(unusable)?)
+    Ok((authority, changed))
 }
 
 fn open_dir(dir: &Path) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::{BundleError, TrustBundle};
 use crate::pem::PemError;
-use crate::testing::{Ca, noon, uri};
+use crate::testing::{Ca, domain, noon, uri};
 use crate::{Authority, Lifetimes, PrivateKey};
 
 fn root() -> CertificateDer<'static> {
@@ -76,7 +76,7 @@ fn all_roots_are_of_one_trust_domain() {
     nameless.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let mut foreign = nameless.clone();
     foreign.subject_alt_names = vec![uri("https://demo.local")];
-    for (params, expected) in [(nameless, "it has 0 URI SANs"), (foreign, "spiffe://")] {
+    for (params, expected) in [(nameless, "names a trust domain"), (foreign, "spiffe://")] {
         let root = params.self_signed(PrivateKey::generate().unwrap().pair()).unwrap();
         let error = TrustBundle::from_der([root.into()]).unwrap().trust_domain().unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
@@ -89,5 +89,25 @@ proptest! {
         let _ = TrustBundle::from_pem(&body);
         let framed = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
         prop_assert!(TrustBundle::from_pem(&framed).is_err());
+    }
+}
+
+#[test]
+fn roots_from_outside_name_no_trust_domain_so_the_text_does() {
+    let named = Ca::new(noon()).bundle().clone();
+    let key = PrivateKey::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let nameless = params.self_signed(key.pair()).unwrap().der().clone();
+    let both = [named.ders()[0].clone(), nameless.clone()];
+    let (alone, both) =
+        (TrustBundle::from_der([nameless]).unwrap(), TrustBundle::from_der(both).unwrap());
+    assert_eq!(both.trust_domain().unwrap(), domain(), "one that says it is enough");
+    assert_eq!(alone.trust_domain(), Err(BundleError::Nameless));
+    assert_eq!(named.to_pem_for(&domain()), named.to_pem(), "nothing to add");
+    for bundle in [alone, both] {
+        let text = bundle.to_pem_for(&domain());
+        let read = TrustBundle::from_pem(&text).unwrap();
+        assert_eq!((read.trust_domain_in(&text).unwrap(), &read), (domain(), &bundle));
     }
 }

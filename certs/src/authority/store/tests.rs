@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use super::{MAX_STATE, NEW, STATE};
 use crate::testing::{DAY, domain, noon, shop};
 use crate::x509::Certificate;
-use crate::{Authority, Leaf, verify};
+use crate::{Authority, Leaf, PrivateKey, csr, verify};
 
 fn load(dir: &Path, now: SystemTime) -> Result<Authority, String> {
     Authority::load_or_create(dir, &domain(), now).map_err(|e| e.to_string())
@@ -178,7 +178,10 @@ fn a_root_is_followed_by_another_that_everybody_knows_by_then() {
     let turned = announced + 60 * DAY;
     let turn = load(&dir, turned).unwrap();
     assert_eq!(turn.bundle(), both.bundle());
-    let leaf = turn.leaf_for(&shop("a"), DAY, turned).unwrap();
+    let key = PrivateKey::generate().unwrap();
+    let request = csr::verify(&csr::create(&key, &shop("a")).unwrap()).unwrap();
+    let chain = turn.issue(&request, &shop("a"), DAY, turned).unwrap().chain;
+    let leaf = Leaf::new(chain, key).unwrap();
     let new_root = turn.bundle().ders().iter().find(|der| *der != old_root).unwrap();
     assert!(signed_by(&leaf, new_root) && !signed_by(&leaf, old_root));
 

@@ -5,11 +5,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::csr::{self, CsrError};
-use crate::testing::{DAY, domain, shop};
-use crate::{Authority, Lifetimes, PrivateKey, pem};
+use crate::testing::{Ca, DAY, domain, shop};
+use crate::x509::Certificate;
+use crate::{Authority, Lifetimes, PrivateKey, Signer, SignerError, pem};
 
 /// Runs openssl in `dir`; `None` if it is not installed.
 fn openssl(dir: &Path, line: &str) -> Option<Output> {
@@ -94,4 +96,48 @@ fn requests_by_openssl_are_taken_if_they_ask_for_one_id_with_p256() {
     ] {
         assert_eq!(make(key, &id).unwrap_err(), CsrError::NotP256, "{key}");
     }
+}
+
+/// A key that another process has: this one sees its public half, and signatures.
+struct Elsewhere {
+    dir: tempfile::TempDir,
+    public_key: Vec<u8>,
+}
+
+impl Signer for Elsewhere {
+    fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        let failed = |reason: String| SignerError(format!("openssl: {reason}"));
+        fs::write(self.dir.path().join("message"), message).map_err(|e| failed(e.to_string()))?;
+        let output = openssl(self.dir.path(), "dgst -sha256 -sign key.pem message");
+        let output = output.ok_or_else(|| failed("it is gone".to_owned()))?;
+        output.status.success().then(|| output.stdout.clone()).ok_or_else(|| failed(text(&output)))
+    }
+}
+
+#[test]
+fn a_key_in_another_process_issues() {
+    let now = SystemTime::now();
+    let (dir, ca) = (tempfile::tempdir().unwrap(), Ca::new(now));
+    let key = dir.path().join("key.pem");
+    fs::write(&key, ca.key.to_pem()).unwrap();
+    if openssl(dir.path(), "version").is_none() {
+        return;
+    }
+    let issuing = ca.leaf("a", now).chain()[1].clone();
+    let signer = Elsewhere { dir, public_key: ca.key.public_key().to_vec() };
+    let authority =
+        Authority::with_signer(&domain(), ca.bundle().clone(), issuing, Arc::new(signer)).unwrap();
+    let leaf = authority.leaf_for(&shop("product"), DAY, now).unwrap();
+    assert!(crate::verify::peer(leaf.chain(), &domain(), now).is_ok());
+    let signed = [0, 1].map(|place| Certificate::parse(&leaf.chain()[place]).unwrap());
+    assert!(signed[0].is_signed_by(&signed[1]), "what it signed is what it should have");
+
+    // Where it is out of reach the reason is said, and nothing is issued.
+    fs::remove_file(key).unwrap();
+    let error = authority.leaf_for(&shop("product"), DAY, now).unwrap_err().to_string();
+    assert!(error.starts_with("the certificate cannot be signed: openssl:"), "{error}");
 }
