@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "weft/telemetry/v1/telemetry.proto",
         "weft/config/v1/extensions.proto",
         "weft/status/v1/receipts.proto",
+        "weft/trust/v1/trust.proto",
     ];
     for file in files {
         println!("cargo::rerun-if-changed={file}");

@@ -54,4 +54,5 @@ mod telemetry;
 mod timeouts;
 mod trailers;
 mod transparent;
+mod trust;
 mod upgrades;

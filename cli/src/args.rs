@@ -10,6 +10,7 @@ mod inspect;
 mod run;
 mod service;
 mod stat;
+mod trust;
 mod wait;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -22,6 +23,7 @@ pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs, ProxyStatusArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
+pub(crate) use trust::{TrustArgs, TrustCommand};
 pub(crate) use wait::WaitArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, inject, uninstall, wait).";
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     ProxyConfig(ProxyConfigArgs),
     /// Show every sidecar: connected? in step? what did it reject?
     ProxyStatus(ProxyStatusArgs),
+    /// Show and replace the roots that the mesh believes, with no request lost
+    Trust(TrustArgs),
     /// Run a program of your own beside a sidecar
     Run(RunArgs),
     /// Give every pod in a manifest a sidecar, as the webhook would

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
     analyze, check, demo, inject, install, proxy_config, proxy_status, run as run_program, shop,
-    stat, uninstall, version, wait,
+    stat, trust, uninstall, version, wait,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -50,6 +50,7 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::Run(args) => run_program::run(&args, mesh, environment, output).await,
         Command::Inject(args) => inject::inject(&args, output),
         Command::Uninject(args) => inject::uninject(&args, output),
+        Command::Trust(args) => trust::run(&args, mesh, environment, output).await,
         Command::Wait(args) => wait::run(&args, output).await,
         Command::Version => version::run(mesh, environment, output).await,
         Command::DemoService(args) => shop::run(args).await,

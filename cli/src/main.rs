@@ -29,6 +29,7 @@ mod shop;
 mod signals;
 mod stat;
 mod table;
+mod trust;
 mod uninstall;
 mod version;
 mod wait;

@@ -10,6 +10,7 @@ mod json;
 mod latency;
 mod metrics;
 mod socket;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,10 +27,11 @@ use crate::ca::CertificateAuthority;
 use crate::finding::Finding;
 use crate::model::Mesh;
 use crate::telemetry::TelemetryService;
+use crate::trust::Trust;
 use crate::webhook::Counts;
 use crate::xds::Registry;
 
-/// What the endpoints look at. They change nothing but join tokens.
+/// What the endpoints look at. They change nothing but join tokens and, when asked to, the mesh's roots.
 #[derive(Debug)]
 pub(crate) struct View {
     /// Name of the mesh.
@@ -46,6 +48,8 @@ pub(crate) struct View {
     pub(crate) findings: watch::Receiver<Arc<Vec<Finding>>>,
     /// For join tokens and its numbers.
     pub(crate) ca: Arc<CertificateAuthority>,
+    /// For its roots.
+    pub(crate) trust: Arc<Trust>,
     /// For stat.
     pub(crate) telemetry: TelemetryService,
     /// The proxies that are connected.

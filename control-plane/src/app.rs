@@ -24,12 +24,14 @@ use self::kubernetes::{Inputs, Kubernetes};
 use self::source::{Cluster, Source};
 use self::state_dir::StateDir;
 use crate::admin::{Admin, PublishLatency, View};
-use crate::ca::{CertificateAuthority, IdentityService};
+use crate::ca::{CertificateAuthority, IdentityService, Issuer, IssuerView};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::model::Mesh;
 use crate::server::{Server, ServerLeaf, Tls};
 use crate::status::Inputs as StatusInputs;
 use crate::telemetry::{Draining, TelemetryService};
+use crate::trust::{self, Trust};
 use crate::xds;
 
 /// Namespace and service account of the control plane itself.
@@ -42,6 +44,8 @@ pub struct App {
     source: Source,
     in_force: InForce,
     ca: Arc<CertificateAuthority>,
+    issuer: Option<Issuer>,
+    trust: Arc<Trust>,
     port: Port,
     publisher: xds::Publisher,
     generation: watch::Receiver<u64>,
@@ -70,6 +74,9 @@ struct Ground {
     source: Source,
     in_force: InForce,
     ca: Arc<CertificateAuthority>,
+    /// What brings it another CA from outside, and how that stands.
+    issuer: Option<Issuer>,
+    issuer_view: watch::Receiver<IssuerView>,
     /// Where it is said who is leaving.
     drains: watch::Sender<Draining>,
 }
@@ -82,9 +89,47 @@ impl Ground {
         let (authority, store) = source.authority(config, &state, cluster.as_ref(), clock).await?;
         let (drains, draining) = watch::channel(Draining::default());
         let trust_domain = authority.trust_domain().clone();
-        let in_force = InForce::new(source.mesh(), source.findings(), draining, trust_domain);
+        let view = watch::Sender::<IssuerView>::default();
+        let (issuer_view, said) = (view.subscribe(), (draining, view.subscribe()));
+        let in_force = InForce::new(source.mesh(), source.findings(), said, trust_domain);
         let ca = CertificateAuthority::new(authority, store, in_force.mesh(), clock.clone());
-        Ok(Self { state, cluster, source, in_force, ca: Arc::new(ca), drains })
+        let ca = Arc::new(ca);
+        // Order: before the first certificate is issued.
+        ca.record_leaf_life().await;
+        let issuer = Source::issuer(config, cluster.as_ref());
+        let issuer = issuer.map(|issuer| Issuer::new(ca.clone(), issuer, view));
+        Ok(Self { state, cluster, source, in_force, ca, issuer, issuer_view, drains })
+    }
+}
+
+/// What the services share.
+struct Planes {
+    cache: Arc<xds::Cache>,
+    registry: Arc<xds::Registry>,
+    publisher: xds::Publisher,
+    telemetry: TelemetryService,
+    /// What is known here of sidecars' roots.
+    roots: trust::Own,
+}
+
+impl Planes {
+    fn new(
+        ca: &Arc<CertificateAuthority>,
+        mesh: watch::Receiver<Arc<Mesh>>,
+        drains: watch::Sender<Draining>,
+        (stopping, clock): (&watch::Sender<bool>, &Clock),
+    ) -> Self {
+        let (cache, registry) = (xds::Cache::new(), xds::Registry::new());
+        let publisher = xds::Publisher::new(mesh.clone(), ca.bundle_pem(), cache.clone());
+        let telemetry = TelemetryService::new(mesh, drains, stopping.subscribe(), clock.clone());
+        let telemetry = telemetry.renewing(ca.clone());
+        let roots = trust::Own {
+            ca: ca.clone(),
+            registry: registry.clone(),
+            telemetry: telemetry.clone(),
+            clock: clock.clone(),
+        };
+        Self { cache, registry, publisher, telemetry, roots }
     }
 }
 
@@ -96,18 +141,17 @@ impl App {
     /// damaged, the trust domain is another than the CA's, or an address is taken. Broken configuration is a finding,
     /// not an error.
     pub async fn build(config: &Config, clock: Clock) -> Result<Self> {
-        let Ground { state, cluster, source, in_force, ca, drains } =
+        let Ground { state, cluster, source, in_force, ca, issuer, issuer_view, drains } =
             Ground::open(config, &clock).await?;
         let mesh = || in_force.mesh();
         let port = Port::open(config.listen, &ca, clock.clone())?;
 
         let stopping = watch::Sender::new(false);
-        let (cache, registry) = (xds::Cache::new(), xds::Registry::new());
+        let planes = Planes::new(&ca, mesh(), drains, (&stopping, &clock));
+        let Planes { cache, registry, publisher, telemetry, roots } = planes;
         let (generation, latency) = (cache.watch(), Arc::<PublishLatency>::default());
-        let publisher = xds::Publisher::new(mesh(), ca.bundle_pem(), cache.clone());
         let limits = xds::Limits::default();
         let ads = xds::Server::new(cache.clone(), registry.clone(), limits, stopping.subscribe());
-        let telemetry = TelemetryService::new(mesh(), drains, stopping.subscribe(), clock.clone());
         let reviewer = cluster.as_ref().map(Cluster::reviewer);
         let routes = Routes::new(ads)
             .add_service(IdentityService::new(ca.clone(), reviewer).into_server())
@@ -117,9 +161,10 @@ impl App {
         let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
         let receipts = xds::Receipts::new(cache, registry.clone());
         let status = status_inputs(&source, &in_force, &publisher, receipts);
-        let (bundle, stops) = (ca.bundle_pem(), stopping.subscribe());
+        let trust = port.trust(cluster.as_ref(), (roots.clone(), mesh(), issuer_view));
+        let (bundle, stopping_too) = (ca.bundle_pem(), stopping.subscribe());
         let (identity, tls) = (port.identity.clone(), port.leaf.client_config());
-        let inputs = Inputs { bundle, status, identity, tls, stopping: stops };
+        let inputs = Inputs { bundle, status, identity, tls, trust: roots, stopping: stopping_too };
         let build = |cluster: &Cluster| Kubernetes::build(cluster, &advertised, inputs, clock);
         let kubernetes = cluster.as_ref().map(build).transpose()?;
         let routes = kubernetes.iter().fold(routes, |routes, part| part.serve(routes));
@@ -131,6 +176,7 @@ impl App {
             mesh: mesh(),
             findings: in_force.findings(),
             ca: ca.clone(),
+            trust: trust.clone(),
             telemetry,
             registry,
             generation: generation.clone(),
@@ -143,6 +189,8 @@ impl App {
             source,
             in_force,
             ca,
+            issuer,
+            trust,
             port,
             publisher,
             generation,
@@ -181,6 +229,7 @@ impl App {
             "the control plane is running"
         );
         let (ca, latency, mesh) = (self.ca, self.latency, self.in_force.mesh());
+        let trust = self.trust;
         let mut parts = JoinSet::new();
         parts.spawn(named("the configuration source", self.source.run()));
         parts.spawn(named("the mesh in force", self.in_force.run()));
@@ -190,6 +239,10 @@ impl App {
         }));
         parts.spawn(named("the renewal of the server's certificate", leaf.run()));
         parts.spawn(named("the CA", async move { ca.run().await }));
+        parts.spawn(named("the mesh's roots", async move { trust.follow().await }));
+        if let Some(issuer) = self.issuer {
+            parts.spawn(named("the issuer from outside", issuer.run()));
+        }
         parts.spawn(named("the admin socket", self.admin.run()));
         if let Some(kubernetes) = self.kubernetes {
             parts.spawn(named("the cluster's part", kubernetes.run()));
@@ -224,6 +277,19 @@ impl Port {
         let server =
             Server::bind(address).with_context(|| format!("cannot listen on {address}"))?;
         Ok(Self { server, identity, leaf, tls })
+    }
+
+    /// The mesh's roots; a cluster's other replicas are asked with the port's own certificate.
+    fn trust(
+        &self,
+        cluster: Option<&Cluster>,
+        (own, mesh, issuer): (trust::Own, watch::Receiver<Arc<Mesh>>, watch::Receiver<IssuerView>),
+    ) -> Arc<Trust> {
+        let clock = own.clock.clone();
+        let replicas = cluster.map(|cluster| {
+            cluster.replicas(self.identity.clone(), self.leaf.client_config(), clock)
+        });
+        Arc::new(Trust::new(own, mesh, issuer, replicas))
     }
 }
 

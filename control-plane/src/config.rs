@@ -28,6 +28,8 @@ pub struct Config {
     pub mesh: String,
     /// Trust domain of a new CA; `None` takes it from `MeshConfig`.
     pub trust_domain: Option<TrustDomain>,
+    /// Directory with an issuing CA from outside: `tls.crt`, `tls.key`, `ca.crt`. In Kubernetes it is a Secret.
+    pub issuer_dir: Option<PathBuf>,
     /// How to log.
     pub log: LogConfig,
 }
@@ -50,6 +52,8 @@ pub struct KubernetesConfig {
     pub pod: String,
     /// Where the API server calls the injector (HTTPS).
     pub webhook: SocketAddr,
+    /// Name of the Secret with an issuing CA from outside, in the same namespace. It need not be there.
+    pub issuer_secret: String,
     /// Image of the sidecar in injected pods.
     pub proxy_image: String,
     /// Image of the init container in injected pods.
@@ -124,6 +128,10 @@ struct Flags {
     #[arg(long, value_name = "NAME", env = "WEFT_TRUST_DOMAIN")]
     trust_domain: Option<TrustDomain>,
 
+    /// Sign with the issuing CA in this directory: tls.crt (certificate, then those up to its root), tls.key (ECDSA), ca.crt
+    /// (the root); may be replaced at any time
+    #[arg(long, value_name = "DIR", env = "WEFT_ISSUER_DIR", conflicts_with = "kubernetes")]
+    issuer_dir: Option<PathBuf>,
     /// Form of the log on stderr; auto is text on a terminal and JSON otherwise
     #[arg(long, value_name = "FORM", env = "WEFT_LOG_FORMAT", default_value = "auto")]
     log_format: LogFormat,
@@ -154,6 +162,9 @@ struct KubernetesFlags {
     )]
     webhook_listen: SocketAddr,
 
+    /// Secret with an issuing CA from outside, as cert-manager makes it; used where it is there
+    #[arg(long, value_name = "NAME", env = "WEFT_ISSUER_SECRET", default_value = "weft-issuer")]
+    issuer_secret: String,
     /// Image of the sidecar
     #[arg(long, value_name = "IMAGE", env = "WEFT_PROXY_IMAGE", default_value = concat!("weft.dev/weft-proxy:", env!("CARGO_PKG_VERSION")))]
     proxy_image: String,
@@ -169,6 +180,7 @@ impl KubernetesFlags {
             namespace: self.namespace,
             pod: self.pod.unwrap_or_else(|| format!("process-{}", std::process::id())),
             webhook: self.webhook_listen,
+            issuer_secret: self.issuer_secret,
             proxy_image: self.proxy_image,
             init_image: self.init_image,
         }
@@ -236,6 +248,7 @@ impl Flags {
             health: self.health_listen,
             mesh: self.mesh,
             trust_domain: self.trust_domain,
+            issuer_dir: self.issuer_dir,
             log: LogConfig { format: self.log_format, filter: self.log },
         })
     }

@@ -29,10 +29,11 @@
 //! 5. `server` and [`peer`]: the port, and how a request comes to have an authenticated sender.
 //! 6. `ca`: from a join token, a service account's token or a certificate to the next certificate.
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
-//! 8. `admin`: what people and programs may ask.
-//! 9. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
-//! 10. [`crd`]: our kinds as Kubernetes is told of them, made from the types that sources read.
-//! 11. [`status`]: on Kubernetes, what is written back about the objects.
+//! 8. `trust`: how the mesh's roots change, and whether everybody is ready for it.
+//! 9. `admin`: what people and programs may ask.
+//! 10. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
+//! 11. [`crd`]: our kinds as Kubernetes is told of them, made from the types that sources read.
+//! 12. [`status`]: on Kubernetes, what is written back about the objects.
 //!
 //! # Invariants
 //!
@@ -46,8 +47,8 @@
 //! - Everything that a proxy can make grow has a bound, stated where it grows.
 //! - What is done for the whole mesh is done a fifth of the time at most, however often the mesh changes (`throttle`).
 //! - The environment is read in [`config`] only; the time comes from a [`clock::Clock`].
-//! - Telemetry decides nothing: it is what others say they measured. One word in it has a consequence: that a workload
-//!   is leaving.
+//! - Telemetry decides nothing: it is what others say they measured. Two words in it have a consequence: that a workload
+//!   is leaving, and which roots its sidecar has to do with.
 
 pub mod app;
 pub mod clock;
@@ -74,5 +75,6 @@ mod telemetry;
 #[cfg(test)]
 mod testing;
 mod throttle;
+mod trust;
 
 pub use program::main;

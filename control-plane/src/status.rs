@@ -16,5 +16,5 @@ mod replicas;
 mod writer;
 
 pub use lease::Lease;
-pub(crate) use replicas::{Own, ReceiptsService, Replicas};
+pub(crate) use replicas::{AskError, Own, ReceiptsService, Replicas};
 pub use writer::{Inputs, Objects, StatusWriter};

@@ -2,8 +2,8 @@
 //!
 //! Reading order: `tally` (what is counted), `edge` (over time), `store` (of everything, with its bounds),
 //! `decode` (from the wire), [`stat`] (for people). This file is the service: it believes a reporter only
-//! about the workloads that have its identity. The one thing in a report that has a consequence is that a workload is
-//! about to go ([`Draining`]): its callers then choose others.
+//! about the workloads that have its identity. What in a report has a consequence: that a workload is
+//! about to go ([`Draining`]), its callers then choose others; and which roots it has to do with, it may be asked to renew.
 
 mod decode;
 mod edge;
@@ -26,6 +26,7 @@ pub(crate) use self::edge::WINDOW_MAX;
 pub(crate) use self::stat::Stat;
 use self::store::Store;
 pub(crate) use self::store::{ProxyState, Window};
+use crate::ca::CertificateAuthority;
 use crate::clock::Clock;
 use crate::model::{Key, Mesh};
 use crate::peer::AuthenticatedPeer;
@@ -45,6 +46,8 @@ pub(crate) struct TelemetryService {
     mesh: watch::Receiver<Arc<Mesh>>,
     draining: Arc<watch::Sender<Draining>>,
     stopping: watch::Receiver<bool>,
+    /// Knows which certificates are to be renewed.
+    ca: Option<Arc<CertificateAuthority>>,
     clock: Clock,
 }
 
@@ -58,7 +61,12 @@ impl TelemetryService {
         clock: Clock,
     ) -> Self {
         let store = Arc::new(Mutex::new(Store::new(clock.unix())));
-        Self { store, mesh, draining: Arc::new(draining), stopping, clock }
+        Self { store, mesh, draining: Arc::new(draining), stopping, ca: None, clock }
+    }
+
+    /// The same, that asks sidecars to renew whose certificate `ca` wants to be another.
+    pub(crate) fn renewing(self, ca: Arc<CertificateAuthority>) -> Self {
+        Self { ca: Some(ca), ..self }
     }
 
     /// For the server's routes.
@@ -80,12 +88,20 @@ impl TelemetryService {
         self.store().proxy(workload).cloned()
     }
 
+    /// What every proxy last said of itself, and when that was, in seconds before now.
+    pub(crate) fn proxies(&self) -> Vec<(Arc<str>, ProxyState, u64)> {
+        let now = self.clock.unix();
+        let store = self.store();
+        let ago = |state: &ProxyState| now.saturating_sub(state.reported);
+        store.proxies().map(|(name, state)| (name.clone(), state.clone(), ago(state))).collect()
+    }
+
     /// Edges held, and increments dropped at a bound since the start.
     pub(crate) fn size(&self) -> (usize, u64) {
         self.store().size()
     }
 
-    fn record(&self, peer: &SpiffeId, report: ReportRequest) -> Result<(), Status> {
+    fn record(&self, peer: &SpiffeId, report: ReportRequest) -> Result<ReportAck, Status> {
         self.check(peer, &report.workload)?;
         let now = self.clock.unix();
         let reporter: Arc<str> = report.workload.into();
@@ -98,13 +114,14 @@ impl TelemetryService {
         for (key, increment) in edges {
             store.record(key, increment, now);
         }
-        if let Some(state) = report.proxy {
-            let draining = state.draining;
-            store.set_proxy(Arc::clone(&reporter), decode::proxy(state, now));
-            drop(store);
-            self.drains(&reporter, draining);
-        }
-        Ok(())
+        let Some(state) = report.proxy else { return Ok(ReportAck::default()) };
+        let state = decode::proxy(state, now);
+        let (draining, ca) = (state.draining, self.ca.as_ref());
+        let renew = ca.is_some_and(|ca| ca.wants_renewal(&state.leaf_root, &state.roots));
+        store.set_proxy(Arc::clone(&reporter), state);
+        drop(store);
+        self.drains(&reporter, draining);
+        Ok(ReportAck { renew })
     }
 
     /// A sidecar that is gone after its drain stays among them until another one reports for its workload.
@@ -157,7 +174,7 @@ impl TelemetryService {
             let Ok(Some(report)) = report else { return };
             let recorded = self.record(&peer, report);
             let refused = recorded.is_err();
-            let gone = acks.send(recorded.map(|()| ReportAck {})).await.is_err();
+            let gone = acks.send(recorded).await.is_err();
             if refused || gone {
                 return;
             }

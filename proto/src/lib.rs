@@ -29,6 +29,12 @@ pub mod status {
     tonic::include_proto!("weft.status.v1");
 }
 
+/// `weft.trust.v1`: sidecars' roots, between replicas of the control plane.
+#[allow(warnings, reason = "generated")]
+pub mod trust {
+    tonic::include_proto!("weft.trust.v1");
+}
+
 /// `weft.config.v1`: typed extensions of Envoy's API.
 #[allow(warnings, reason = "generated")]
 pub mod config {

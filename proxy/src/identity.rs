@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use weft_certs::{Leaf, SpiffeId, TrustBundle};
 
@@ -28,6 +28,9 @@ const LOOK_AT_ROOTS: Duration = Duration::from_secs(2);
 const MAX_TOLD: usize = 8;
 /// The wall clock is looked at again at least this often: it may jump, and the machine may have slept.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Over this time renewals that the control plane asks all sidecars for are spread.
+const SPREAD: Duration = Duration::from_secs(5);
 
 /// What this workload proves itself with, and whom it believes.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Renewal {
     pub renew_at: Option<SystemTime>,
     /// Why the last attempt failed; `None` after one that did not.
     pub last_error: Option<String>,
+    /// Attempts that failed since the start.
+    pub failures: u64,
 }
 
 /// The component; see the module.
@@ -65,11 +70,15 @@ pub struct Identity {
     pushed: watch::Receiver<Option<TrustBundle>>,
     credentials: watch::Sender<Option<Arc<Credentials>>>,
     renewal: watch::Sender<Renewal>,
+    /// The control plane asks for a renewal.
+    asked: Arc<Notify>,
     /// The newest identity, which may have expired.
     current: Option<StoredIdentity>,
     epoch: u64,
     /// Attempts that failed since the last that did not.
     failures: u32,
+    /// The same since the start.
+    failed: u64,
     /// What was told since the last success.
     told: Vec<String>,
     backoff: Backoff,
@@ -84,6 +93,8 @@ pub struct Handle {
     pub credentials: watch::Receiver<Option<Arc<Credentials>>>,
     /// How that stands.
     pub renewal: watch::Receiver<Renewal>,
+    /// To ask for a renewal within seconds.
+    pub renew: Arc<Notify>,
 }
 
 impl Identity {
@@ -124,15 +135,18 @@ impl Identity {
             pushed,
             credentials,
             renewal,
+            asked: Arc::default(),
             current,
             epoch: 1,
             failures: 0,
+            failed: 0,
             told: Vec::new(),
             backoff: Backoff::new(FIRST_RETRY, longest),
             retry_at: None,
         };
         identity.publish(None);
-        (identity, Handle { credentials: published, renewal: standing })
+        let renew = Arc::clone(&identity.asked);
+        (identity, Handle { credentials: published, renewal: standing, renew })
     }
 
     /// Keeps a certificate, for ever.
@@ -150,8 +164,9 @@ impl Identity {
                 self.renew().await;
                 continue;
             }
-            let wait = self.wait();
+            let (wait, asked) = (self.wait(), Arc::clone(&self.asked));
             tokio::select! {
+                () = asked.notified() => self.renew_soon(),
                 Ok(()) = self.pushed.changed() => self.adopt_pushed(),
                 () = tokio::time::sleep(wait) => {}
             }
@@ -176,6 +191,17 @@ impl Identity {
         };
         let look = if self.roots.may_change() { LOOK_AT_ROOTS } else { LOOK_AGAIN };
         attempt.min(self.until_expiry(now)).min(look)
+    }
+
+    /// Everybody is asked at once: each takes a moment of its own.
+    fn renew_soon(&mut self) {
+        let now = SystemTime::now();
+        // One that is due by then need not be drawn again.
+        if let Some(current) = self.current.as_mut().filter(|own| own.renew_at > now + SPREAD) {
+            current.renew_at = now + SPREAD.mul_f64(random_unit());
+            let at = Some(current.renew_at);
+            self.renewal.send_modify(|renewal| renewal.renew_at = at);
+        }
     }
 
     /// Roots that are replaced may be those of another CA: what is had may still be good, so it is used, but asked
@@ -283,6 +309,7 @@ impl Identity {
             self.token = None;
         }
         self.failures = self.failures.wrapping_add(1);
+        self.failed += 1;
         let wait = self.backoff.next(random_unit());
         self.retry_at = Some(Instant::now() + wait);
         let error = error.to_string();
@@ -321,6 +348,7 @@ impl Identity {
             not_after: current.map(|own| own.leaf.not_after()),
             renew_at: current.map(|own| own.renew_at),
             last_error,
+            failures: self.failed,
         });
     }
 }

@@ -22,17 +22,7 @@ pub(crate) struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts it, and waits until it is ready.
-    pub(super) async fn start(
-        config_dir: &Path,
-        state_dir: &Path,
-        address: SocketAddr,
-        log: PathBuf,
-    ) -> Result<Self> {
-        Self::start_in(config_dir, state_dir, address, log, |program| program).await
-    }
-
-    /// The same somewhere else: `place` changes how it is started.
+    /// Starts it, and waits until it is ready; `place` changes how it is started.
     pub(super) async fn start_in(
         config_dir: &Path,
         state_dir: &Path,

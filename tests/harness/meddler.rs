@@ -28,11 +28,15 @@ use weft_proto::envoy::discovery::{
 use weft_proto::identity::identity_client::IdentityClient;
 use weft_proto::identity::identity_server::{Identity, IdentityServer};
 use weft_proto::identity::{IssueRequest, IssueResponse};
+use weft_proto::telemetry::telemetry_client::TelemetryClient;
+use weft_proto::telemetry::telemetry_server::{Telemetry, TelemetryServer};
+use weft_proto::telemetry::{ReportAck, ReportRequest};
 
 use super::Mesh;
 use super::control_channel::control_channel;
 
 type Spoil = Arc<dyn Fn(&mut Resource) + Send + Sync>;
+type SpoilCertificate = Arc<dyn Fn(IssueResponse) -> Result<IssueResponse, Status> + Send + Sync>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -40,6 +44,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Running, between one proxy and the control plane. Ends with the value.
 pub(crate) struct Meddler {
     spoil: Arc<Mutex<Option<Spoil>>>,
+    certificates: Arc<Mutex<Option<SpoilCertificate>>>,
     server: AbortHandle,
 }
 
@@ -52,16 +57,18 @@ impl Meddler {
         let config =
             tls::server_config(&server, authority.bundle(), ClientAuth::Optional, &[b"h2"])?;
         let client = authority.leaf_for(&mesh.id(account), DAY, now)?;
-        let spoil = Arc::new(Mutex::new(None));
+        let (spoil, certificates) = (Arc::new(Mutex::new(None)), Arc::default());
         let relay = Relay {
             upstream: control_channel(control_plane, Some(&client)).await?,
             spoil: Arc::clone(&spoil),
+            certificates: Arc::clone(&certificates),
         };
         let routes = Routes::new(AggregatedDiscoveryServiceServer::new(relay.clone()))
+            .add_service(TelemetryServer::new(relay.clone()))
             .add_service(IdentityServer::new(relay));
         let listener = TcpListener::bind(address).await?;
         let server = tokio::spawn(serve(listener, Arc::new(config), routes)).abort_handle();
-        Ok(Self { spoil, server })
+        Ok(Self { spoil, certificates, server })
     }
 
     /// From now on every resource on its way to the proxy goes through `spoil`.
@@ -69,8 +76,18 @@ impl Meddler {
         *self.spoil.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(spoil));
     }
 
+    /// From now on this is answered in place of every certificate that is issued.
+    pub(crate) fn spoil_certificates(
+        &self,
+        spoil: impl Fn(IssueResponse) -> Result<IssueResponse, Status> + Send + Sync + 'static,
+    ) {
+        let mut certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        *certificates = Some(Arc::new(spoil));
+    }
+
     /// From now on everything passes as it is.
     pub(crate) fn behave(&self) {
+        *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.spoil.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -99,6 +116,21 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, routes: Routes) {
 struct Relay {
     upstream: Channel,
     spoil: Arc<Mutex<Option<Spoil>>>,
+    certificates: Arc<Mutex<Option<SpoilCertificate>>>,
+}
+
+#[tonic::async_trait]
+impl Telemetry for Relay {
+    type ReportStream = Replies<ReportAck>;
+
+    async fn report(
+        &self,
+        requests: Request<Streaming<ReportRequest>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
+        let requests = requests.into_inner().map_while(Result::ok);
+        let replies = TelemetryClient::new(self.upstream.clone()).report(requests).await?;
+        Ok(Response::new(Box::pin(replies.into_inner())))
+    }
 }
 
 #[tonic::async_trait]
@@ -139,6 +171,11 @@ impl Identity for Relay {
         &self,
         request: Request<IssueRequest>,
     ) -> Result<Response<IssueResponse>, Status> {
-        IdentityClient::new(self.upstream.clone()).issue(request).await
+        let issued = IdentityClient::new(self.upstream.clone()).issue(request).await?;
+        let spoil = self.certificates.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match spoil {
+            Some(spoil) => spoil(issued.into_inner()).map(Response::new),
+            None => Ok(issued),
+        }
     }
 }

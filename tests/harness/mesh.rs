@@ -28,6 +28,8 @@ pub(crate) const TRUST_DOMAIN: &str = "mesh.test";
 const APP_PORT: u16 = 22080;
 const HEALTH_PORT: u16 = 21020;
 const FIRST_ENTRY_PORT: u16 = 23101;
+/// In the mesh's directory.
+const ISSUER: &str = "issuer";
 const CONTROL_PLANE: (u8, u16) = (2, 21010);
 const FIRST_HOST: u8 = 10;
 
@@ -119,8 +121,18 @@ impl Mesh {
         fs::remove_file(self.config_dir().join(file)).expect("it is there");
     }
 
+    /// Where the control plane looks for an issuing CA from outside, if the builder was told so. Not there at first.
+    pub(crate) fn issuer_dir(&self) -> PathBuf {
+        self.directory.path().join(ISSUER)
+    }
+
     /// Runs `weft` against this mesh.
     pub(crate) async fn weft(&self, args: &[&str]) -> Output {
+        self.weft_within(args, Duration::from_secs(30)).await
+    }
+
+    /// The same for what takes longer.
+    pub(crate) async fn weft_within(&self, args: &[&str], deadline: Duration) -> Output {
         let program = Program {
             name: format!("weft {}", args.join(" ")),
             path: binary("weft"),
@@ -128,7 +140,7 @@ impl Mesh {
             variables: vec![("XDG_RUNTIME_DIR".to_owned(), self.run_root())],
             log: PathBuf::new(),
         };
-        run(&program, Duration::from_secs(30)).await
+        run(&program, deadline).await
     }
 
     /// Starts one more workload of a service, application and sidecar, and makes it known when it is ready to

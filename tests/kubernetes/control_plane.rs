@@ -12,4 +12,5 @@ mod relay;
 mod replicas;
 mod scene;
 mod source;
+mod trust;
 mod trust_domain;

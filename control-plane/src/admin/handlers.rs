@@ -20,7 +20,7 @@ use super::json::{
     Bootstrap, ControlPlane, Counts, JoinRequest, Locality, MeshSummary, Proxy, ServiceName,
     Version,
 };
-use super::{View, metrics};
+use super::{View, metrics, trust};
 use crate::ca::MintError;
 use crate::finding::Finding;
 use crate::model::{self, Key};
@@ -35,10 +35,10 @@ const DEFAULT_WINDOW: u64 = 10;
 
 /// A refusal: a status, and JSON with `error` in words.
 #[derive(Debug)]
-struct Refusal(StatusCode, serde_json::Value);
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) serde_json::Value);
 
 impl Refusal {
-    fn new(status: StatusCode, error: impl std::fmt::Display) -> Self {
+    pub(super) fn new(status: StatusCode, error: impl std::fmt::Display) -> Self {
         Self(status, json!({ "error": error.to_string() }))
     }
 }
@@ -70,6 +70,8 @@ pub(super) fn router(view: Arc<View>) -> Router {
         .route("/v1/stat", get(stat))
         .route("/v1/proxies", get(proxies))
         .route("/v1/analysis", get(analysis))
+        .route("/v1/trust", get(trust::look))
+        .route("/v1/trust/{step}", post(trust::step))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "no such endpoint"))
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has another method")
@@ -150,7 +152,7 @@ async fn join_token(
             address: view.advertised.clone(),
             identity: view.identity.to_string(),
         },
-        trust_bundle: view.ca.bundle().to_pem(),
+        trust_bundle: view.ca.bundle_pem().borrow().to_string(),
         join_token,
         service,
         locality,

@@ -10,6 +10,7 @@ use super::{Admin, View};
 use crate::finding::{Code, Finding};
 use crate::telemetry::TelemetryService;
 use crate::testing::{TestCa, http, id};
+use crate::trust::{self, Trust};
 use crate::xds::Registry;
 
 struct Fixture {
@@ -25,6 +26,20 @@ async fn serve() -> Fixture {
     let path = ca.dir.path().join("admin.sock");
     let (generation, stopping) = (watch::Sender::new(1), watch::Sender::new(false));
     let finding = Finding::new(Code::NoEndpoints, "nobody home").at("shop.yaml", 7);
+    let (registry, clock) = (Registry::new(), ca.clock.clock());
+    let telemetry = TelemetryService::new(
+        ca.mesh.subscribe(),
+        watch::Sender::default(),
+        stopping.subscribe(),
+        clock.clone(),
+    );
+    let own = trust::Own {
+        ca: ca.ca.clone(),
+        registry: registry.clone(),
+        telemetry: telemetry.clone(),
+        clock,
+    };
+    let issuer = watch::Sender::default().subscribe();
     let view = View {
         mesh_name: "demo".to_owned(),
         advertised: "control-plane.example:15010".to_owned(),
@@ -33,13 +48,9 @@ async fn serve() -> Fixture {
         mesh: ca.mesh.subscribe(),
         findings: watch::Sender::new(Arc::new(vec![finding])).subscribe(),
         ca: ca.ca.clone(),
-        telemetry: TelemetryService::new(
-            ca.mesh.subscribe(),
-            watch::Sender::default(),
-            stopping.subscribe(),
-            ca.clock.clock(),
-        ),
-        registry: Registry::new(),
+        trust: Arc::new(Trust::new(own, ca.mesh.subscribe(), issuer, None)),
+        telemetry,
+        registry,
         generation: generation.subscribe(),
         latency: Arc::default(),
         stopping: stopping.subscribe(),

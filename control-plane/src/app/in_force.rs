@@ -1,5 +1,5 @@
-//! The mesh as it is in force: what the source read, under the trust domain that the CA is for, and with what its
-//! sidecars say of their leaving.
+//! The mesh as it is in force: what the source read, under the trust domain that the CA is for, with what its sidecars say
+//! of their leaving; and among the findings what is wrong with an issuer from outside.
 //!
 //! Sits between the source and everybody else. A `MeshConfig` that asks for another trust domain than the
 //! CA's must not take the mesh down: its wish is not granted, and a finding says so.
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use weft_certs::TrustDomain;
 
+use crate::ca::IssuerView;
 use crate::finding::{Code, Finding};
 use crate::model::{Mesh, MeshConfig};
 use crate::telemetry::Draining;
@@ -20,6 +21,7 @@ pub(super) struct InForce {
     read: watch::Receiver<Arc<Mesh>>,
     read_findings: watch::Receiver<Arc<Vec<Finding>>>,
     draining: watch::Receiver<Draining>,
+    issuer: watch::Receiver<IssuerView>,
     mesh: watch::Sender<Arc<Mesh>>,
     findings: watch::Sender<Arc<Vec<Finding>>>,
 }
@@ -29,11 +31,11 @@ impl InForce {
     pub(super) fn new(
         read: watch::Receiver<Arc<Mesh>>,
         read_findings: watch::Receiver<Arc<Vec<Finding>>>,
-        draining: watch::Receiver<Draining>,
+        (draining, issuer): (watch::Receiver<Draining>, watch::Receiver<IssuerView>),
         trust_domain: TrustDomain,
     ) -> Self {
         let (mesh, findings) = (watch::Sender::default(), watch::Sender::default());
-        let mut this = Self { trust_domain, read, read_findings, draining, mesh, findings };
+        let mut this = Self { trust_domain, read, read_findings, draining, issuer, mesh, findings };
         this.update();
         this
     }
@@ -55,6 +57,8 @@ impl InForce {
                 changed = self.read.changed() => changed,
                 changed = self.read_findings.changed() => changed,
                 changed = self.draining.changed() => changed,
+                // Where there is none nobody tells.
+                Ok(()) = self.issuer.changed() => Ok(()),
             };
             if changed.is_err() {
                 return;
@@ -70,6 +74,9 @@ impl InForce {
             if !self.findings.borrow().contains(&finding) {
                 tracing::error!("{finding}");
             }
+            Arc::make_mut(&mut findings).push(finding);
+        }
+        if let Some(finding) = self.issuer.borrow_and_update().finding() {
             Arc::make_mut(&mut findings).push(finding);
         }
         let draining = self.draining.borrow_and_update().clone();

@@ -16,6 +16,7 @@ use crate::admin::InjectorView;
 use crate::clock::Clock;
 use crate::injection::{Injector, Settings};
 use crate::status::{Inputs as StatusInputs, Lease, Own, ReceiptsService, Replicas, StatusWriter};
+use crate::trust::{self, TrustService};
 use crate::webhook::{self, Options, Webhook};
 
 /// The parts, ready to run.
@@ -25,6 +26,7 @@ pub(super) struct Kubernetes {
     lease: Lease,
     status: StatusWriter,
     receipts: ReceiptsService,
+    trust: TrustService,
 }
 
 /// What the parts hear from the others.
@@ -36,6 +38,8 @@ pub(super) struct Inputs {
     /// What all replicas have certificates for, and this one's.
     pub(super) identity: SpiffeId,
     pub(super) tls: watch::Receiver<Arc<ClientConfig>>,
+    /// What other replicas ask of the mesh's roots.
+    pub(super) trust: trust::Own,
     /// True once the control plane stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -52,7 +56,7 @@ impl Kubernetes {
         clock: Clock,
     ) -> Result<Self> {
         let Cluster { client, config } = cluster;
-        let Inputs { bundle, status, identity, tls, stopping } = inputs;
+        let Inputs { bundle, status, identity, tls, trust, stopping } = inputs;
         let (lease, leads) =
             Lease::new(client.clone(), &config.namespace, config.pod.clone(), stopping.clone());
         let options = Options {
@@ -71,14 +75,17 @@ impl Kubernetes {
         let webhook = bound.with_context(|| format!("cannot listen on {}", config.webhook))?;
         let receipts = ReceiptsService::new(status.receipts.clone(), identity.clone());
         let (namespace, pod) = (config.namespace.clone(), config.pod.clone());
+        let trust = TrustService::new(trust, identity.clone());
         let replicas = Replicas::new(Own { namespace, pod, identity, tls, clock: clock.clone() });
         let status = StatusWriter::new(client.clone(), status, leads, clock).with(replicas);
-        Ok(Self { webhook, lease, status, receipts })
+        Ok(Self { webhook, lease, status, receipts, trust })
     }
 
     /// Adds what other replicas ask.
     pub(super) fn serve(&self, routes: Routes) -> Routes {
-        routes.add_service(self.receipts.clone().into_server())
+        routes
+            .add_service(self.receipts.clone().into_server())
+            .add_service(self.trust.clone().into_server())
     }
 
     /// For readiness and `/metrics`.

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use kube::Client;
 use tokio::sync::watch;
-use weft_certs::{Authority, TrustDomain};
+use tokio_rustls::rustls::ClientConfig;
+use weft_certs::{Authority, SpiffeId, TrustDomain};
 
 use super::state_dir::StateDir;
 use super::trust_domain;
-use crate::ca::{CaStore, SecretStore, TokenReviewer};
+use crate::ca::{CaStore, IssuerSource, SecretStore, TokenReviewer};
 use crate::clock::Clock;
 use crate::config::{Config, KubernetesConfig, SourceConfig};
 use crate::finding::Finding;
 use crate::model::Mesh;
 use crate::source::{DirectorySource, KubernetesSource, RawObjects};
+use crate::status::{Own, Replicas};
 
 /// Where the mesh is described, followed.
 pub(super) enum Source {
@@ -42,6 +44,18 @@ impl Cluster {
             "there is no API server to talk to: neither a service account of a pod nor a kubeconfig",
         )?;
         Ok(Some(Self { client, config: config.clone() }))
+    }
+
+    /// Its other replicas, for whoever asks them with this identity and certificate.
+    pub(super) fn replicas(
+        &self,
+        identity: SpiffeId,
+        tls: watch::Receiver<Arc<ClientConfig>>,
+        clock: Clock,
+    ) -> Replicas {
+        let KubernetesConfig { namespace, pod, .. } = &self.config;
+        let (namespace, pod) = (namespace.clone(), pod.clone());
+        Replicas::new(Own { namespace, pod, identity, tls, clock })
     }
 
     /// How its proxies prove who they are.
@@ -128,6 +142,17 @@ impl Source {
             state.record_trust_domain(&trust_domain)?;
         }
         Ok((authority, store))
+    }
+
+    /// Where an issuing CA from outside is looked for; nowhere unless it is asked for.
+    pub(super) fn issuer(config: &Config, cluster: Option<&Cluster>) -> Option<IssuerSource> {
+        match cluster {
+            None => config.issuer_dir.clone().map(IssuerSource::Directory),
+            Some(Cluster { client, config }) => {
+                let (namespace, name) = (&config.namespace, &config.issuer_secret);
+                Some(IssuerSource::secret(client.clone(), namespace, name))
+            }
+        }
     }
 
     fn trust_domain(

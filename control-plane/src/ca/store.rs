@@ -17,7 +17,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Client, ResourceExt};
 use tokio_stream::{Stream, StreamExt};
-use weft_certs::{Authority, AuthorityError, TrustDomain};
+use weft_certs::{Authority, AuthorityError, Change, TrustDomain};
 
 use crate::outage::Pace;
 
@@ -94,15 +94,8 @@ impl CaStore {
         trust_domain: &TrustDomain,
         now: SystemTime,
     ) -> Result<Authority, StoreError> {
-        match self {
-            Self::Directory(dir) => {
-                let (dir, trust_domain) = (dir.clone(), trust_domain.clone());
-                let load = move || Authority::load_or_create(&dir, &trust_domain, now);
-                let loaded = tokio::task::spawn_blocking(load).await;
-                Ok(loaded.map_err(|_| StoreError::BrokenOff)??)
-            }
-            Self::Secret(secret) => secret.load(trust_domain, now, Absent::IsTheFirstStart).await,
-        }
+        let absent = Absent::IsTheFirstStart;
+        Ok(self.changed(trust_domain, now, (Change::Renew, absent)).await?.0)
     }
 
     /// The CA as it is kept now, for whoever runs it already; renewed where that is due.
@@ -114,9 +107,37 @@ impl CaStore {
         trust_domain: &TrustDomain,
         now: SystemTime,
     ) -> Result<Authority, StoreError> {
+        Ok(self.change(trust_domain, now, Change::Renew).await?.0)
+    }
+
+    /// The CA after this change, which is kept when this returns, and whether it changed anything. Others that change it at
+    /// the same time come before or after, never between.
+    ///
+    /// # Errors
+    /// As [`CaStore::reload`], and if the change cannot be made; then the CA is as it was.
+    pub(crate) async fn change(
+        &self,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+        change: Change,
+    ) -> Result<(Authority, bool), StoreError> {
+        self.changed(trust_domain, now, (change, Absent::IsALoss)).await
+    }
+
+    async fn changed(
+        &self,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+        (change, absent): (Change, Absent),
+    ) -> Result<(Authority, bool), StoreError> {
         match self {
-            Self::Directory(_) => self.load(trust_domain, now).await,
-            Self::Secret(secret) => secret.load(trust_domain, now, Absent::IsALoss).await,
+            Self::Directory(dir) => {
+                let (dir, trust_domain) = (dir.clone(), trust_domain.clone());
+                let change = move || Authority::change_in(&dir, &trust_domain, now, &change);
+                let changed = tokio::task::spawn_blocking(change).await;
+                Ok(changed.map_err(|_| StoreError::BrokenOff)??)
+            }
+            Self::Secret(secret) => secret.change(trust_domain, now, (&change, absent)).await,
         }
     }
 
@@ -163,12 +184,12 @@ impl SecretStore {
             .map_err(|error| self.damaged(format!("{TRUST_DOMAIN}: {error}")))
     }
 
-    async fn load(
+    async fn change(
         &self,
         trust_domain: &TrustDomain,
         now: SystemTime,
-        absent: Absent,
-    ) -> Result<Authority, StoreError> {
+        (change, absent): (&Change, Absent),
+    ) -> Result<(Authority, bool), StoreError> {
         for _ in 0..ATTEMPTS {
             let Some(secret) = self.read().await? else {
                 if absent == Absent::IsALoss {
@@ -184,14 +205,16 @@ impl SecretStore {
                 continue;
             };
             let state = self.text(&secret, STATE)?;
-            let loaded = Authority::from_state(&state, trust_domain, now);
-            let (authority, renewed) = loaded.map_err(|error| self.damaged(error.to_string()))?;
-            let Some(renewed) = renewed else { return Ok(authority) };
-            let new = self.secret(secret.resource_version(), trust_domain, renewed);
+            let changed = Authority::change_state(&state, trust_domain, now, change);
+            let (authority, new) = changed.map_err(|error| match error {
+                AuthorityError::TooManyRoots(_) => StoreError::Authority(error),
+                error => self.damaged(error.to_string()),
+            })?;
+            let Some(new) = new else { return Ok((authority, false)) };
+            let new = self.secret(secret.resource_version(), trust_domain, new);
             let replaced = self.api.replace(SECRET, &PostParams::default(), &new).await;
             if self.unless_conflict("replace", replaced)? {
-                tracing::info!("the CA was renewed");
-                return Ok(authority);
+                return Ok((authority, true));
             }
         }
         Err(self.damaged(format!("{ATTEMPTS} attempts to write it met other writers")))

@@ -49,7 +49,7 @@ pub struct CodeInfo {
 macro_rules! codes {
     ($($name:ident $id:literal $severity:ident $title:literal $remedy:literal)*) => {
         /// Every kind of finding. 01xx references, 02xx files and objects, 03xx routes and policies,
-        /// 04xx services and workloads.
+        /// 04xx services and workloads, 05xx certificates.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -132,6 +132,9 @@ codes! {
         "add spec.selector and spec.ports"
     ProtocolMismatch "WEFT0406" Warning "A Service and its workload declare different protocols for a port"
         "declare the same appProtocol on both"
+
+    IssuerUnusable "WEFT0501" Error "An issuing CA from outside cannot be used"
+        "correct the Secret or the files; until then the CA goes on with the last good one"
 }
 
 impl Code {

@@ -1,6 +1,6 @@
 //! The port's own certificate: issued by our CA at start, renewed long before its end.
 //!
-//! A renewal changes what new handshakes see and touches no connection. Should the CA fail, the old leaf is
+//! A renewal, or other roots, change what new handshakes see and touch no connection. Should the CA fail, the old leaf is
 //! kept and asked for again; its end is far enough away for somebody to read the log.
 
 use std::sync::Arc;
@@ -68,10 +68,15 @@ impl ServerLeaf {
 
     /// Renews for ever. Cancel: at any time.
     pub(crate) async fn run(mut self) {
+        let mut roots = self.ca.roots();
         loop {
             let left = self.renew_at.duration_since(self.ca.now()).unwrap_or(Duration::ZERO);
             if left > Duration::ZERO {
-                tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(left.min(LOOK_AT_CLOCK)) => {}
+                    // Whom the port believes, and perhaps who believes it, has changed.
+                    Ok(()) = roots.changed() => self.renew_at = SystemTime::UNIX_EPOCH,
+                }
                 continue;
             }
             match issue(&self.ca, &self.id) {

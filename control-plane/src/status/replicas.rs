@@ -1,4 +1,5 @@
-//! The other replicas of the control plane, asked for the receipts of the proxies that are connected to them.
+//! The other replicas of the control plane, asked for the receipts of the proxies that are connected to them; by `trust`
+//! also for their proxies' roots.
 //!
 //! ```text
 //! mesh (Service weft-control-plane) ─► listed (who) ─► connection ─► service, of another replica ─► xds::Receipts
@@ -24,18 +25,21 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls::ClientConfig;
+use tonic::transport::Channel;
 use weft_certs::SpiffeId;
-use weft_proto::status::GetRequest;
+use weft_proto::status::receipts_client::ReceiptsClient;
 
-use self::connection::{AskError, Connection};
+pub(crate) use self::connection::AskError;
+use self::connection::Connection;
 pub(crate) use self::service::ReceiptsService;
 pub(super) use self::total::{Answer, total};
 use crate::clock::Clock;
 use crate::model::{Mesh, ObjectKey};
-use crate::xds::Receipt;
 
 /// Bound: objects in one question.
 pub(super) const MAX_OBJECTS: usize = 100;
+// Bound: an answer about 100 objects, with five names and five reasons for each, has less than 500 KiB.
+const MAX_ANSWER: usize = 1024 * 1024;
 /// Bound: replicas that are asked. Further ones count as silent.
 const MAX_REPLICAS: usize = 32;
 /// Bound on an answer, the connection included.
@@ -82,21 +86,37 @@ impl Replicas {
 
     /// What each of the others that the mesh lists says of these objects; at most [`MAX_OBJECTS`]. Cancel: at any time.
     pub(super) async fn ask(&mut self, mesh: &Mesh, objects: &[ObjectKey]) -> Vec<Answer> {
-        self.follow(listed::others(mesh, &self.own.namespace, &self.own.pod));
-        if self.others.is_empty() {
-            return Vec::new();
-        }
-        let request = wire::request(objects);
-        let own = &self.own;
-        let asked = self.others.iter_mut().enumerate().map(|(number, (name, other))| {
+        let (request, asked) = (wire::request(objects), objects.len());
+        let answers = self.ask_each(mesh, |channel| {
             let request = request.clone();
             async move {
-                let receipts = match number < MAX_REPLICAS {
-                    true => other.ask(own, name, request).await,
-                    false => None,
-                };
-                Answer { replica: name.clone(), receipts }
+                let mut client = ReceiptsClient::new(channel).max_decoding_message_size(MAX_ANSWER);
+                let answer = client.get(request).await?.into_inner();
+                wire::receipts(answer, asked).ok_or(AskError::Malformed)
             }
+        });
+        let answers = answers.await.into_iter();
+        answers.map(|(replica, receipts)| Answer { replica, receipts }).collect()
+    }
+
+    /// Asks each of the others that the mesh lists over a channel to it; by the names of their pods, `None` of one that does
+    /// not answer. Cancel: at any time.
+    pub(crate) async fn ask_each<T, F>(
+        &mut self,
+        mesh: &Mesh,
+        question: impl Fn(Channel) -> F,
+    ) -> Vec<(String, Option<T>)>
+    where
+        F: Future<Output = Result<T, AskError>>,
+    {
+        self.follow(listed::others(mesh, &self.own.namespace, &self.own.pod));
+        let (own, question) = (&self.own, &question);
+        let asked = self.others.iter_mut().enumerate().map(|(number, (name, other))| async move {
+            let answer = match number < MAX_REPLICAS {
+                true => other.ask(own, name, question).await,
+                false => None,
+            };
+            (name.clone(), answer)
         });
         join_all(asked).await
     }
@@ -112,17 +132,25 @@ impl Replicas {
 }
 
 impl Other {
-    async fn ask(&mut self, own: &Own, name: &str, request: GetRequest) -> Option<Vec<Receipt>> {
+    async fn ask<T, F>(
+        &mut self,
+        own: &Own,
+        name: &str,
+        question: impl Fn(Channel) -> F,
+    ) -> Option<T>
+    where
+        F: Future<Output = Result<T, AskError>>,
+    {
         if self.left_alone_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
-        let answer = timeout(LIMIT, self.exchange(own, request)).await;
+        let answer = timeout(LIMIT, self.exchange(own, question)).await;
         match answer.unwrap_or(Err(AskError::Slow)) {
-            Ok(receipts) => {
+            Ok(answer) => {
                 if self.left_alone_until.take().is_some() {
                     tracing::info!(replica = name, "the replica answers again");
                 }
-                Some(receipts)
+                Some(answer)
             }
             Err(error) => {
                 self.connection = None;
@@ -135,16 +163,21 @@ impl Other {
         }
     }
 
-    async fn exchange(&mut self, own: &Own, request: GetRequest) -> Result<Vec<Receipt>, AskError> {
+    async fn exchange<T, F>(
+        &mut self,
+        own: &Own,
+        question: impl Fn(Channel) -> F,
+    ) -> Result<T, AskError>
+    where
+        F: Future<Output = Result<T, AskError>>,
+    {
         let tls = own.tls.borrow().clone();
         // With a certificate that was renewed since, it would be refused some day.
         let connection = match self.connection.take().filter(|known| known.is_with(&tls)) {
             Some(connection) => connection,
             None => Connection::open(self.address, tls, own).await?,
         };
-        let connection = self.connection.insert(connection);
-        let asked = request.objects.len();
-        let answer = connection.get(request).await?;
-        wire::receipts(answer, asked).ok_or(AskError::Malformed)
+        let channel = self.connection.insert(connection).channel();
+        question(channel).await
     }
 }

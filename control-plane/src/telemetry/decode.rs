@@ -16,6 +16,11 @@ const MAX_TEXT: usize = 512;
 // Bound: the proxy's table of error tokens is shorter.
 const MAX_ERRORS: usize = 32;
 
+/// SHA-256 in hexadecimal.
+const ROOT_DIGITS: usize = 64;
+// Bound: roots of a proxy; a trust bundle has less.
+const MAX_ROOTS: usize = 100;
+
 /// One edge's key and increment; `None` if it has no direction, an oversized text, or a bucket that the
 /// histograms do not have.
 pub(crate) fn edge(reporter: &Arc<str>, delta: EdgeDelta) -> Option<(EdgeKey, Increment)> {
@@ -47,6 +52,9 @@ pub(crate) fn edge(reporter: &Arc<str>, delta: EdgeDelta) -> Option<(EdgeKey, In
 pub(crate) fn proxy(state: wire::ProxyState, now: u64) -> ProxyState {
     let mut version = state.version;
     version.truncate(version.floor_char_boundary(MAX_TEXT));
+    let is_root = |root: &String| root.len() == ROOT_DIGITS;
+    let roots = state.roots.into_iter().filter(is_root).take(MAX_ROOTS).collect();
+    let leaf_root = Some(state.leaf_root).filter(is_root).unwrap_or_default();
     ProxyState {
         version,
         leaf_not_after: state.leaf_not_after,
@@ -55,6 +63,8 @@ pub(crate) fn proxy(state: wire::ProxyState, now: u64) -> ProxyState {
         spans_dropped: state.spans_dropped,
         stale: state.stale,
         draining: state.draining,
+        leaf_root,
+        roots,
         reported: now,
     }
 }

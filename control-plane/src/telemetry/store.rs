@@ -64,6 +64,9 @@ pub(crate) struct ProxyState {
     pub(crate) stale: bool,
     /// Inbound drain under way.
     pub(crate) draining: bool,
+    /// The root that its leaf leads to, and those that it believes, by SHA-256.
+    pub(crate) leaf_root: String,
+    pub(crate) roots: Vec<String>,
     /// When it said so, seconds since the Unix epoch.
     pub(crate) reported: u64,
 }
@@ -138,6 +141,11 @@ impl Store {
     /// What a proxy last said of itself.
     pub(crate) fn proxy(&self, workload: &str) -> Option<&ProxyState> {
         self.proxies.get(workload)
+    }
+
+    /// What every proxy last said of itself, in no order.
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = (&Arc<str>, &ProxyState)> {
+        self.proxies.iter()
     }
 
     /// Every edge with its sum over `window`, in no order.

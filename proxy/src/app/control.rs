@@ -19,6 +19,7 @@ use crate::inbound::Apps;
 use crate::readiness::Readiness;
 use crate::state::State;
 use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::{IDENTITY_RENEWAL_FAILURES, Trust};
 use crate::telemetry::report::Reporter;
 use crate::upstream::Upstream;
 use crate::workers::{self, Behind, Shared};
@@ -140,6 +141,9 @@ impl App {
             telemetry.tracing.set_collector(collector.as_deref());
         };
         let (client, xds_handle) = xds::Client::new(&self.bootstrap, options, Box::new(apply));
+        let renewal = identity_handle.renewal.clone();
+        let failures = move || renewal.borrow().failures;
+        self.shared.telemetry.metrics.watch(IDENTITY_RENEWAL_FAILURES, failures);
         put_in_force(&identity_handle.credentials.borrow(), &self.shared);
         self.shared.state.adopt();
         self.readiness.sync = self.config.transparent.map(|_| xds_handle.sync.clone());
@@ -151,6 +155,7 @@ impl App {
         let reporter = Reporter::new(
             &self.bootstrap.workload,
             Arc::clone(&self.shared.telemetry),
+            Arc::clone(&identity_handle.renew),
             move || Box::pin(authenticated(control_plane.clone(), credentials.clone())),
         );
         tokio::spawn(identity.run());
@@ -184,6 +189,8 @@ fn put_in_force(credentials: &Option<Arc<Credentials>>, shared: &Shared) {
     }
     if let Some(own) = credentials {
         shared.telemetry.metrics.identity_not_after(own.leaf.not_after());
+        let leaf_root = own.bundle.root_of(own.leaf.chain()).unwrap_or_default();
+        shared.telemetry.metrics.trust(Trust { leaf_root, roots: own.bundle.fingerprints() });
     }
 }
 

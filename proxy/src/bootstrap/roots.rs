@@ -46,7 +46,7 @@ impl Roots {
     pub fn from_file(path: &Path) -> Result<(Self, TrustDomain), String> {
         let text = read(path)?;
         let bundle = TrustBundle::from_pem(&text).map_err(|error| error.to_string())?;
-        let domain = bundle.trust_domain().map_err(|error| error.to_string())?;
+        let domain = bundle.trust_domain_in(&text).map_err(|error| error.to_string())?;
         let last = Mutex::new(Last { text, bundle, failing: false });
         let kept = Kept::File { path: path.to_owned(), domain: domain.clone(), last };
         Ok((Self(Arc::new(kept)), domain))
@@ -97,7 +97,7 @@ fn newer(
         return Ok(None);
     }
     let bundle = TrustBundle::from_pem(&text).map_err(|error| error.to_string())?;
-    let other = bundle.trust_domain().map_err(|error| error.to_string())?;
+    let other = bundle.trust_domain_in(&text).map_err(|error| error.to_string())?;
     if other != *domain {
         return Err(format!(
             "it is of the trust domain {other}, this proxy of {domain}; start it again"

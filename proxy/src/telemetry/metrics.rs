@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use prometheus::{Encoder, TextEncoder};
 use tokio::sync::Notify;
 
@@ -25,8 +26,8 @@ pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 pub(crate) use edge::is_server_fault;
 pub(crate) use names::{
     ACCESS_AUDITED, ACCESS_DENIED, CIRCUIT, EJECTIONS, HEALTH_CHECKS, HEALTH_ENDPOINTS,
-    LOG_LINES_DROPPED, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED, SPANS_DROPPED, SPANS_EXPORTED,
-    SPANS_STARTED, UPSTREAMS,
+    IDENTITY_RENEWAL_FAILURES, LOG_LINES_DROPPED, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED,
+    SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED, UPSTREAMS,
 };
 
 /// How long counters outlive the last route that used them, so that a scrape still sees the final values.
@@ -57,10 +58,20 @@ struct Gauges {
     config_stale: AtomicBool,
     xds_connected: AtomicBool,
     draining: AtomicBool,
+    trust: ArcSwap<Trust>,
+}
+
+/// Which roots this proxy has to do with, by SHA-256 of their DER in hexadecimal digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The one that its leaf leads to; empty if it leads to none that is believed.
+    pub leaf_root: String,
+    /// Those that are believed. Bound: the trust bundle's.
+    pub roots: Vec<String>,
 }
 
 /// What the process last said of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// Seconds since the Unix epoch; 0 while there is no leaf.
     pub(crate) identity_not_after: i64,
@@ -68,6 +79,8 @@ pub(crate) struct Standing {
     pub(crate) stale: bool,
     /// Draining?
     pub(crate) draining: bool,
+    /// Roots.
+    pub(crate) trust: Arc<Trust>,
 }
 
 /// A value that is read when somebody scrapes.
@@ -133,6 +146,11 @@ impl Metrics {
         self.0.gauges.identity_not_after.store(seconds.try_into().unwrap_or(i64::MAX), Relaxed);
     }
 
+    /// The roots of certificate and trust bundle.
+    pub fn trust(&self, trust: Trust) {
+        self.0.gauges.trust.store(Arc::new(trust));
+    }
+
     /// Is the configuration the last good one, because the control plane was away at start?
     pub fn config_stale(&self, stale: bool) {
         self.0.gauges.config_stale.store(stale, Relaxed);
@@ -161,6 +179,7 @@ impl Metrics {
             identity_not_after: gauges.identity_not_after.load(Relaxed),
             stale: gauges.config_stale.load(Relaxed),
             draining: gauges.draining.load(Relaxed),
+            trust: gauges.trust.load_full(),
         }
     }
 

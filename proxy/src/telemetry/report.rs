@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -45,6 +45,8 @@ pub struct Reporter {
     /// edges as there are.
     unacknowledged: VecDeque<Vec<wire::EdgeDelta>>,
     said: Option<(Standing, Instant)>,
+    /// Whoever renews the certificate; told when the control plane asks for it.
+    renews: Arc<Notify>,
     period: Duration,
 }
 
@@ -62,10 +64,12 @@ impl std::fmt::Debug for Reporter {
 
 impl Reporter {
     /// A reporter of the workload (`product-v1.shop`). `connect` gives a channel that is authenticated as it;
-    /// it is asked for another one whenever a stream has ended, and may wait.
+    /// it is asked for another one whenever a stream has ended, and may wait. `renews` is told when the control plane
+    /// wants the certificate renewed.
     pub fn new(
         workload: &str,
         telemetry: Arc<Telemetry>,
+        renews: Arc<Notify>,
         connect: impl Fn() -> Connecting + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -74,6 +78,7 @@ impl Reporter {
             connect: Box::new(connect),
             unacknowledged: VecDeque::new(),
             said: None,
+            renews,
             period: PERIOD,
         }
     }
@@ -157,10 +162,13 @@ impl Reporter {
             self.unacknowledged.push_back(Vec::new());
         }
         while let Some(edges) = self.unacknowledged.front() {
-            let report = self.message(edges.clone(), standing);
-            stream.exchange(report).await?;
+            let report = self.message(edges.clone(), &standing);
+            let ack = stream.exchange(report).await?;
             self.unacknowledged.pop_front();
-            self.said = Some((standing, Instant::now()));
+            self.said = Some((standing.clone(), Instant::now()));
+            if ack.renew {
+                self.renews.notify_one();
+            }
         }
         Ok(())
     }
@@ -176,7 +184,7 @@ impl Reporter {
         }
     }
 
-    fn message(&self, edges: Vec<wire::EdgeDelta>, standing: Standing) -> wire::ReportRequest {
+    fn message(&self, edges: Vec<wire::EdgeDelta>, standing: &Standing) -> wire::ReportRequest {
         let spans = self.telemetry.tracing.counts();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         wire::ReportRequest {
@@ -191,6 +199,8 @@ impl Reporter {
                 spans_dropped: spans.dropped,
                 stale: standing.stale,
                 draining: standing.draining,
+                leaf_root: standing.trust.leaf_root.clone(),
+                roots: standing.trust.roots.clone(),
             }),
         }
     }
@@ -198,14 +208,14 @@ impl Reporter {
 
 impl Stream {
     /// Sends a report and waits for its acknowledgement.
-    async fn exchange(&mut self, report: wire::ReportRequest) -> Result<(), String> {
+    async fn exchange(&mut self, report: wire::ReportRequest) -> Result<wire::ReportAck, String> {
         let exchange = async {
             if self.reports.send(report).await.is_err() {
                 // The end of the stream says why.
                 return Err(unexpected(self.acks.message().await));
             }
             match self.acks.message().await {
-                Ok(Some(wire::ReportAck {})) => Ok(()),
+                Ok(Some(ack)) => Ok(ack),
                 end => Err(unexpected(end)),
             }
         };
@@ -225,7 +235,7 @@ fn text(status: &Status) -> String {
 
 fn unexpected(ack: Result<Option<wire::ReportAck>, Status>) -> String {
     match ack {
-        Ok(Some(wire::ReportAck {})) => "an acknowledgement of nothing".to_owned(),
+        Ok(Some(_)) => "an acknowledgement of nothing".to_owned(),
         Ok(None) => "the control plane ended the stream".to_owned(),
         Err(status) => text(&status),
     }

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use anyhow::Result;
 
 use super::{CONTROL_PLANE, Mesh, TRUST_DOMAIN};
+use crate::harness::Program;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{self, Workload, workload_name};
 use crate::harness::network::Network;
@@ -26,6 +27,7 @@ pub(crate) struct Builder {
     listed: Vec<String>,
     localities: BTreeMap<String, String>,
     mesh_spec: String,
+    takes_issuer: bool,
     pub(super) proxy_args: Vec<String>,
     pub(super) proxy_variables: Vec<(String, String)>,
 }
@@ -141,6 +143,12 @@ impl Builder {
         self.setting(&format!("leafLifetime: {life}"))
     }
 
+    /// The control plane takes an issuing CA from [`Mesh::issuer_dir`].
+    pub(crate) fn takes_issuer(mut self) -> Self {
+        self.takes_issuer = true;
+        self
+    }
+
     /// Default mTLS mode; the harness sets none.
     pub(crate) fn mtls(self, mode: &str) -> Self {
         self.setting(&format!("mtls: {mode}"))
@@ -187,7 +195,14 @@ impl Builder {
         let (host, port) = CONTROL_PLANE;
         let log = directory.path().join("control-plane.log");
         let address = network.at(host, port);
-        let control_plane = ControlPlane::start(&config_dir, &state_dir, address, log).await?;
+        let issuer = ["--issuer-dir".into(), directory.path().join(super::ISSUER).into()];
+        let more = if self.takes_issuer { issuer.to_vec() } else { Vec::new() };
+        let place = |mut program: Program| {
+            program.args.extend(more.clone());
+            program
+        };
+        let control_plane =
+            ControlPlane::start_in(&config_dir, &state_dir, address, log, place).await?;
         let mesh = Mesh {
             sidecars: Mutex::default(),
             control_plane,

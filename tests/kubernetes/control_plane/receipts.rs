@@ -26,7 +26,7 @@ spec: {{selector: {{matchLabels: {{app: order}}}}, mtls: {mtls}}}
 
 /// What kubelet and controllers would say of these replicas. A slice may not name an address of this host, but the pod
 /// that it names may have one.
-async fn list(scene: &Scene, replicas: &[(&str, &Replica)]) {
+pub(super) async fn list(scene: &Scene, replicas: &[(&str, &Replica)]) {
     let mut endpoints = Vec::new();
     for (name, replica) in replicas {
         // The namespace takes nothing less restricted.

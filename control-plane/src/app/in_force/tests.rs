@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::InForce;
+use crate::ca::IssuerView;
 use crate::finding::{Code, Finding};
 use crate::model::Mesh;
 use crate::telemetry::Draining;
@@ -20,9 +21,15 @@ fn nobody() -> watch::Receiver<Draining> {
     watch::Sender::default().subscribe()
 }
 
+/// No issuer from outside.
+fn no_issuer() -> watch::Receiver<IssuerView> {
+    watch::Sender::default().subscribe()
+}
+
 fn in_force(mesh: Arc<Mesh>, findings: Vec<Finding>) -> (Arc<Mesh>, Arc<Vec<Finding>>) {
     let (mesh, findings) = (watch::Sender::new(mesh), watch::Sender::new(Arc::new(findings)));
-    let in_force = InForce::new(mesh.subscribe(), findings.subscribe(), nobody(), trust_domain());
+    let said = (nobody(), no_issuer());
+    let in_force = InForce::new(mesh.subscribe(), findings.subscribe(), said, trust_domain());
     (in_force.mesh().borrow().clone(), in_force.findings().borrow().clone())
 }
 
@@ -55,13 +62,13 @@ fn the_finding_stands_beside_those_of_the_source() {
 #[tokio::test]
 async fn changes_are_followed_and_repetitions_wake_nobody() {
     // Whoever drops it ends the mesh in force.
-    let draining = watch::Sender::<Draining>::default();
+    let (draining, issuer) = (watch::Sender::<Draining>::default(), watch::Sender::default());
     let source = watch::Sender::new(asking_for("demo.local"));
     let findings = watch::Sender::new(Arc::default());
     let in_force = InForce::new(
         source.subscribe(),
         findings.subscribe(),
-        draining.subscribe(),
+        (draining.subscribe(), issuer.subscribe()),
         trust_domain(),
     );
     let (mut seen, mut said) = (in_force.mesh(), in_force.findings());
@@ -88,7 +95,8 @@ fn who_drains_says_so_in_the_mesh_until_it_is_back() {
     let mesh = watch::Sender::new(mesh(&["product", "payment"]));
     let (findings, draining) = (watch::Sender::default(), watch::Sender::new(Draining::default()));
     let (read, found) = (mesh.subscribe(), findings.subscribe());
-    let mut in_force = InForce::new(read, found, draining.subscribe(), trust_domain());
+    let mut in_force =
+        InForce::new(read, found, (draining.subscribe(), no_issuer()), trust_domain());
     let product = mesh.borrow().workloads.keys().next().unwrap().clone();
     let marked = |in_force: &InForce| {
         let mesh = in_force.mesh().borrow().clone();

@@ -71,7 +71,7 @@ pub(super) fn effect(code: Code) -> Effect {
         | Code::ServiceIncomplete
         | Code::ProtocolMismatch => Effect::Nothing,
         // Of others' objects, and of workloads that only call.
-        Code::KindIgnored | Code::WorkloadNotSelected => Effect::Nothing,
+        Code::KindIgnored | Code::WorkloadNotSelected | Code::IssuerUnusable => Effect::Nothing,
     }
 }
 

@@ -11,17 +11,12 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tonic::transport::{Channel, Endpoint};
 use weft_certs::{tls, verify};
-use weft_proto::status::receipts_client::ReceiptsClient;
-use weft_proto::status::{GetRequest, GetResponse};
 
 use super::Own;
 
-// Bound: an answer about 100 objects, with five names and five reasons for each, has less than 500 KiB.
-const MAX_ANSWER: usize = 1024 * 1024;
-
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub(crate) enum AskError {
     /// Nobody answers there, or not over TLS.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -45,7 +40,7 @@ pub(super) enum AskError {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Connection {
-    client: ReceiptsClient<Channel>,
+    channel: Channel,
     tls: Arc<ClientConfig>,
 }
 
@@ -62,8 +57,7 @@ impl Connection {
         });
         let endpoint = Endpoint::from_static("http://replica");
         let channel = Box::pin(endpoint.connect_with_connector(once)).await?;
-        let client = ReceiptsClient::new(channel).max_decoding_message_size(MAX_ANSWER);
-        Ok(Self { client, tls })
+        Ok(Self { channel, tls })
     }
 
     /// Was it opened with this configuration?
@@ -71,9 +65,15 @@ impl Connection {
         Arc::ptr_eq(&self.tls, tls)
     }
 
-    pub(super) async fn get(&mut self, request: GetRequest) -> Result<GetResponse, AskError> {
-        let answer = self.client.get(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| AskError::Refused(status.into()))
+    /// To ask over.
+    pub(super) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+}
+
+impl From<tonic::Status> for AskError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Refused(status.into())
     }
 }
 

@@ -10,14 +10,13 @@ use weft_certs::Leaf;
 use weft_proto::envoy::core::Node;
 use weft_proto::envoy::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use weft_proto::envoy::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
-use weft_proto::status::receipts_client::ReceiptsClient;
 
 use super::*;
 use crate::model::{Key, Listed};
 use crate::server::{Server, ServerLeaf, Tls};
 use crate::testing::{Client, TestCa, id, mesh, trust_domain};
 use crate::translate::{ResourceType, fixture, translate};
-use crate::xds;
+use crate::xds::{self, Receipt};
 
 const PRODUCT: &str = "product.shop:8080";
 const HOUR: Duration = Duration::from_secs(3600);

@@ -75,6 +75,8 @@ metrics! {
         "Endpoints by what active health checks say; health is unknown, healthy or unhealthy.";
     IDENTITY_NOT_AFTER = "weft_identity_not_after_seconds", Gauge, [],
         "End of the certificate's validity, seconds since the Unix epoch; 0 without a certificate.";
+    IDENTITY_RENEWAL_FAILURES = "weft_identity_renewal_failures_total", Counter, [],
+        "Attempts to get a certificate that failed; the one that there is stays in use to its end.";
     MIRRORED = "weft_mirrored_requests_total", Counter,
         ["direction", "peer", "route", "backend", "outcome"],
         "Copies of requests for a mirror: answered, failed, or dropped because too many are under way or the backend is not there.";

@@ -65,7 +65,7 @@ impl telemetry_server::Telemetry for ControlPlane {
                     return;
                 }
                 acknowledged.send(report).unwrap();
-                acks.send(Ok(wire::ReportAck {})).await.unwrap();
+                acks.send(Ok(wire::ReportAck::default())).await.unwrap();
             }
         });
         Ok(Response::new(ReceiverStream::new(answer)))
@@ -103,7 +103,8 @@ async fn mesh(script: &[Act]) -> Mesh {
             .serve_with_incoming(TcpListenerStream::new(listener)),
     );
     let telemetry = Arc::new(Telemetry::default());
-    let mut reporter = Reporter::new("web-v1.shop", telemetry.clone(), connect(address));
+    let mut reporter =
+        Reporter::new("web-v1.shop", telemetry.clone(), Arc::default(), connect(address));
     reporter.period = Duration::from_millis(5);
     let (stop, stopped) = watch::channel(false);
     let reporter = tokio::spawn(reporter.run(stopped));
@@ -247,7 +248,7 @@ async fn without_a_control_plane_the_end_is_not_delayed() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let telemetry = Arc::new(Telemetry::default());
     let (stop, stopped) = watch::channel(false);
-    let reporter = Reporter::new("web-v1.shop", telemetry, connect(unused));
+    let reporter = Reporter::new("web-v1.shop", telemetry, Arc::default(), connect(unused));
     let reporter = tokio::spawn(reporter.run(stopped));
     drop(stop);
     tokio::time::timeout(DEADLINE, reporter).await.unwrap().unwrap();
