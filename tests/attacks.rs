@@ -1,7 +1,11 @@
-//! Attacks on HTTP/2 and slow senders (S1–S6, S18, S19 of the catalogue): what they cost at their worst is bounded, and
-//! said. Each comes from the application's side and from outside; another client is served meanwhile and after.
+//! Attacks, by the numbers of a catalogue (S1–S30): what they cost at their worst is bounded, and said. Here those on
+//! HTTP/2 and by slow senders (S1–S6, S18, S19), from the application's side and from outside; another client is served
+//! meanwhile and after. The others have files of their own.
 
 mod bombs;
+mod header_rules;
+mod hosts;
+mod paths;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -54,9 +54,9 @@ pub enum HeaderMatch {
 /// the reading that lets less through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Values {
-    /// One value is enough: rules that deny or tell.
+    /// One value is enough, and one that cannot be read: rules that deny or tell.
     One,
-    /// Every value must match: rules that allow.
+    /// Every value must match, and be text: rules that allow.
     Every,
 }
 
@@ -130,21 +130,47 @@ impl HeaderMatch {
     fn holds(&self, headers: &HeaderMap, name: &HeaderName, values: Values) -> bool {
         let mut found = headers.get_all(name).iter();
         match values {
-            Values::One => found.any(|value| self.one(value)),
+            Values::One => found.any(|value| self.may_hold(value)),
             Values::Every => {
                 let Some(first) = found.next() else { return false };
-                self.one(first) && found.all(|value| self.one(value))
+                self.surely_holds(first) && found.all(|value| self.surely_holds(value))
             }
         }
     }
 
-    fn one(&self, value: &HeaderValue) -> bool {
-        match self {
-            Self::Present => true,
-            Self::Exact(wanted) => value.as_bytes() == wanted.as_bytes(),
-            Self::Prefix(prefix) => value.as_bytes().starts_with(prefix.as_bytes()),
+    /// For whoever reads the value: as one, as a list (RFC 9110 §5.3: a list with commas is the same as several lines), or,
+    /// where it is no text, as nobody knows what.
+    fn may_hold(&self, value: &HeaderValue) -> bool {
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => self.is(text) || elements(text).any(|element| self.is(element)),
+            Err(_) => true,
         }
     }
+
+    /// However it is read.
+    fn surely_holds(&self, value: &HeaderValue) -> bool {
+        match (self, std::str::from_utf8(value.as_bytes())) {
+            (Self::Present, _) => true,
+            (Self::Exact(_), Ok(text)) => self.is(text),
+            (Self::Prefix(prefix), Ok(text)) => {
+                let is_list = !prefix.contains(',');
+                self.is(text) && (!is_list || elements(text).all(|element| self.is(element)))
+            }
+            (_, Err(_)) => false,
+        }
+    }
+
+    fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Present => true,
+            Self::Exact(wanted) => text == wanted,
+            Self::Prefix(prefix) => text.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+fn elements(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(|element| element.trim_matches([' ', '\t']))
 }
 
 impl std::fmt::Display for Condition {

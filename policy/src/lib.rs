@@ -9,6 +9,7 @@ mod condition;
 mod decide;
 mod miss;
 mod narrow;
+mod spelling;
 mod template;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ pub use condition::{Condition, HeaderMatch};
 pub use decide::{Reason, Verdict, decide};
 pub use miss::{Miss, nearest};
 pub use narrow::Narrowed;
+pub use spelling::ambiguous;
 pub use template::{Template, TemplateError};
 
 /// Who calls, as far as a connection says it.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use http::Request;
 use weft_certs::SpiffeId;
-use weft_policy::{Access, Caller, Narrowed, Reason, Verdict, nearest};
+use weft_policy::{Access, Caller, Narrowed, Reason, Verdict, ambiguous, nearest};
 use weft_proto::origin::Origin;
 
 use crate::error::{Error, Token};
@@ -78,21 +78,6 @@ pub fn authorize_request<B>(
     }
     let verdict = known.narrowed.decide(&access.http, caller, Some(&request));
     conclude(&access.http, &verdict, caller, Some(&request), told)
-}
-
-/// What some applications take for a slack part of a segment, or for another separator of segments. Routes and
-/// applications may use both; a rule about paths would be passed by.
-fn ambiguous(path: &str) -> Option<&'static str> {
-    if path.contains(';') {
-        return Some("`;`");
-    }
-    let escaped = |escape: [u8; 2]| {
-        path.as_bytes().windows(3).any(|at| at[0] == b'%' && at[1..].eq_ignore_ascii_case(&escape))
-    };
-    // A NUL is refused before.
-    [(*b"2f", "`%2F`"), (*b"5c", "`%5C`"), (*b"3b", "`%3B`")]
-        .into_iter()
-        .find_map(|(escape, name)| escaped(escape).then_some(name))
 }
 
 /// Judges a connection whose bytes are opaque.

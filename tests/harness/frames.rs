@@ -119,6 +119,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         Some(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
     }
 
+    /// The status that a stream is answered with; 0 if it was reset, or its connection ended.
+    pub(crate) async fn status(&mut self, stream: u32, time: Duration) -> Result<u16> {
+        let is_end = |frame: &Frame| {
+            frame.kind == GOAWAY
+                || (frame.stream == stream && matches!(frame.kind, HEADERS | RST_STREAM))
+        };
+        let seen = timeout(time, async {
+            loop {
+                match self.next().await {
+                    Ok(frame) if is_end(&frame) => return Some(frame),
+                    Ok(_) => {}
+                    Err(_) => return None,
+                }
+            }
+        });
+        match seen.await.context("no answer")? {
+            Some(frame) if frame.kind == HEADERS => {
+                status(&frame.payload).with_context(|| format!("no status: {:?}", frame.payload))
+            }
+            _ => Ok(0),
+        }
+    }
+
     /// Frames until `done` says so, the connection ends, or the time is over.
     pub(crate) async fn until(
         &mut self,
@@ -139,6 +162,77 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         let _ = timeout(time, read).await;
         frames
     }
+}
+
+/// A header block of whatever bytes, with nothing in HPACK's table. `more` may repeat what it likes, pseudo-headers too.
+pub(crate) fn head(
+    method: &str,
+    authority: Option<&str>,
+    path: &[u8],
+    more: &[(&str, &[u8])],
+) -> Vec<u8> {
+    // 0x86: http.
+    let mut block = vec![0x86];
+    let authority = authority.map(|authority| (0x01, authority.as_bytes()));
+    // Names of the static table, without indexing: 2 `:method`, 4 `:path`, 1 `:authority`.
+    for (name, value) in
+        [Some((0x02, method.as_bytes())), Some((0x04, path)), authority].into_iter().flatten()
+    {
+        block.push(name);
+        string(&mut block, value);
+    }
+    for (name, value) in more {
+        block.push(0x00);
+        string(&mut block, name.as_bytes());
+        string(&mut block, value);
+    }
+    block
+}
+
+/// The status that begins this header block, of a connection's first answer.
+pub(crate) fn status(block: &[u8]) -> Option<u16> {
+    let mut rest = block;
+    // The table's size may be told first (RFC 7541 §6.3), in as many bytes as it needs.
+    while rest.first()? & 0xe0 == 0x20 {
+        let is_long = rest[0] & 0x1f == 0x1f;
+        rest = &rest[1..];
+        while is_long && rest.first()? & 0x80 != 0 {
+            rest = &rest[1..];
+        }
+        rest = &rest[usize::from(is_long)..];
+    }
+    match *rest {
+        [indexed @ 0x88..=0x8e, ..] => {
+            Some([200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)])
+        }
+        // Literal, its name the static table's.
+        [0x48 | 0x08 | 0x18, length, ref text @ ..] => {
+            let text = text.get(..usize::from(length & 0x7f))?;
+            let text = if length & 0x80 == 0 {
+                String::from_utf8_lossy(text).into_owned()
+            } else {
+                digits(text)
+            };
+            text.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+/// Digits in the code of RFC 7541, appendix B: three of them have five bits, the others six.
+fn digits(text: &[u8]) -> String {
+    let bits: String = text.iter().map(|byte| format!("{byte:08b}")).collect();
+    let (mut rest, mut digits) = (&bits[..], String::new());
+    while digits.len() < 3 && rest.len() >= 5 {
+        let value = |bits: &str| u32::from_str_radix(bits, 2).unwrap_or_default();
+        let (digit, length) = match value(&rest[..5]) {
+            short @ 0..=2 => (short, 5),
+            _ => (value(rest.get(..6).unwrap_or("0")).wrapping_sub(22), 6),
+        };
+        digits.extend(char::from_digit(digit, 10));
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    digits
 }
 
 /// The header block of `GET /`, for this authority, with nothing in HPACK's table.
@@ -167,12 +261,18 @@ pub(crate) fn literal(name: &str, value: &str, indexed: bool) -> Vec<u8> {
     let mut block = vec![if indexed { 0x40 } else { 0x00 }];
     block.push(u8::try_from(name.len()).expect("names are short"));
     block.extend(name.as_bytes());
-    match u8::try_from(value.len()) {
+    string(&mut block, value.as_bytes());
+    block
+}
+
+/// RFC 7541 §5.2, in plain letters.
+fn string(block: &mut Vec<u8>, text: &[u8]) {
+    match u8::try_from(text.len()) {
         Ok(short @ 0..127) => block.push(short),
         _ => {
-            // RFC 7541 §5.1 with a prefix of 7 bits.
+            // §5.1 with a prefix of 7 bits.
             block.push(0x7f);
-            let mut rest = value.len() - 127;
+            let mut rest = text.len() - 127;
             while rest >= 128 {
                 block.push(u8::try_from(rest % 128).unwrap_or_default() | 0x80);
                 rest /= 128;
@@ -180,6 +280,20 @@ pub(crate) fn literal(name: &str, value: &str, indexed: bool) -> Vec<u8> {
             block.push(u8::try_from(rest).unwrap_or_default());
         }
     }
-    block.extend(value.as_bytes());
-    block
+    block.extend(text);
+}
+
+#[test]
+fn a_status_is_read_from_its_block() {
+    for (block, expected) in [
+        (&[0x88][..], 200),
+        (&[0x3f, 0xe1, 0x1f, 0x8d], 404),
+        (&[0x48, 3, b'4', b'0', b'3'], 403),
+        // 011010 00000 011001, filled up with ones.
+        (&[0x48, 0x83, 0b0110_1000, 0b0000_1100, 0b1111_1111], 403),
+        (&[0x48, 0x83, 0b0110_1100, 0b0000_1100, 0b1111_1111], 503),
+        (&[0x00, 1, b'x', 1, b'y'], 0),
+    ] {
+        assert_eq!(status(block).unwrap_or_default(), expected, "{block:x?}");
+    }
 }

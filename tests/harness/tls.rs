@@ -56,6 +56,13 @@ impl TlsClient {
         Self { config: Arc::new(config), expected: self.expected.clone() }
     }
 
+    /// The same client, which says whom it wants (SNI).
+    pub(crate) fn with_sni(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.enable_sni = true;
+        Self { config: Arc::new(config), expected: self.expected.clone() }
+    }
+
     /// Connects, asks for `/`, and reads what comes.
     pub(crate) async fn knock(&self, to: SocketAddr) -> Knock {
         self.knock_after(to, "").await

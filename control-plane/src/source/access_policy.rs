@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use http::header::HeaderName;
+use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use ipnet::IpNet;
 use serde_json::Value;
 use weft_certs::{SpiffeId, TrustDomain};
@@ -33,6 +33,9 @@ const MAX_PARTS: usize = 16;
 const MAX_VALUES: usize = 64;
 const MAX_PATH: usize = 1024;
 const MAX_HEADER: usize = 4096;
+
+/// What a request of HTTP/2 does not have, or says elsewhere.
+const NOT_IN_HTTP2: [HeaderName; 4] = [HOST, CONNECTION, TRANSFER_ENCODING, UPGRADE];
 
 /// Reads one.
 pub(crate) fn read(spec: AccessPolicySpec, id: &Identity, problems: &mut Problems) -> AccessPolicy {
@@ -269,7 +272,7 @@ fn path(written: PathName, field: &str, problems: &mut Problems) -> Condition {
         PathKind::Template => names::path(&text.replace(['{', '}'], ""), &field, problems),
     }
     if let Some(odd) = odd_spelling(&text) {
-        let message = format!("{text:?} holds {odd:?}: requests come in one spelling, without it");
+        let message = format!("{text:?} holds {odd}: requests come in one spelling, without it");
         problems.invalid(&field, message);
     }
     match kind {
@@ -294,16 +297,15 @@ fn path(written: PathName, field: &str, problems: &mut Problems) -> Condition {
 
 /// What no path holds that a sidecar judges: it would be a rule that never applies.
 fn odd_spelling(text: &str) -> Option<String> {
-    if text.contains(';') {
-        return Some(";".to_owned());
+    if let Some(odd) = weft_policy::ambiguous(text) {
+        return Some(odd.to_owned());
     }
-    let escapes = text.match_indices('%').filter_map(|(at, _)| text.get(at..at + 3));
+    let mut escapes = text.match_indices('%').filter_map(|(at, _)| text.get(at..at + 3));
     let is_odd = |escape: &&str| {
         let value = u8::from_str_radix(&escape[1..], 16).unwrap_or_default();
-        let unreserved = value.is_ascii_alphanumeric() || b"-._~".contains(&value);
-        unreserved || matches!(value, 0 | b'/' | b'\\')
+        value.is_ascii_alphanumeric() || b"-._~".contains(&value)
     };
-    escapes.into_iter().find(is_odd).map(str::to_owned)
+    escapes.find(is_odd).map(str::to_owned)
 }
 
 fn header(written: HeaderSpec, field: &str, problems: &mut Problems) -> Condition {
@@ -323,6 +325,12 @@ fn header(written: HeaderSpec, field: &str, problems: &mut Problems) -> Conditio
         HeaderKind::Present => HeaderMatch::Present,
     };
     match HeaderName::try_from(&name) {
+        // A rule about it would look at requests of HTTP/1.1 and let those of HTTP/2 pass by.
+        Ok(name) if NOT_IN_HTTP2.contains(&name) => {
+            let message = format!("{name} is no header of HTTP/2: rules cannot be about it");
+            problems.invalid(format!("{field}.name"), message);
+            Condition::Any(Vec::new())
+        }
         Ok(name) if names::is_token(name.as_str()) => Condition::Header(name, wanted),
         _ => {
             problems.invalid(format!("{field}.name"), format!("{name:?} is not a header name"));

@@ -105,16 +105,32 @@ mod reference {
                     })
             }
             Condition::Header(name, wanted) => {
-                let fits = |value: &HeaderValue| match wanted {
+                let fits = |value: &str| match wanted {
                     HeaderMatch::Present => true,
                     HeaderMatch::Exact(exact) => value == exact,
-                    HeaderMatch::Prefix(prefix) => value.to_str().unwrap().starts_with(prefix),
+                    HeaderMatch::Prefix(prefix) => value.starts_with(prefix),
                 };
-                let (all, fitting) =
-                    request.headers.get_all(name).iter().fold((0, 0), |(all, fitting), value| {
-                        (all + 1, fitting + usize::from(fits(value)))
-                    });
-                fitting > 0 && (!every || fitting == all)
+                // Every way to read every line: whole, and what stands between its commas. `None` is no text.
+                let mut readings: Vec<Option<&str>> = Vec::new();
+                for value in request.headers.get_all(name) {
+                    let text = std::str::from_utf8(value.as_bytes()).ok();
+                    readings.push(text);
+                    if !(every && matches!(wanted, HeaderMatch::Exact(_))) {
+                        readings.extend(
+                            text.unwrap_or_default()
+                                .split(',')
+                                .map(str::trim)
+                                .map(Some)
+                                .filter(|_| text.is_some()),
+                        );
+                    }
+                }
+                let fitting = readings.iter().filter(|text| match text {
+                    Some(text) => fits(text),
+                    None => !every || *wanted == HeaderMatch::Present,
+                });
+                let fitting = fitting.count();
+                fitting > 0 && (!every || fitting == readings.len())
             }
         }
     }
@@ -157,6 +173,9 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
     )
 }
 
+const VALUES: &[&[u8]] =
+    &[b"a", b"ab", b"b", b"", b"a,b", b"b , a", b"a,ab", b"a,", b"a\xe9", b"b,a\xff", b"A"];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
@@ -170,7 +189,7 @@ proptest! {
         port in 80..82_u16,
         method in proptest::sample::select(&["GET", "POST"][..]),
         path in proptest::sample::select(&["/", "/a", "/a/", "/a/b", "/a/b/c"][..]),
-        values in proptest::collection::vec(proptest::sample::select(&["a", "ab", "b"][..]), 0..3),
+        values in proptest::collection::vec(proptest::sample::select(VALUES), 0..3),
     ) {
         let access = Access { deny, allow, audit };
         let identity: Option<SpiffeId> = (!identity.is_empty())
@@ -179,7 +198,7 @@ proptest! {
         let caller = Caller { identity: identity.as_ref(), address, port };
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append("x", HeaderValue::from_static(value));
+            headers.append("x", HeaderValue::from_bytes(value).unwrap());
         }
         let request = Request { method, path, headers: &headers };
         let verdict = decide(&access, &caller, Some(&request));

@@ -15,11 +15,16 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
         },
         None => {
             let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-            (!host.is_empty() && host.bytes().all(is_of_name), port)
+            // Between two dots is no name, and what is left without the last ones is another.
+            let is_host = !host.is_empty() && host.bytes().all(is_of_name) && !host.contains("..");
+            (is_host, port)
         }
     };
     let is_port = match port.strip_prefix(':') {
-        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() <= 5,
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit())
+                && (digits.is_empty() || digits.parse::<u16>().is_ok())
+        }
         None => port.is_empty(),
     };
     if is_host && is_port { Ok(()) } else { Err("malformed Host or authority") }
@@ -38,9 +43,10 @@ mod tests {
         for good in ["a", "a.b-c_d:80", "127.0.0.1:8080", "[::1]", "[fe80::1]:80", "a.", "A:"] {
             assert_eq!(check(good), Ok(()), "{good:?}");
         }
-        for bad in
-            ["", ":80", "a@b", "a,b", "a b", "a/b", "[::1", "[x]", "[::1]x", "a:b", "a:1:2", "%41"]
-        {
+        for bad in [
+            "", ":80", "a@b", "a,b", "a b", "a/b", "[::1", "[x]", "[::1]x", "a:b", "a:1:2", "%41",
+            "a..", "a..b", "a:65536", "a:999999",
+        ] {
             assert!(check(bad).is_err(), "{bad:?}");
         }
     }

@@ -67,6 +67,10 @@ fn what_is_wrong_is_told_at_its_field_and_closes_what_it_selects() {
             "WEFT0205 spec.rules[0].to[0].headers[0].name",
         ),
         (
+            to("{headers: [{name: Host, type: Exact, value: a}]}"),
+            "WEFT0205 spec.rules[0].to[0].headers[0].name",
+        ),
+        (
             to("{headers: [{name: a, type: Exact}]}"),
             "WEFT0205 spec.rules[0].to[0].headers[0].value",
         ),
