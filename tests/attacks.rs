@@ -2,10 +2,15 @@
 //! HTTP/2 and by slow senders (S1–S6, S18, S19), from the application's side and from outside; another client is served
 //! meanwhile and after. The others have files of their own.
 
+mod admin;
 mod bombs;
+mod crowd;
+mod descriptors;
+mod handshakes;
 mod header_rules;
 mod hosts;
 mod paths;
+mod small_memory;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use weft_proto::names;
@@ -30,6 +31,7 @@ use crate::config::{Config, Transparent};
 use crate::inbound::Apps;
 use crate::model::EndpointSpec;
 use crate::outbound::PASSTHROUGH;
+use crate::overload::Overload;
 use crate::readiness::Readiness;
 use crate::state::{State, Target};
 use crate::store::Store;
@@ -101,6 +103,8 @@ impl App {
         view::watch(&state, &telemetry.metrics);
         view::health::watch(&state, &telemetry.metrics);
         view::watch_upstreams(&state, &telemetry.metrics);
+        let overload = Overload::new(most_files());
+        overload.tell(&telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;
         let health = config.health.map(listener::bind).transpose()?;
         let tls = Arc::new(TlsStore::new(config.key_exchange));
@@ -123,7 +127,7 @@ impl App {
             tls,
             telemetry,
             exhausted: Arc::default(),
-            limits: listener::Limits { flags: config.http, all: Arc::default() },
+            limits: listener::Limits { flags: config.http, all: Arc::default(), overload },
             mirrors: Arc::default(),
             intercepted,
             inbound: inbound_source,
@@ -134,6 +138,11 @@ impl App {
         let asked = Some(asked);
         Ok(Self { config, bootstrap, store, doors, health, shared, readiness, stopping, asked })
     }
+}
+
+/// Descriptors that this process may have, sockets included.
+fn most_files() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
 /// Order: inbound ports first, so that the message about a port that is taken names the one that matters most.

@@ -17,6 +17,7 @@ use weft_certs::tls::KeyExchange;
 use crate::bootstrap::Source;
 use crate::interception::{HEALTH_PORT, INBOUND_PORT, Init, OUTBOUND_PORT};
 use crate::model::HttpSettings;
+use crate::overload::Limit;
 
 /// The port that `weft-proxy init` leaves alone.
 const HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), HEALTH_PORT);
@@ -48,6 +49,8 @@ pub struct Config {
     pub key_exchange: KeyExchange,
     /// How long a drain waits for what is under way.
     pub drain_grace: Duration,
+    /// How much memory there is.
+    pub memory: Limit,
     /// Limits of HTTP connections that are accepted, as far as they are set here.
     pub http: HttpSettings,
     /// `OTEL_*`, by name.
@@ -165,6 +168,20 @@ struct RunArgs {
     /// How long a drain waits for what is under way: 5s, 500ms.
     #[arg(long, env = "WEFT_DRAIN_GRACE", default_value = "5s", value_parser = duration)]
     drain_grace: Duration,
+    /// Memory that the sidecar may have, in MiB; at 85 % of it work is turned away. 0: no limit [default: its cgroup's].
+    #[arg(long, env = "WEFT_MEMORY_LIMIT", value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
+    memory_limit: Option<u32>,
+}
+
+impl RunArgs {
+    fn memory(&self) -> Limit {
+        match self.memory_limit {
+            None => Limit::Cgroup,
+            Some(0) => Limit::None,
+            Some(mib) => Limit::Resident(u64::from(mib) << 20),
+        }
+    }
 }
 
 /// Limits of HTTP connections that are accepted. What is set here counts before what the mesh sets.
@@ -286,6 +303,7 @@ pub fn parse(
         None => {}
     }
     let run = cli.run;
+    let memory = run.memory();
     let bootstrap = pod::source(run.bootstrap, cli.pod)?;
     let state_dir = run.state_dir.ok_or_else(|| {
         let kind = clap::error::ErrorKind::MissingRequiredArgument;
@@ -311,6 +329,7 @@ pub fn parse(
             PostQuantum::Off => KeyExchange::Classic,
         },
         drain_grace: run.drain_grace,
+        memory,
         http: cli.http.settings(),
         otel: environment.into_iter().filter(|(name, _)| name.starts_with("OTEL_")).collect(),
     })))

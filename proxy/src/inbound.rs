@@ -84,6 +84,7 @@ impl Inbound {
             // what opaque bytes need for hours.
             admitted = Box::pin(self.admit(stream, client)) => admitted,
             () = watch.aborted() => return,
+            () = self.limits.overload.hurried() => return,
         };
         match admitted {
             // Boxed: a task is as large as its largest part, and that is not the one for opaque bytes.
@@ -208,6 +209,10 @@ impl Inbound {
         grpc: bool,
         record: &mut Record,
     ) -> Result<(Answer, Option<Wish>), Error> {
+        // Who probes the workload must hear of it, or it is restarted for our lack of memory.
+        if self.limits.overload.is_shedding() && !self.is_probe(&request, who) {
+            self.limits.overload.admit()?;
+        }
         canonical::canonicalise(&mut request, &self.workload)?;
         if let Some(probes) = &who.probes {
             probe::check(probes, &request)?;
@@ -374,7 +379,7 @@ async fn wait(io: &mut Io, mut app: Opened, watch: &drain::Watch) -> Relayed {
 /// What the calling sidecar is told of a failure between us and the application.
 fn mark(error: &Error) -> Option<Mark> {
     match (error.token(), error.replay()) {
-        (Token::ApplicationUnreachable, _) => Some(Mark::Unprocessed),
+        (Token::ApplicationUnreachable | Token::MemoryLimitReached, _) => Some(Mark::Unprocessed),
         (Token::ConnectionTerminated | Token::RequestRefused, Replay::Safe) => {
             Some(Mark::Unprocessed)
         }

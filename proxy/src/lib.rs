@@ -58,6 +58,7 @@ pub mod listener;
 mod log;
 pub mod model;
 pub mod outbound;
+pub mod overload;
 pub mod random;
 pub mod rate_limit;
 pub mod readiness;

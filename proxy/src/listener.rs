@@ -17,10 +17,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::drain;
 use crate::io::prepare;
+use crate::overload::Overload;
 
 pub use detect::{Carried, First, carried, detect};
 pub(crate) use detect::{PATIENCE, SILENCE, claims_no_http, judge};
@@ -62,7 +64,7 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     })
 }
 
-/// Accepts until it is dropped: small, because there is one for each Service port that may be called. The handler must
+/// Accepts until it is dropped, unless there is too little left: small, because there is one for each Service port that may be called. The handler must
 /// not block: it spawns.
 ///
 /// # Errors
@@ -70,12 +72,16 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub async fn run(
     socket: std::net::TcpListener,
     drain: drain::Source,
+    overload: Overload,
     handle: impl Fn(TcpStream, SocketAddr, drain::Watch),
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(socket)?;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                if !overload.takes(&stream) {
+                    continue;
+                }
                 let watch = drain.watch();
                 if watch.open() > MAX_CONNECTIONS {
                     continue;
@@ -84,7 +90,10 @@ pub async fn run(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::EMFILE | Errno::ENFILE) => overload.no_files(),
+                    _ => tracing::warn!(%error, "cannot accept connections"),
+                }
                 // Boxed: a timer in every listener that waits would be memory for nothing.
                 Box::pin(tokio::time::sleep(PAUSE)).await;
             }

@@ -123,6 +123,7 @@ impl Outbound {
         let carried = tokio::select! {
             carried = self.carried(&stream) => carried,
             () = watch.draining() => return,
+            () = self.limits.overload.hurried() => return,
         };
         match carried {
             // Boxed: a task is as large as its largest part, and that is not the one for opaque bytes.
@@ -228,6 +229,7 @@ impl Outbound {
         (client, version, grpc): (SocketAddr, Version, bool),
         record: &mut Record,
     ) -> Result<Reply, Error> {
+        self.limits.overload.admit()?;
         canonical::canonicalise(&mut request, &self.service)?;
         let wish = upgrade::take(&mut request)?;
         let (table, matched) = find(config, &request)?;

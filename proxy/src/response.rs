@@ -82,6 +82,7 @@ pub(crate) fn grpc_status(token: Token) -> u16 {
         | Token::ConnectionLimitReached
         | Token::RequestLimitReached
         | Token::PendingLimitReached
+        | Token::MemoryLimitReached
         | Token::TlsCertificateError
         | Token::TlsProtocolError
         | Token::ConnectionTerminated

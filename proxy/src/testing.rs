@@ -26,6 +26,7 @@ use crate::model::{
     OutlierSpec, RetryPolicy, RouteTable, Rule, Split, Tracing, VirtualHost,
 };
 use crate::outbound::Outbound;
+use crate::overload::Overload;
 use crate::random::Random;
 use crate::state::State;
 use crate::telemetry::Telemetry;
@@ -219,7 +220,7 @@ pub(crate) fn start_inbound(
         tracing: Tracing::default(),
     })]);
     let inbound = behind(address.port(), app, state, tls);
-    let run = listener::run(socket, drain, move |stream, client, watch| {
+    let run = listener::run(socket, drain, Overload::default(), move |stream, client, watch| {
         tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
     });
     tokio::spawn(async move {
@@ -239,7 +240,7 @@ fn behind(port: u16, app: SocketAddr, state: Arc<State>, tls: Arc<TlsStore>) -> 
         workload: "app.test".into(),
         app: Arc::new(Endpoint::new(spec, 1)),
         state,
-        upstream: Upstream { worker: 0, tls, own: None },
+        upstream: Upstream { worker: 0, tls, own: None, overload: Overload::default() },
         telemetry: telemetry(),
         exhausted: Arc::default(),
         limits: Limits::default(),
@@ -257,9 +258,10 @@ pub(crate) fn start_outbound(
     let (trigger, source) = drain::channel();
     tokio::spawn(async move {
         let _trigger = trigger;
-        let run = listener::run(socket, source, move |stream, client, watch| {
-            tokio::spawn(Arc::clone(&outbound).handle_connection(stream, client, watch));
-        });
+        let run =
+            listener::run(socket, source, Overload::default(), move |stream, client, watch| {
+                tokio::spawn(Arc::clone(&outbound).handle_connection(stream, client, watch));
+            });
         tokio::select! {
             _ = run => {}
             _ = stop.wait_for(|stop| *stop) => {}
@@ -273,7 +275,7 @@ fn before(state: &Arc<State>, tls: Arc<TlsStore>) -> Arc<Outbound> {
         target: state.target(SERVICE).unwrap(),
         service: SERVICE.into(),
         only: None,
-        upstream: Upstream { worker: 0, tls, own: None },
+        upstream: Upstream { worker: 0, tls, own: None, overload: Overload::default() },
         telemetry: telemetry(),
         exhausted: Arc::default(),
         limits: Limits::default(),

@@ -24,6 +24,7 @@ use crate::cluster::{Cluster, Endpoint};
 use crate::error::{Error, Token};
 use crate::inbound::Own;
 use crate::io::Io;
+use crate::overload::Overload;
 use crate::tls::TlsStore;
 
 pub use body::ResponseBody;
@@ -41,6 +42,8 @@ pub struct Upstream {
     pub tls: Arc<TlsStore>,
     /// Where connections are intercepted, and for what the application calls: the workload itself as an endpoint.
     pub own: Option<Arc<Own>>,
+    /// Is there enough left to open connections?
+    pub overload: Overload,
 }
 
 /// HTTP version of a connection.

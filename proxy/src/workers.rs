@@ -109,7 +109,8 @@ pub fn start(
     shared: &Shared,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let upstream = Upstream { worker: index, tls: Arc::clone(&shared.tls), own: None };
+    let overload = shared.limits.overload.clone();
+    let upstream = Upstream { worker: index, tls: Arc::clone(&shared.tls), own: None, overload };
     let random = Arc::new(Random::seeded(seed));
     let interceptors =
         shared.intercepted.as_ref().map(|all| interceptors(all, shared, &upstream, &random));
@@ -151,6 +152,7 @@ impl Worker {
     ) -> io::Result<()> {
         let socket = door.socket.try_clone()?;
         let runtime = runtime.handle();
+        let overload = self.shared.limits.overload.clone();
         // Small futures: a future that is handed to another one is held twice.
         match &door.behind {
             Behind::Application { port, app } => {
@@ -159,7 +161,7 @@ impl Worker {
                     let handle = move |stream, client, watch| {
                         tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
                     };
-                    say(listener::run(socket, drain, handle).await);
+                    say(listener::run(socket, drain, overload, handle).await);
                 };
                 listening.spawn_on(run, runtime);
             }
@@ -170,7 +172,7 @@ impl Worker {
                         let outbound = Arc::clone(&outbound);
                         tokio::spawn(outbound.handle_connection(stream, client, watch));
                     };
-                    say(listener::run(socket, drain, handle).await);
+                    say(listener::run(socket, drain, overload, handle).await);
                 };
                 listening.spawn_on(run, runtime);
             }
@@ -187,13 +189,14 @@ impl Worker {
         runtime: &Handle,
     ) {
         let Some(Interceptors { inbound, outbound }) = &self.interceptors else { return };
+        let overload = self.shared.limits.overload.clone();
         if matches!(door.behind, Behind::Inbound) {
             let (drain, inbound) = (self.shared.inbound.clone(), Arc::clone(inbound));
             let run = async move {
                 let handle = move |stream, client, watch| {
                     tokio::spawn(Arc::clone(&inbound).handle_connection(stream, client, watch));
                 };
-                say(listener::run(socket, drain, handle).await);
+                say(listener::run(socket, drain, overload, handle).await);
             };
             listening.spawn_on(run, runtime);
         } else {
@@ -202,7 +205,7 @@ impl Worker {
                 let handle = move |stream, client, watch| {
                     tokio::spawn(Arc::clone(&outbound).handle_connection(stream, client, watch));
                 };
-                say(listener::run(socket, drain, handle).await);
+                say(listener::run(socket, drain, overload, handle).await);
             };
             listening.spawn_on(run, runtime);
         }

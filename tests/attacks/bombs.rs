@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+
 use super::{Side, mib, pair, stream, warm};
 use crate::harness::frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw,
@@ -66,7 +68,11 @@ impl Ends {
 
 /// A connection that takes no answers, with its requests on their way.
 async fn throw(to: SocketAddr, bomb: Bomb) -> Raw {
-    let mut raw = Raw::connect(to, &[(INITIAL_WINDOW, 0)]).await.unwrap();
+    try_throw(to, bomb).await.unwrap()
+}
+
+async fn try_throw(to: SocketAddr, bomb: Bomb) -> Result<Raw> {
+    let mut raw = Raw::connect(to, &[(INITIAL_WINDOW, 0)]).await?;
     let (name, length) = bomb.entry;
     let mut block = frames::get("a");
     block.extend(frames::literal(name, &"y".repeat(length), true));
@@ -76,8 +82,8 @@ async fn throw(to: SocketAddr, bomb: Bomb) -> Raw {
         block.extend(std::iter::repeat_n(NEWEST, bomb.times));
         raw.put(HEADERS, END_HEADERS | END_STREAM, stream(number), &block);
     }
-    raw.send().await.unwrap();
-    raw
+    raw.send().await?;
+    Ok(raw)
 }
 
 /// Until every stream has ended, or a minute is over. Pings are answered: the connection is alive.
@@ -211,4 +217,25 @@ async fn two_hundred_attackers_leave_a_small_sidecar_alive() {
             side.costs(&format!("S4 200 of {}", bomb.name), 48.0).await;
         }
     }
+}
+
+/// Bombs of every kind on new connections, a few at a time, for so long; how many.
+pub(super) async fn rain(to: SocketAddr, time: Duration) -> usize {
+    let end = Instant::now() + time;
+    let mut thrown = 0;
+    let mut held = std::collections::VecDeque::new();
+    while Instant::now() < end {
+        let bomb = BOMBS[thrown % BOMBS.len()];
+        // One that is turned away has cost nothing.
+        if let Ok(Ok(raw)) = tokio::time::timeout(Duration::from_secs(1), try_throw(to, bomb)).await
+        {
+            thrown += 1;
+            held.push_back(raw);
+        }
+        if held.len() > 100 {
+            held.pop_front();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    thrown
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use http::Method;
+use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -39,12 +41,17 @@ impl Admin {
 
     /// Any exchange.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: &str) -> Result<Answer> {
+        let headers = [("host", "localhost"), ("content-type", "application/json")];
+        self.send(request(method, path, &headers, body)).await
+    }
+
+    /// Any request.
+    pub(crate) async fn send(&self, request: http::Request<Full<Bytes>>) -> Result<Answer> {
         let stream = UnixStream::connect(&self.socket).await;
         let io = TokioIo::new(stream.with_context(|| format!("{}", self.socket.display()))?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
         let connection = tokio::spawn(connection);
-        let headers = [("host", "localhost"), ("content-type", "application/json")];
-        let response = sender.send_request(request(method, path, &headers, body)).await?;
+        let response = sender.send_request(request).await?;
         let answer = Answer::read(response).await;
         connection.abort();
         answer

@@ -227,6 +227,7 @@ impl Mesh {
             health: self.network.at(host, HEALTH_PORT),
             inbound: serves.then_some(inbound),
             entries: self.entries(name, host),
+            before: self.settings.before.get(name).cloned(),
             args: self.settings.proxy_args.clone(),
             variables: self.settings.proxy_variables.clone(),
             workload,

@@ -77,6 +77,28 @@ impl Process {
         }
     }
 
+    /// Bytes of memory that it has now.
+    pub(crate) fn rss(&self) -> u64 {
+        let pid = self.pid().expect("it runs");
+        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).expect("Linux");
+        statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+    }
+
+    /// The most memory that it has had since [`Self::forget_peak`], in bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        let pid = self.pid().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("Linux knows the peak") * 1024
+    }
+
+    /// From now on the peak counts anew.
+    pub(crate) fn forget_peak(&self) {
+        let pid = self.pid().expect("it runs");
+        fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("the process is ours");
+    }
+
     /// SIGKILL, and gone.
     pub(crate) fn kill(&self) {
         if let Some(mut child) = self.child().take() {

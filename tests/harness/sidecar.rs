@@ -30,6 +30,8 @@ pub(super) struct Launch {
     pub(super) entries: BTreeMap<String, SocketAddr>,
     /// `/ready` and `/metrics`.
     pub(super) health: SocketAddr,
+    /// What a shell does in its process before it starts.
+    pub(super) before: Option<String>,
     /// Further arguments.
     pub(super) args: Vec<String>,
     /// Its environment.
@@ -56,10 +58,11 @@ impl Sidecar {
             fs::write(&file, launch.bootstrap.to_string())?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
         }
+        let (path, args) = launch.command();
         let process = Process::start(Program {
             name: format!("sidecar of {}", launch.workload),
-            path: binary("weft-proxy"),
-            args: launch.arguments(),
+            path,
+            args,
             variables: launch.variables.clone(),
             log: launch.log.clone(),
         })?;
@@ -94,6 +97,11 @@ impl Sidecar {
     /// Its admin socket.
     pub(crate) fn admin(&self) -> Admin {
         Admin::of(&self.launch.state_dir)
+    }
+
+    /// Where probes and scrapers come.
+    pub(crate) fn health(&self) -> SocketAddr {
+        self.launch.health
     }
 
     /// Is it ready now? An error says why not.
@@ -135,24 +143,23 @@ impl Sidecar {
 
     /// Bytes of memory that it has now.
     pub(crate) fn rss(&self) -> u64 {
-        let pid = self.process.pid().expect("it runs");
-        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).expect("Linux");
-        statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+        self.process.rss()
     }
 
     /// The most memory that it has had since [`Self::forget_peak`], in bytes.
     pub(crate) fn peak(&self) -> u64 {
-        let pid = self.process.pid().expect("it runs");
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kib.expect("Linux knows the peak") * 1024
+        self.process.peak()
     }
 
     /// From now on the peak counts anew.
     pub(crate) fn forget_peak(&self) {
+        self.process.forget_peak();
+    }
+
+    /// Files and sockets that it has open.
+    pub(crate) fn open_files(&self) -> usize {
         let pid = self.process.pid().expect("it runs");
-        fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("the process is ours");
+        fs::read_dir(format!("/proc/{pid}/fd")).expect("the process is ours").count()
     }
 
     /// Its metrics as Prometheus gets them.
@@ -211,6 +218,15 @@ impl Launch {
         self.variables.extend(variables);
         self.state_dir = shared.join("own");
         Ok(())
+    }
+
+    fn command(&self) -> (PathBuf, Vec<OsString>) {
+        let proxy = binary("weft-proxy");
+        let Some(before) = &self.before else { return (proxy, self.arguments()) };
+        let shell = format!("{before}; exec \"$0\" \"$@\"");
+        let mut args = vec!["-ec".into(), shell.into(), proxy.into()];
+        args.extend(self.arguments());
+        ("/bin/sh".into(), args)
     }
 
     fn arguments(&self) -> Vec<OsString> {

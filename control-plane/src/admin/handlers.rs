@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -51,7 +52,22 @@ impl IntoResponse for Refusal {
 
 /// What everybody may see.
 pub(super) fn health(view: Arc<View>) -> Router {
-    open_to_all().layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS)).with_state(view)
+    open_to_all()
+        .layer(from_fn(not_for_pages))
+        .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
+        .with_state(view)
+}
+
+/// Refuses what a page of some site asks, in a browser that can reach us (by a name of the site's that now leads here,
+/// too). Browsers say so themselves, and pages cannot have it left out.
+async fn not_for_pages(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let fetched = headers.get("sec-fetch-site");
+    if headers.contains_key(ORIGIN) || fetched.is_some_and(|site| site != "none") {
+        return Refusal::new(StatusCode::FORBIDDEN, "this is not for pages in a browser")
+            .into_response();
+    }
+    next.run(request).await
 }
 
 fn open_to_all() -> Router<Arc<View>> {
@@ -77,6 +93,7 @@ pub(super) fn router(view: Arc<View>) -> Router {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has another method")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(not_for_pages))
         .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
         .with_state(view)
 }

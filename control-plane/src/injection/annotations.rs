@@ -107,7 +107,7 @@ pub const ANNOTATIONS: [Annotation; 11] = [
         name: "weft.dev/proxy-memory-limit",
         example: "256Mi",
         default: "128Mi",
-        meaning: "memory at which the sidecar is ended; at least what is set aside",
+        meaning: "memory at which the sidecar is ended, and from 85 % of which it turns work away; at least what is set aside",
         read: |text, knobs| set(&mut knobs.memory_limit, value::memory(text)),
     },
     Annotation {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, ORIGIN};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -126,6 +126,10 @@ async fn answer(
     source: &dyn AdminSource,
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
+    if is_of_a_page(&head.headers) {
+        let error = "this is not for pages in a browser";
+        return json(StatusCode::FORBIDDEN, &json!({ "error": error }));
+    }
     let Some(endpoint) = table.iter().find(|endpoint| endpoint.path == head.uri.path()) else {
         return unknown(head.uri.path(), table);
     };
@@ -143,6 +147,13 @@ async fn answer(
         return json(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "error": error }));
     }
     handle(endpoint.handler, source).await
+}
+
+/// Does a page of some site ask, in a browser that can reach us (by a name of the site's that now leads here, too)? Browsers
+/// say so themselves, and pages cannot have it left out. Who types the address is no page.
+fn is_of_a_page(headers: &HeaderMap) -> bool {
+    let fetched = headers.get("sec-fetch-site");
+    headers.contains_key(ORIGIN) || fetched.is_some_and(|site| site != "none")
 }
 
 async fn handle(handler: Handler, source: &dyn AdminSource) -> Response<Full<Bytes>> {

@@ -16,12 +16,13 @@ use crate::control_channel::ControlPlane;
 use crate::health;
 use crate::identity::{Credentials, Identity};
 use crate::inbound::Apps;
+use crate::overload;
 use crate::readiness::Readiness;
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{IDENTITY_RENEWAL_FAILURES, Trust};
 use crate::telemetry::report::Reporter;
-use crate::upstream::Upstream;
+use crate::upstream::{Pool, Upstream};
 use crate::workers::{self, Behind, Shared};
 use crate::xds::{self, SyncState};
 
@@ -53,12 +54,7 @@ impl App {
             self.stopping.take().context("a sidecar runs once")?;
         let inbound = Arc::new(inbound);
         admin::start(&mut self, &inbound)?;
-        let apps = self.doors.iter().filter_map(|door| match &door.behind {
-            Behind::Application { app, .. } => Some(Arc::clone(app)),
-            Behind::Service(_) | Behind::Outbound | Behind::Inbound => None,
-        });
-        let found = self.shared.intercepted.as_ref().map(|all| Arc::clone(&all.apps));
-        tokio::spawn(sweep(Arc::clone(&self.shared.state), apps.collect(), found));
+        self.look_after();
         tokio::select! {
             () = ready(&self.readiness) => tracing::info!(workload = %self.shared.workload, "ready"),
             () = tokio::time::sleep(HOLD) => {
@@ -108,6 +104,22 @@ impl App {
         Ok(())
     }
 
+    /// Idle connections, and what is left of memory and descriptors.
+    fn look_after(&self) {
+        let apps = self.doors.iter().filter_map(|door| match &door.behind {
+            Behind::Application { app, .. } => Some(Arc::clone(app)),
+            Behind::Service(_) | Behind::Outbound | Behind::Inbound => None,
+        });
+        let idle = Idle {
+            state: Arc::clone(&self.shared.state),
+            apps: apps.collect(),
+            found: self.shared.intercepted.as_ref().map(|all| Arc::clone(&all.apps)),
+        };
+        let (overload, kept) = (self.shared.limits.overload.clone(), idle.clone());
+        tokio::spawn(overload::watch(overload, self.config.memory, move || kept.close()));
+        tokio::spawn(sweep(idle));
+    }
+
     /// Certificate and configuration: what the state directory holds is in force when this returns.
     fn start_planes(&mut self) -> JoinHandle<()> {
         let control_plane = ControlPlane::new(&self.bootstrap);
@@ -132,7 +144,9 @@ impl App {
             (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
         let changed = Arc::new(Notify::new());
         // The health checks have no pool; they are as good as of the first worker.
-        let upstream = Upstream { worker: 0, tls: Arc::clone(&self.shared.tls), own: None };
+        let overload = self.shared.limits.overload.clone();
+        let upstream =
+            Upstream { worker: 0, tls: Arc::clone(&self.shared.tls), own: None, overload };
         tokio::spawn(health::run(Arc::clone(&state), upstream, Arc::clone(&changed)));
         let apply = move |update: xds::Update| {
             state.apply(update.changes);
@@ -229,17 +243,43 @@ async fn follow_sync(mut sync: watch::Receiver<SyncState>, telemetry: Arc<Teleme
 
 /// Closes connections that have been idle too long, of every cluster and every worker. The application's more often:
 /// it closes connections too, and when it does is learnt here.
-async fn sweep(state: Arc<State>, apps: Vec<Arc<Endpoint>>, found: Option<Arc<Apps>>) {
+async fn sweep(idle: Idle) {
     let mut tick = tokio::time::interval(SWEEP_APP);
     for round in 0_u64.. {
         tick.tick().await;
-        let found = found.as_ref().map_or_else(Vec::new, |found| found.known());
-        apps.iter().chain(&found).flat_map(|app| &app.pools).for_each(|pool| pool.sweep());
-        if !round.is_multiple_of(SWEEP) {
-            continue;
+        idle.of_apps(Pool::sweep);
+        if round.is_multiple_of(SWEEP) {
+            idle.of_clusters(Pool::sweep);
         }
-        for cluster in state.clusters().values() {
-            cluster.endpoints.iter().flat_map(|endpoint| &endpoint.pools).for_each(|p| p.sweep());
+    }
+}
+
+/// Connections that nobody uses now, of every worker.
+#[derive(Clone)]
+struct Idle {
+    state: Arc<State>,
+    /// The application's, of the command line.
+    apps: Vec<Arc<Endpoint>>,
+    /// And where it was called.
+    found: Option<Arc<Apps>>,
+}
+
+impl Idle {
+    fn of_apps(&self, done: impl Fn(&Pool)) {
+        let found = self.found.as_ref().map_or_else(Vec::new, |found| found.known());
+        self.apps.iter().chain(&found).flat_map(|app| &app.pools).for_each(done);
+    }
+
+    fn of_clusters(&self, done: impl Fn(&Pool)) {
+        for cluster in self.state.clusters().values() {
+            cluster.endpoints.iter().flat_map(|endpoint| &endpoint.pools).for_each(&done);
         }
+    }
+
+    /// However short a time they have been idle.
+    fn close(&self) {
+        let close = |pool: &Pool| while pool.close_idle() {};
+        self.of_apps(close);
+        self.of_clusters(close);
     }
 }

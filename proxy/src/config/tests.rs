@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Command, parse};
 use crate::bootstrap::{Account, Source};
 use crate::interception::{Action, Backend, Init, Settings};
+use crate::overload::Limit;
 
 fn run(args: &str) -> Result<Command, String> {
     let args = args.split_whitespace().map(Into::into);
@@ -17,7 +18,7 @@ fn run(args: &str) -> Result<Command, String> {
 fn a_full_command_line() {
     let Command::Run(config) =
         run("weft-proxy --bootstrap b --state-dir s --inbound 127.66.0.4:8080=127.0.0.1:18080 \
-         --upstream 127.0.0.1:15101=product.shop:8080 --workers 1 --drain-grace 500ms --http2-streams 5 --http-head-timeout 2s")
+         --upstream 127.0.0.1:15101=product.shop:8080 --workers 1 --drain-grace 500ms --http2-streams 5 --http-head-timeout 2s --memory-limit 64")
         .unwrap()
     else {
         panic!("not a run")
@@ -26,6 +27,7 @@ fn a_full_command_line() {
     assert_eq!(config.upstream[0].service, "product.shop:8080");
     assert_eq!((config.workers, config.drain_grace), (1, Duration::from_millis(500)));
     assert_eq!((config.http.streams, config.http.memory), (Some(5), None));
+    assert_eq!(config.memory, Limit::Resident(64 << 20));
     assert_eq!(config.http.head_timeout, Some(Duration::from_secs(2)));
     assert!(!config.is_on_demand());
     assert_eq!(config.upstream_idle, Duration::from_secs(600));
@@ -39,6 +41,7 @@ fn a_sidecar_that_intercepts_has_its_ports_and_nothing_else() {
     let ports = config.transparent.map(|ports| (ports.outbound, ports.inbound));
     assert_eq!(ports, Some((15001, 15006)));
     assert_eq!(config.health, Some("0.0.0.0:15020".parse().unwrap()));
+    assert_eq!(config.memory, Limit::Cgroup);
     assert!(config.is_on_demand());
     let both = format!("{start} --upstream 127.0.0.1:15101=product.shop:8080");
     assert!(run(&both).unwrap_err().contains("cannot be used with"));

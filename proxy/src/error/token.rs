@@ -85,6 +85,8 @@ tokens! {
     RequestLimitReached = "request_limit_reached", 503, Local;
     /// No connection to the Service was free within its limits, and too many requests waited for one, or this one had waited too long (`limits.connections`, `pendingRequests`, `pendingTimeout`); it was not sent.
     PendingLimitReached = "pending_limit_reached", 503, Local;
+    /// This sidecar has too little memory left; the request was not sent (docs: http.md, "Too little memory").
+    MemoryLimitReached = "memory_limit_reached", 503, Local;
     /// The endpoint's certificate is not the one expected for it.
     TlsCertificateError = "tls_certificate_error", 503, Upstream;
     /// The TLS handshake with the endpoint failed.

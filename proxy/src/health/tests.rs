@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use super::probe;
 use crate::cluster::Endpoint;
 use crate::model::{EndpointSpec, HealthCheck, Probe};
+use crate::overload::Overload;
 use crate::tls::TlsStore;
 use crate::upstream::Upstream;
 
@@ -43,7 +44,12 @@ async fn verdict(probe: Probe, answer: &'static [u8]) -> Result<(), String> {
     });
     let spec = EndpointSpec { address, workload: String::new(), identity: None, weight: 1 };
     let endpoint = Arc::new(Endpoint::new(spec, 1));
-    let upstream = Upstream { worker: 0, tls: Arc::new(TlsStore::default()), own: None };
+    let upstream = Upstream {
+        worker: 0,
+        tls: Arc::new(TlsStore::default()),
+        own: None,
+        overload: Overload::default(),
+    };
     probe::ask(&upstream, &endpoint, "product.shop:8080", &settings(probe)).await
 }
 
@@ -71,7 +77,12 @@ async fn a_connection_that_ends_at_once_is_none() {
         identity: None,
         weight: 1,
     };
-    let upstream = Upstream { worker: 0, tls: Arc::new(TlsStore::default()), own: None };
+    let upstream = Upstream {
+        worker: 0,
+        tls: Arc::new(TlsStore::default()),
+        own: None,
+        overload: Overload::default(),
+    };
     let endpoint = Arc::new(Endpoint::new(gone, 1));
     assert!(probe::ask(&upstream, &endpoint, "c", &settings(Probe::Tcp)).await.is_err());
 }
@@ -110,7 +121,12 @@ async fn grpc_verdict(status: u8, service: &str) -> Result<(), String> {
     });
     let spec = EndpointSpec { address, workload: String::new(), identity: None, weight: 1 };
     let endpoint = Arc::new(Endpoint::new(spec, 1));
-    let upstream = Upstream { worker: 0, tls: Arc::new(TlsStore::default()), own: None };
+    let upstream = Upstream {
+        worker: 0,
+        tls: Arc::new(TlsStore::default()),
+        own: None,
+        overload: Overload::default(),
+    };
     let settings = settings(Probe::Grpc { service: service.to_owned() });
     probe::ask(&upstream, &endpoint, "product.shop:8080", &settings).await
 }

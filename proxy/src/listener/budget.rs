@@ -21,6 +21,7 @@ use hyper::service::Service;
 use super::limits::HttpLimits;
 use super::wire::Wire;
 use crate::body::Body;
+use crate::overload::Overload;
 
 /// What a place for a name costs in a header map, one for a further value of the same name, and one in its index.
 const ENTRY: usize = 104;
@@ -47,6 +48,7 @@ pub(super) struct Account {
     header_fields: usize,
     of_connection: usize,
     of_all: usize,
+    overload: Overload,
 }
 
 impl Account {
@@ -58,6 +60,7 @@ impl Account {
             header_fields: limits.header_fields,
             of_connection: limits.held_headers,
             of_all: limits.memory,
+            overload: limits.overload.clone(),
         })
     }
 
@@ -67,7 +70,14 @@ impl Account {
             held: self.held.load(Relaxed),
             all: self.all.load(Relaxed),
         };
-        load.admits(headers, self.of_connection, self.of_all)
+        // With too little memory left each connection has its share and no more.
+        let of_all = if self.overload.is_shedding() { 0 } else { self.of_all };
+        load.admits(headers, self.of_connection, of_all)
+    }
+
+    /// Has the connection no stream?
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.load(Relaxed) == 0
     }
 }
 

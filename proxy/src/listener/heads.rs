@@ -10,7 +10,7 @@ mod scan;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -35,13 +35,35 @@ pub(super) struct Watched {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-/// The first thing that is wrong on a connection; it ends with it.
+/// What is known of a connection from its bytes. One task writes.
 #[derive(Debug)]
-struct Found {
-    /// Number of the request, from 0.
+pub(super) struct Found {
+    /// Number of the request with the first thing that is wrong, from 0; the connection ends with it.
     request: AtomicU64,
     /// Index into [`FINDINGS`].
     what: AtomicUsize,
+    /// Changes whenever bytes have come or gone.
+    moved: AtomicU64,
+    /// A request has begun to come, and has not come to its end.
+    coming: AtomicBool,
+}
+
+impl Found {
+    /// Changes whenever bytes have come or gone.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved.load(Relaxed)
+    }
+
+    /// Does the client owe the rest of a request?
+    pub(super) fn is_coming(&self) -> bool {
+        self.coming.load(Relaxed)
+    }
+
+    fn note(&self, scan: &Scan) {
+        // One task writes: no more is needed than a store.
+        self.moved.store(self.moved.load(Relaxed).wrapping_add(1), Relaxed);
+        self.coming.store(scan.is_in_message(), Relaxed);
+    }
 }
 
 /// Hands findings to the requests that they are about.
@@ -53,11 +75,21 @@ pub(super) struct Judged<S> {
 }
 
 /// Watches `io` on behalf of `service`.
-pub(super) fn watch<S>(io: Lingering, timeout: Duration, service: S) -> (Watched, Judged<S>) {
-    let found = Arc::new(Found { request: AtomicU64::new(u64::MAX), what: AtomicUsize::new(0) });
+pub(super) fn watch<S>(
+    io: Lingering,
+    timeout: Duration,
+    service: S,
+) -> (Watched, Judged<S>, Arc<Found>) {
+    let found = Arc::new(Found {
+        request: AtomicU64::new(u64::MAX),
+        what: AtomicUsize::new(0),
+        moved: AtomicU64::new(0),
+        coming: AtomicBool::new(false),
+    });
     let watched =
         Watched { io, scan: Scan::default(), found: Arc::clone(&found), timeout, deadline: None };
-    (watched, Judged { service, found, requests: AtomicU64::new(0) })
+    let judged = Judged { service, found: Arc::clone(&found), requests: AtomicU64::new(0) };
+    (watched, judged, found)
 }
 
 impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Judged<S> {
@@ -82,6 +114,7 @@ impl Watched {
             self.found.what.store(what, Relaxed);
             self.found.request.store(request, Relaxed);
         }
+        self.found.note(&self.scan);
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -121,6 +154,7 @@ impl AsyncWrite for Watched {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         let this = self.get_mut();
         this.scan.written(buf);
+        this.found.note(&this.scan);
         Pin::new(&mut this.io).poll_write(cx, buf)
     }
 
@@ -131,6 +165,7 @@ impl AsyncWrite for Watched {
     ) -> Poll<Result<usize>> {
         let this = self.get_mut();
         this.scan.written(bufs.first().map_or(&[], |first| first));
+        this.found.note(&this.scan);
         Pin::new(&mut this.io).poll_write_vectored(cx, bufs)
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::model::HttpSettings;
+use crate::overload::Overload;
 
 /// What a proxy's flags set, which counts before what the mesh sets, and what all its connections hold.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Limits {
     pub flags: HttpSettings,
     /// See [`HttpLimits::all`].
     pub all: Arc<AtomicUsize>,
+    /// Is there enough left to accept more?
+    pub overload: Overload,
 }
 
 impl Limits {
@@ -34,6 +37,7 @@ impl Limits {
             local_resets: bytes(set.local_resets, 1, default.local_resets),
             stall: set.stall.unwrap_or(default.stall),
             all: Arc::clone(&self.all),
+            overload: self.overload.clone(),
         }
     }
 }
@@ -54,6 +58,8 @@ pub struct HttpLimits {
     pub memory: usize,
     /// What is held of that now, by all connections with these limits.
     pub all: Arc<AtomicUsize>,
+    /// Is there enough left?
+    pub overload: Overload,
     /// Streams that a client may make us reset by breaking the protocol, before its connection ends.
     pub local_resets: usize,
     /// How long the data of an HTTP/2 response may wait for a window; of what waits that long at least 1 KiB must be
@@ -70,6 +76,7 @@ impl Default for HttpLimits {
             held_headers: 1 << 20,
             memory: 16 << 20,
             all: Arc::default(),
+            overload: Overload::default(),
             local_resets: 100,
             stall: Duration::from_secs(30),
         }
@@ -90,7 +97,7 @@ mod tests {
             ..HttpSettings::default()
         };
         let flags = HttpSettings { streams: Some(9), ..HttpSettings::default() };
-        let limits = Limits { flags, all: Arc::default() };
+        let limits = Limits { flags, ..Limits::default() };
         let of = limits.of(mesh);
         assert_eq!((of.streams, of.held_headers, of.memory), (9, 64 << 10, 2 << 20));
         assert_eq!((of.stall, of.head_timeout), (mesh.stall.unwrap(), Duration::from_secs(10)));

@@ -26,9 +26,11 @@ pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 pub(crate) use edge::is_server_fault;
 pub(crate) use names::{
     ACCESS_AUDITED, ACCESS_DENIED, CIRCUIT, EJECTIONS, HEALTH_CHECKS, HEALTH_ENDPOINTS,
-    IDENTITY_RENEWAL_FAILURES, LOG_LINES_DROPPED, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED,
-    SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED, UPSTREAMS,
+    IDENTITY_RENEWAL_FAILURES, LOG_LINES_DROPPED, MEMORY_LIMIT, MEMORY_SHED, MEMORY_SHEDDING,
+    MEMORY_WORKING_SET, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED, SPANS_DROPPED, SPANS_EXPORTED,
+    SPANS_STARTED, UPSTREAMS,
 };
+pub(crate) use process::resident_bytes;
 
 /// How long counters outlive the last route that used them, so that a scrape still sees the final values.
 const KEPT_UNUSED: Duration = Duration::from_mins(15);

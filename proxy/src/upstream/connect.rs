@@ -86,6 +86,7 @@ async fn establish(
     let stream = stream.map_err(|error| {
         Error::unprocessed(Token::ConnectionRefused, format!("{address}: {error}"))
     })?;
+    upstream.overload.lends(&stream)?;
     prepare(&stream);
     match (&endpoint.server_name, &endpoint.spec.identity) {
         (Some(name), Some(expected)) => {

@@ -28,6 +28,8 @@ pub(crate) struct Builder {
     localities: BTreeMap<String, String>,
     mesh_spec: String,
     takes_issuer: bool,
+    /// What a shell does in a sidecar's process before it starts, by workload.
+    pub(super) before: BTreeMap<String, String>,
     pub(super) proxy_args: Vec<String>,
     pub(super) proxy_variables: Vec<(String, String)>,
 }
@@ -163,6 +165,12 @@ impl Builder {
     /// Further arguments of every sidecar.
     pub(crate) fn proxy_args(mut self, args: &[&str]) -> Self {
         self.proxy_args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self
+    }
+
+    /// The sidecar of one workload starts in a process that a shell has prepared so: `ulimit -n 1024`.
+    pub(crate) fn prepared(mut self, workload: &str, script: &str) -> Self {
+        self.before.insert(workload.to_owned(), script.to_owned());
         self
     }
 

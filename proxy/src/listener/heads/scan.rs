@@ -59,6 +59,11 @@ impl Scan {
         matches!(self.part, Part::RequestLine | Part::Headers)
     }
 
+    /// Has a request begun, and not ended?
+    pub(super) fn is_in_message(&self) -> bool {
+        !matches!(self.part, Part::Between | Part::Blind)
+    }
+
     /// Takes what was read. A finding is the number of the request and an index into [`FINDINGS`].
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> Option<(u64, usize)> {
         while !bytes.is_empty() {

@@ -77,6 +77,14 @@ metrics! {
         "End of the certificate's validity, seconds since the Unix epoch; 0 without a certificate.";
     IDENTITY_RENEWAL_FAILURES = "weft_identity_renewal_failures_total", Counter, [],
         "Attempts to get a certificate that failed; the one that there is stays in use to its end.";
+    MEMORY_LIMIT = "weft_memory_limit_bytes", Gauge, [],
+        "The most memory that the sidecar may have, by its cgroup or its flag; 0: no limit is known.";
+    MEMORY_SHED = "weft_memory_shed_total", Counter, ["what"],
+        "What was turned away or let go because memory or file descriptors were short; what is connection (as it came), request, idle (a connection that waited) or stalled (one whose handshake, head or body did not come).";
+    MEMORY_SHEDDING = "weft_memory_shedding", Gauge, [],
+        "1 while memory is short: from 85 % of the limit until it is below 80 %.";
+    MEMORY_WORKING_SET = "weft_memory_working_set_bytes", Gauge, [],
+        "What of the limit is in use, without page cache that can be taken back; 0 without a limit.";
     MIRRORED = "weft_mirrored_requests_total", Counter,
         ["direction", "peer", "route", "backend", "outcome"],
         "Copies of requests for a mirror: answered, failed, or dropped because too many are under way or the backend is not there.";

@@ -23,7 +23,8 @@ fn cpu_micros() -> Option<u64> {
     micros.try_into().ok()
 }
 
-fn resident_bytes() -> Option<u64> {
+/// `None` where it cannot be read.
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;

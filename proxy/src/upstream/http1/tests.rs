@@ -15,6 +15,7 @@ use crate::body::Body;
 use crate::cluster::Endpoint;
 use crate::error::{Replay, Token};
 use crate::model::EndpointSpec;
+use crate::overload::Overload;
 use crate::upstream::{Failure, ResponseBody, Upstream, Version};
 
 /// A server for which the test speaks, and the way to it.
@@ -33,7 +34,12 @@ impl Scene {
         Self {
             listener,
             endpoint,
-            upstream: Upstream { worker: 0, tls: Arc::default(), own: None },
+            upstream: Upstream {
+                worker: 0,
+                tls: Arc::default(),
+                own: None,
+                overload: Overload::default(),
+            },
         }
     }
 
