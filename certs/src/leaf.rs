@@ -12,13 +12,14 @@ use rustls::pki_types::pem::SectionKind;
 use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::denied::Serial;
 use crate::key::{KeyError, PrivateKey};
 use crate::pem::{self, PemError};
 use crate::spiffe::SpiffeId;
 use crate::x509::{Certificate, CertificateError};
 
 // Bound: a leaf and its intermediates; longer chains are refused by webpki anyway.
-const MAX_CHAIN: usize = 8;
+pub(crate) const MAX_CHAIN: usize = 8;
 
 /// A certificate chain (leaf first, no root) and the leaf's private key.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub struct Leaf {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKey,
     id: SpiffeId,
+    serial: Serial,
     not_before: SystemTime,
     not_after: SystemTime,
 }
@@ -70,7 +72,8 @@ impl Leaf {
         }
         let (not_before, not_after) = leaf.validity();
         let (not_before, not_after) = (clock::system(not_before), clock::system(not_after));
-        Ok(Self { chain, key, id, not_before, not_after })
+        let serial = leaf.serial();
+        Ok(Self { chain, key, id, serial, not_before, not_after })
     }
 
     /// Reads what [`Leaf::to_pem`] wrote: the chain, leaf first, and one private key anywhere.
@@ -124,6 +127,11 @@ impl Leaf {
         &self.id
     }
 
+    /// Its serial number.
+    pub fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
     /// The first second at which it is valid.
     pub fn not_before(&self) -> SystemTime {
         self.not_before
@@ -145,6 +153,7 @@ impl fmt::Debug for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Leaf")
             .field("id", &self.id)
+            .field("serial", &self.serial)
             .field("not_before", &clock::show(self.not_before))
             .field("not_after", &clock::show(self.not_after))
             .field("chain", &self.chain.len())

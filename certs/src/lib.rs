@@ -22,8 +22,10 @@ mod authority;
 mod bundle;
 mod clock;
 pub mod csr;
+mod denied;
 mod key;
 mod leaf;
+pub mod life;
 mod pem;
 mod serving;
 mod spiffe;
@@ -38,6 +40,7 @@ pub use authority::{
     Lifetimes, Root, RootState, Signer, SignerError, StoreError,
 };
 pub use bundle::{BundleError, TrustBundle};
+pub use denied::{Denial, Denied, Denies, DenyList, Serial, SerialError};
 pub use key::{KeyError, PrivateKey};
 pub use leaf::{Leaf, LeafError};
 pub use pem::PemError;

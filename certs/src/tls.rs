@@ -10,6 +10,7 @@
 //! [`crate::verify::peer`] or [`crate::verify::expected_peer`], because a resumed handshake checks
 //! none of this.
 
+mod reason;
 mod sessions;
 mod verifier;
 
@@ -25,9 +26,11 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{CipherSuite, ClientConfig, NamedGroup, ServerConfig};
 
+pub use self::reason::{REASONS, reason};
 use self::sessions::Sessions;
 use self::verifier::{ClientVerifier, ServerVerifier};
 use crate::bundle::TrustBundle;
+use crate::denied::Denies;
 use crate::key::PrivateKey;
 use crate::leaf::Leaf;
 use crate::spiffe::SpiffeId;
@@ -106,7 +109,24 @@ impl KeyExchange {
         clients: ClientAuth,
         alpn: &[&[u8]],
     ) -> Result<ServerConfig, TlsError> {
-        server(self.provider(), shown(leaf.chain().to_vec(), leaf.key())?, bundle, clients, alpn)
+        let shown = shown(leaf.chain().to_vec(), leaf.key())?;
+        server(self.provider(), shown, bundle, (clients, None), alpn)
+    }
+
+    /// As [`Self::server_config`], for a server of workloads that must not take whom `denies` names: in a full handshake
+    /// he is told so by an alert, `certificate_revoked`. A resumed one asks nobody.
+    ///
+    /// # Errors
+    /// If rustls refuses a part of it.
+    pub fn denying_server_config(
+        self,
+        leaf: &Leaf,
+        bundle: &TrustBundle,
+        denies: Arc<dyn Denies>,
+        alpn: &[&[u8]],
+    ) -> Result<ServerConfig, TlsError> {
+        let shown = shown(leaf.chain().to_vec(), leaf.key())?;
+        server(self.provider(), shown, bundle, (ClientAuth::Required, Some(denies)), alpn)
     }
 
     /// [`client_config`] with this key exchange.
@@ -152,10 +172,10 @@ fn server(
     provider: Arc<CryptoProvider>,
     shown: Arc<SingleCertAndKey>,
     bundle: &TrustBundle,
-    clients: ClientAuth,
+    (clients, denies): (ClientAuth, Option<Arc<dyn Denies>>),
     alpn: &[&[u8]],
 ) -> Result<ServerConfig, TlsError> {
-    let verifier = ClientVerifier::new(bundle, clients, &provider)?;
+    let verifier = ClientVerifier::new(bundle, clients, denies, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::CertificateDer;
 
 use crate::clock;
+use crate::denied::Serial;
 use crate::spiffe::{SpiffeId, TrustDomain};
 use crate::x509::{Certificate, CertificateError};
 
@@ -23,6 +24,8 @@ pub struct Peer {
     pub id: SpiffeId,
     /// The last second at which its certificate is valid.
     pub not_after: SystemTime,
+    /// The certificate's serial number.
+    pub serial: Serial,
 }
 
 /// A workload whose certificate was good but for being expired, within [`RENEWAL_GRACE`].
@@ -34,6 +37,8 @@ pub struct ExpiredPeer {
     pub id: SpiffeId,
     /// The last second at which its certificate was valid.
     pub not_after: SystemTime,
+    /// The certificate's serial number.
+    pub serial: Serial,
 }
 
 /// What [`peer_allow_expired`] found.
@@ -155,6 +160,14 @@ impl Standing {
         }
     }
 
+    /// The serial number of its certificate.
+    pub fn serial(&self) -> &Serial {
+        match self {
+            Self::Valid(peer) => &peer.serial,
+            Self::Expired(expired) => &expired.serial,
+        }
+    }
+
     /// Who it is, or was.
     pub fn id(&self) -> &SpiffeId {
         match self {
@@ -187,14 +200,14 @@ fn standing(
         return Err(PeerError::ForeignTrustDomain { id, expected: trust_domain.clone() });
     }
     let (not_before, last) = leaf.validity();
-    let not_after = clock::system(last);
+    let (not_after, serial) = (clock::system(last), leaf.serial());
     if clock::unix(now) < not_before {
         return Err(PeerError::NotYetValid { id, not_before: clock::system(not_before), now });
     }
     Ok(if clock::unix(now) <= last {
-        Standing::Valid(Peer { id, not_after })
+        Standing::Valid(Peer { id, not_after, serial })
     } else {
-        Standing::Expired(ExpiredPeer { id, not_after })
+        Standing::Expired(ExpiredPeer { id, not_after, serial })
     })
 }
 

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::clock;
+use crate::denied::Serial;
 use crate::spiffe::{IdError, SpiffeId};
 
 /// Why a certificate is not that of a workload.
@@ -136,6 +137,11 @@ impl<'a> Certificate<'a> {
     /// The last second at which it is valid.
     pub(crate) fn not_after(&self) -> SystemTime {
         clock::system(self.validity().1)
+    }
+
+    /// Its serial number, which its issuer gave no other certificate.
+    pub(crate) fn serial(&self) -> Serial {
+        Serial::new(self.0.raw_serial())
     }
 
     /// DER of its public key with the algorithm.

@@ -4,6 +4,7 @@
 //! Gathers first (`gather`, `cluster`), judges then (`machine`, `planes`, `kubernetes`, `meshed`: pure), and
 //! prints last. Every complaint says how to mend it. The JSON has the form of linkerd's, which tools know.
 
+mod certificate;
 mod cluster;
 mod gather;
 mod kubernetes;
@@ -17,6 +18,7 @@ use serde_json::json;
 
 use crate::args::CheckArgs;
 use crate::environment::Environment;
+use crate::moment::Moment;
 use crate::output::{BAD, FAINT, GOOD, Output, STRONG, Verdict, WARN, styled};
 
 /// Runs `weft check`.
@@ -28,7 +30,11 @@ pub(crate) async fn run(
 ) -> Result<Verdict> {
     let categories = if args.place.means_a_cluster() {
         // Boxed, here and below: what asks a cluster is far larger than what asks a socket.
-        kubernetes::judge(&Box::pin(cluster::gather(&args.place.cluster)).await?, true)
+        kubernetes::judge(
+            &Box::pin(cluster::gather(&args.place.cluster)).await?,
+            true,
+            Moment::now(),
+        )
     } else {
         here(args, mesh, environment).await?
     };
@@ -56,7 +62,7 @@ async fn here(
     if facts.mesh.is_none() && mesh.is_none() && environment.has_kubeconfig {
         let cluster = Box::pin(cluster::gather(&args.place.cluster)).await;
         let cluster = cluster.unwrap_or_else(|error| cluster::Cluster::away(&format!("{error:#}")));
-        categories.extend(kubernetes::judge(&cluster, false));
+        categories.extend(kubernetes::judge(&cluster, false, facts.now));
     } else {
         categories.extend(planes::judge(facts.mesh.as_ref(), &environment.invoked_as(), facts.now));
     }

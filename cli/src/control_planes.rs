@@ -5,8 +5,8 @@
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
 
 use crate::admin::{AdminSocket, Container};
 use crate::args::PlaceArgs;
@@ -42,7 +42,15 @@ pub(crate) async fn find(
 }
 
 async fn of_cluster(place: &PlaceArgs) -> Result<Vec<AdminSocket>> {
-    let api: Api<Pod> = Api::namespaced(cluster::connect(&place.cluster).await?, NAMESPACE);
+    ready(cluster::connect(&place.cluster).await?).await
+}
+
+/// All replicas of a cluster that are ready, at least one.
+///
+/// # Errors
+/// There is none, or it may not be asked.
+pub(crate) async fn ready(client: Client) -> Result<Vec<AdminSocket>> {
+    let api: Api<Pod> = Api::namespaced(client, NAMESPACE);
     let pods = cluster::list(&api, ListParams::default().labels(SELECTOR)).await;
     let pods = pods.context("cannot list the pods of the control plane")?;
     if pods.is_empty() {

@@ -119,6 +119,9 @@ fn certificate(proxy: &Proxy, now: Moment) -> Cell {
     match Moment::read(&proxy.leaf_not_after) {
         None => Cell::new("-", FAINT),
         Some(end) => match end.since(now) {
+            Some(left) if Moment::read(&proxy.leaf_overdue_at).is_some_and(|at| now >= at) => {
+                Cell::new(format!("{} left, overdue", shown_span(left)), WARN)
+            }
             Some(left) => format!("{} left", shown_span(left)).into(),
             None => Cell::new("expired", BAD),
         },

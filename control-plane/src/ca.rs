@@ -21,7 +21,8 @@ use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use weft_certs::csr::SigningRequest;
 use weft_certs::{
-    Authority, Change, IssueError, Issued, Leaf, Root, SpiffeId, TrustBundle, TrustDomain,
+    Authority, Change, Denial, IssueError, Issued, Leaf, Root, Serial, SpiffeId, TrustBundle,
+    TrustDomain,
 };
 
 pub(crate) use self::issuer::{Issuer, IssuerView, Source as IssuerSource};
@@ -303,6 +304,11 @@ impl CertificateAuthority {
                 .workloads
                 .values()
                 .any(|known| (&*known.key.namespace, &*known.service_account) == account)
+    }
+
+    /// Is this workload denied, or this certificate of its?
+    fn denial(&self, id: &SpiffeId, serial: Option<&Serial>) -> Option<Denial> {
+        self.mesh.borrow().denial(id, serial)
     }
 
     /// How long a leaf is to live.

@@ -10,6 +10,7 @@
 
 mod access;
 mod balancing;
+mod denied;
 mod endpoints;
 mod http;
 mod policy;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use access::{AccessAction, AccessPolicy, AccessRule, AccessSource, CallerName, DefaultAccess};
 pub(crate) use access::{all, any};
 pub use balancing::{Balancer, HashOn, HealthCheck, Probe, RingHash, SessionAffinity, SlowStart};
+pub use denied::{DeniedPeer, DeniedWho};
 pub use endpoints::{Endpoint, EndpointIndex};
 pub use http::HttpLimits;
 pub use policy::{
@@ -133,6 +135,8 @@ pub struct MeshConfig {
     pub tracing_sampling: f64,
     /// Limits of HTTP connections that sidecars accept.
     pub http: HttpLimits,
+    /// Who is denied, whatever anything else says.
+    pub denied: Vec<DeniedPeer>,
 }
 
 impl Default for MeshConfig {
@@ -146,6 +150,7 @@ impl Default for MeshConfig {
             tracing_endpoint: None,
             tracing_sampling: 0.1,
             http: HttpLimits::default(),
+            denied: Vec::new(),
         }
     }
 }

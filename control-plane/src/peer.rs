@@ -5,7 +5,8 @@
 //! from nowhere else: nothing that a client says of itself makes an identity.
 
 use tonic::Status;
-use weft_certs::SpiffeId;
+use weft_certs::{Denial, Serial, SpiffeId};
+use weft_proto::names::DENIED;
 
 /// A peer whose certificate was verified: chain, trust domain and name; the time only if `expired` is
 /// false.
@@ -13,6 +14,8 @@ use weft_certs::SpiffeId;
 pub struct AuthenticatedPeer {
     /// Its SPIFFE id.
     pub id: SpiffeId,
+    /// The serial number of its certificate.
+    pub serial: Serial,
     /// Its leaf has run out. Only the identity service may look at such a peer.
     pub expired: bool,
 }
@@ -23,10 +26,10 @@ impl AuthenticatedPeer {
     /// # Errors
     /// `UNAUTHENTICATED` without a certificate or with an expired one.
     #[allow(clippy::result_large_err, reason = "tonic's own error type, made once a stream")]
-    pub fn require(extensions: &http::Extensions) -> Result<SpiffeId, Status> {
+    pub fn require(extensions: &http::Extensions) -> Result<Self, Status> {
         match extensions.get::<Self>() {
-            Some(Self { id, expired: false }) => Ok(id.clone()),
-            Some(Self { id, expired: true }) => Err(Status::unauthenticated(format!(
+            Some(peer @ Self { expired: false, .. }) => Ok(peer.clone()),
+            Some(Self { id, expired: true, .. }) => Err(Status::unauthenticated(format!(
                 "the certificate of {id} has expired; renew it first"
             ))),
             None => Err(Status::unauthenticated(
@@ -34,4 +37,9 @@ impl AuthenticatedPeer {
             )),
         }
     }
+}
+
+/// What a peer is told who is denied, so that he knows that it is about himself.
+pub(crate) fn denied(denial: &Denial) -> Status {
+    Status::permission_denied(format!("{DENIED}{denial}"))
 }

@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use weft_certs::SpiffeId;
 use weft_proto::names;
 use weft_proto::telemetry::telemetry_server::{Telemetry, TelemetryServer};
 use weft_proto::telemetry::{ReportAck, ReportRequest};
@@ -29,7 +28,7 @@ pub(crate) use self::store::{ProxyState, Window};
 use crate::ca::CertificateAuthority;
 use crate::clock::Clock;
 use crate::model::{Key, Mesh};
-use crate::peer::AuthenticatedPeer;
+use crate::peer::{self, AuthenticatedPeer};
 
 // Bound: the report of a proxy with 2,000 edges, all of them changed, is about 600 KiB.
 const MAX_REPORT: usize = 2 * 1024 * 1024;
@@ -101,7 +100,7 @@ impl TelemetryService {
         self.store().size()
     }
 
-    fn record(&self, peer: &SpiffeId, report: ReportRequest) -> Result<ReportAck, Status> {
+    fn record(&self, peer: &AuthenticatedPeer, report: ReportRequest) -> Result<ReportAck, Status> {
         self.check(peer, &report.workload)?;
         let now = self.clock.unix();
         let reporter: Arc<str> = report.workload.into();
@@ -140,8 +139,10 @@ impl TelemetryService {
     }
 
     /// Looked at for each report: the workload may go while the stream is open.
-    fn check(&self, peer: &SpiffeId, workload: &str) -> Result<(), Status> {
+    fn check(&self, peer: &AuthenticatedPeer, workload: &str) -> Result<(), Status> {
+        self.admit(peer)?;
         let mesh = self.mesh.borrow();
+        let peer = &peer.id;
         let found = names::parse_workload(workload)
             .and_then(|(name, namespace)| mesh.workloads.get(&Key::new(namespace, name)));
         match found.map(|workload| workload.identity(&mesh.config.trust_domain)) {
@@ -153,6 +154,12 @@ impl TelemetryService {
         }
     }
 
+    /// Whoever is denied reports nothing.
+    fn admit(&self, peer: &AuthenticatedPeer) -> Result<(), Status> {
+        let denial = self.mesh.borrow().denial(&peer.id, Some(&peer.serial));
+        denial.map_or(Ok(()), |denial| Err(peer::denied(&denial)))
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,14 +168,25 @@ impl TelemetryService {
     /// report is read only when the acknowledgement of an earlier one found room.
     async fn take(
         self,
-        peer: SpiffeId,
+        peer: AuthenticatedPeer,
         mut reports: Streaming<ReportRequest>,
         acks: mpsc::Sender<Result<ReportAck, Status>>,
     ) {
-        let mut stopping = self.stopping.clone();
+        let (mut stopping, mut mesh) = (self.stopping.clone(), self.mesh.clone());
         loop {
             let report = tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
+                changed = mesh.changed() => {
+                    match self.admit(&peer) {
+                        Ok(()) if changed.is_ok() => continue,
+                        Ok(()) => return,
+                        Err(denied) => {
+                            // Whoever does not read it is gone the same.
+                            let _ = acks.try_send(Err(denied));
+                            return;
+                        }
+                    }
+                }
                 report = reports.message() => report,
             };
             let Ok(Some(report)) = report else { return };
@@ -191,6 +209,7 @@ impl Telemetry for TelemetryService {
         request: Request<Streaming<ReportRequest>>,
     ) -> Result<Response<Self::ReportStream>, Status> {
         let peer = AuthenticatedPeer::require(request.extensions())?;
+        self.admit(&peer)?;
         let (acks, stream) = mpsc::channel(MAX_ACKS);
         // Ends with the stream: reading fails when the connection goes, sending when the answer is dropped.
         tokio::spawn(self.clone().take(peer, request.into_inner(), acks));

@@ -10,12 +10,14 @@
 //!                  (routes: one more of that name for each namespace with consumer routes)
 //! workload     ─► inbound (listener, seen by its own proxy only; cluster of the application)
 //! trust bundle ─► secrets
+//! settings     ─► deny list
 //! ```
 
 mod access;
 mod action;
 mod addresses;
 mod clusters;
+mod denied;
 mod encode;
 mod endpoints;
 mod filters;
@@ -55,6 +57,9 @@ pub fn translate(mesh: &Mesh, trust_bundle: &str) -> ResourceSet {
     let trust_domain = &mesh.config.trust_domain;
     let config = Arc::new(mesh.config.origin.clone());
     set.insert(secrets::trust_bundle(trust_bundle));
+    let denied = mesh.deny_list();
+    set.insert(denied::deny_list(&denied).made_from([config.clone()]));
+    set.deny(denied);
     let ports = ports::ports(mesh);
     let shared = ports::shared(&ports);
     let alone = ports::alone(mesh, &ports, &shared);

@@ -60,6 +60,12 @@ pub const LEAF_SECRET: &str = "weft:leaf";
 /// SDS name of the trust bundle.
 pub const TRUST_BUNDLE_SECRET: &str = "weft:trust-bundle";
 
+/// The one resource that says who is denied.
+pub const DENY_LIST: &str = "weft:deny-list";
+
+/// What the text of a `PERMISSION_DENIED` of the control plane begins with if the caller himself is denied.
+pub const DENIED: &str = "denied: ";
+
 /// `Node.metadata` and resource metadata keys.
 pub mod metadata {
     /// Origin object of a resource, see [`crate::origin`].
@@ -118,6 +124,8 @@ pub mod access {
 pub mod type_url {
     /// Weft's own: where Service ports are found.
     pub const ADDRESSES: &str = "type.googleapis.com/weft.config.v1.Addresses";
+    /// Weft's own: who is denied.
+    pub const DENY_LIST: &str = "type.googleapis.com/weft.config.v1.DenyList";
     /// Cluster.
     pub const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
     /// ClusterLoadAssignment.

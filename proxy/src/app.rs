@@ -107,7 +107,9 @@ impl App {
         overload.tell(&telemetry.metrics);
         let doors = doors(&config, &bootstrap, &state)?;
         let health = config.health.map(listener::bind).transpose()?;
-        let tls = Arc::new(TlsStore::new(config.key_exchange));
+        let denials = Arc::clone(state.denials());
+        let tls = Arc::new(TlsStore::new(config.key_exchange, denials));
+        tls.show(&telemetry.metrics);
         let (inbound, inbound_source) = drain::channel();
         let (outbound, outbound_source) = drain::channel();
         let (accepting, not_accepting) = watch::channel(false);

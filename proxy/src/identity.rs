@@ -6,6 +6,7 @@
 
 mod issue;
 mod schedule;
+mod trouble;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use weft_certs::{Leaf, SpiffeId, TrustBundle};
+use weft_certs::{Denial, Leaf, SpiffeId, TrustBundle};
 
 use crate::bootstrap::{Bootstrap, Roots, Token};
 use crate::control_channel::{Backoff, ControlPlane, random_unit};
@@ -43,6 +44,15 @@ pub struct Credentials {
     pub epoch: u64,
 }
 
+/// What others learn and this component has to follow.
+#[derive(Debug)]
+pub struct Pushed {
+    /// Trust bundles that arrive by SDS.
+    pub bundles: watch::Receiver<Option<TrustBundle>>,
+    /// Whether this workload, or its certificate, is denied.
+    pub denied: watch::Receiver<Option<Denial>>,
+}
+
 /// How the certificate stands, for readiness and admin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renewal {
@@ -50,6 +60,10 @@ pub struct Renewal {
     pub not_after: Option<SystemTime>,
     /// When it is to be renewed.
     pub renew_at: Option<SystemTime>,
+    /// First second of the newest certificate.
+    pub not_before: Option<SystemTime>,
+    /// A quarter of its life is left, or less, and there is no other.
+    pub overdue: bool,
     /// Why the last attempt failed; `None` after one that did not.
     pub last_error: Option<String>,
     /// Attempts that failed since the start.
@@ -66,8 +80,7 @@ pub struct Identity {
     enrolment: String,
     control_plane: ControlPlane,
     store: Arc<Store>,
-    /// Trust bundles that arrive by SDS.
-    pushed: watch::Receiver<Option<TrustBundle>>,
+    pushed: Pushed,
     credentials: watch::Sender<Option<Arc<Credentials>>>,
     renewal: watch::Sender<Renewal>,
     /// The control plane asks for a renewal.
@@ -99,13 +112,13 @@ pub struct Handle {
 
 impl Identity {
     /// Loads what is stored: if the leaf is still valid it is published when this returns, before anybody is
-    /// asked. `pushed` is where `xds` puts trust bundles.
+    /// asked.
     #[must_use]
     pub fn new(
         bootstrap: &Bootstrap,
         control_plane: ControlPlane,
         store: Arc<Store>,
-        pushed: watch::Receiver<Option<TrustBundle>>,
+        pushed: Pushed,
     ) -> (Self, Handle) {
         let (credentials, published) = watch::channel(None);
         let (renewal, standing) = watch::channel(Renewal::default());
@@ -159,6 +172,7 @@ impl Identity {
         }
         loop {
             self.expire();
+            self.alarm();
             self.look_at_roots();
             if self.is_due() {
                 self.renew().await;
@@ -167,7 +181,8 @@ impl Identity {
             let (wait, asked) = (self.wait(), Arc::clone(&self.asked));
             tokio::select! {
                 () = asked.notified() => self.renew_soon(),
-                Ok(()) = self.pushed.changed() => self.adopt_pushed(),
+                Ok(()) = self.pushed.bundles.changed() => self.adopt_pushed(),
+                Ok(()) = self.pushed.denied.changed() => self.look_at_denial(),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -190,7 +205,7 @@ impl Identity {
             (None, None) => Duration::ZERO,
         };
         let look = if self.roots.may_change() { LOOK_AT_ROOTS } else { LOOK_AGAIN };
-        attempt.min(self.until_expiry(now)).min(look)
+        attempt.min(self.until_expiry(now)).min(self.until_overdue(now)).min(look)
     }
 
     /// Everybody is asked at once: each takes a moment of its own.
@@ -245,10 +260,14 @@ impl Identity {
         };
         let mut attempt = pin!(attempt);
         let outcome = loop {
-            let left = self.until_expiry(SystemTime::now()).min(LOOK_AGAIN);
+            let now = SystemTime::now();
+            let left = self.until_expiry(now).min(self.until_overdue(now)).min(LOOK_AGAIN);
             tokio::select! {
                 outcome = &mut attempt => break outcome,
-                () = tokio::time::sleep(left) => self.expire(),
+                () = tokio::time::sleep(left) => {
+                    self.expire();
+                    self.alarm();
+                }
             }
         };
         match outcome {
@@ -263,7 +282,9 @@ impl Identity {
         let now = SystemTime::now();
         let renewable = self.current.as_ref().filter(|own| schedule::is_renewable(&own.leaf, now));
         match (renewable, &self.token) {
-            (Some(_), Some(token)) if self.failures % 2 == 1 => Ok(Proof::Token(token.clone())),
+            (Some(_), Some(token)) if self.failures % 2 == 1 || self.is_certificate_denied() => {
+                Ok(Proof::Token(token.clone()))
+            }
             (Some(own), _) => Ok(Proof::Certificate(own.leaf.clone(), own.bundle.clone())),
             (None, Some(token)) => Ok(Proof::Token(token.clone())),
             (None, None) => Err(IssueError::NoProof),
@@ -284,7 +305,7 @@ impl Identity {
     }
 
     fn adopt_pushed(&mut self) {
-        let pushed = self.pushed.borrow_and_update().clone();
+        let pushed = self.pushed.bundles.borrow_and_update().clone();
         let (Some(bundle), Some(current)) = (pushed, self.current.clone()) else { return };
         if bundle != current.bundle {
             tracing::info!("trust bundle replaced");
@@ -344,8 +365,11 @@ impl Identity {
             }
             !same
         });
+        let overdue = self.renewal.borrow().overdue;
         self.renewal.send_replace(Renewal {
             not_after: current.map(|own| own.leaf.not_after()),
+            not_before: current.map(|own| own.leaf.not_before()),
+            overdue,
             renew_at: current.map(|own| own.renew_at),
             last_error,
             failures: self.failed,

@@ -284,6 +284,14 @@ impl Inbound {
     fn enter(&self, kind: Kind, who: &door::Who, watch: &drain::Watch) {
         let (guests, cut) = (self.state.guests(), watch.cut());
         guests.enter(kind, who.identity.as_ref(), who.address, self.port, cut);
+        self.watch_for_denial(who, watch);
+    }
+
+    /// A peer may be denied at any time, and may have been since the handshake.
+    fn watch_for_denial(&self, who: &door::Who, watch: &drain::Watch) {
+        if let (Some(id), Some(serial)) = (&who.identity, &who.serial) {
+            self.state.denials().accepted(id, serial, watch.cut());
+        }
     }
 
     /// What the workload's own probes ask for is its kubelet's, who has no identity.

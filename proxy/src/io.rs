@@ -4,6 +4,7 @@
 
 mod ahead;
 mod options;
+mod sever;
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use tokio_rustls::{client, server};
 
 pub use ahead::Ahead;
 pub(crate) use options::{prepare, set_reset_on_close};
+pub use sever::Sever;
 
 /// A connected stream. TLS states are boxed: they are large, and plain streams are many.
 #[derive(Debug)]

@@ -44,6 +44,7 @@ pub mod cluster;
 pub mod config;
 pub mod control_channel;
 pub mod deadline;
+pub mod denied;
 pub mod drain;
 pub mod error;
 #[cfg(any(test, fuzzing))]

@@ -76,6 +76,8 @@ pub(crate) fn grpc_status(token: Token) -> u16 {
         | Token::BackendInvalid
         | Token::ConfigurationMissing
         | Token::IdentityUnavailable
+        | Token::IdentityDenied
+        | Token::PeerDenied
         | Token::DestinationUnavailable
         | Token::ConnectionRefused
         | Token::ConnectionTimeout

@@ -16,13 +16,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::UnboundedSender;
+use weft_certs::DenyList;
 use weft_proto::names::OTHER_PORTS;
 
 use crate::access::{Guests, Told};
 use crate::cluster::Cluster;
+use crate::denied::Denials;
 use crate::model::{Addresses, InboundListener, Locality, PortAccess};
 use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::Pool;
 use crate::xds::{Change, Kind};
 
 use destinations::Destinations;
@@ -49,6 +52,7 @@ pub struct State {
     told: Arc<Told>,
     /// The application's callers.
     guests: Guests,
+    denials: Arc<Denials>,
     /// Lock: taken by the writer and by `admin`, never by a request.
     known: Mutex<Known>,
 }
@@ -84,6 +88,8 @@ impl State {
         rate_limit_counters.show(&metrics);
         let told = Arc::<Told>::default();
         told.show(&metrics);
+        let denials = Arc::<Denials>::default();
+        denials.show(&metrics);
         Self {
             workers,
             metrics,
@@ -94,6 +100,7 @@ impl State {
             rate_limit_counters,
             told,
             guests: Guests::default(),
+            denials,
             known: Mutex::default(),
         }
     }
@@ -209,6 +216,12 @@ impl State {
         &self.guests
     }
 
+    /// Who is denied, whatever the rules allow.
+    #[must_use]
+    pub fn denials(&self) -> &Arc<Denials> {
+        &self.denials
+    }
+
     /// The limits on requests of one of its ports. Those that nothing speaks of have one in common.
     #[must_use]
     pub fn rate_limits(&self, port: u16) -> Option<Arc<RateLimits>> {
@@ -266,6 +279,17 @@ impl State {
         }
     }
 
+    fn deny(&self, known: &Known, list: DenyList) {
+        let denied = list.len();
+        let ended = self.denials.replace(list);
+        // What is idle has nobody who would notice.
+        let endpoints = known.clusters.values().flat_map(|cluster| &cluster.endpoints);
+        endpoints.flat_map(|endpoint| &endpoint.pools).for_each(Pool::sweep);
+        if denied > 0 || ended > 0 {
+            tracing::info!(denied, ended, "deny list in force; connections of whom it names ended");
+        }
+    }
+
     /// Puts changes in force, all at once for each target.
     pub fn apply(&self, changes: Vec<Change>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -287,6 +311,7 @@ impl State {
                 Change::Addresses(all) => {
                     touched.extend(all.into_iter().filter_map(|one| self.place(&known, one)));
                 }
+                Change::DenyList(list) => self.deny(&known, list),
                 Change::Removed(Kind::Addresses, name) => self.displace(&known, &name),
                 change => drop(touched.insert(known.note(change))),
             }

@@ -3,6 +3,8 @@
 //! `identity` publishes credentials, `app` puts them here, connections read them. Without valid credentials
 //! nothing is sent and nothing accepted: there is no fallback to plaintext.
 
+mod refusals;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,13 +12,16 @@ use arc_swap::ArcSwapOption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector, client, server};
-use weft_certs::tls::{ClientAuth, KeyExchange, TlsError};
-use weft_certs::{Leaf, SpiffeId, TrustBundle, verify};
+use weft_certs::tls::{KeyExchange, TlsError};
+use weft_certs::{Denies, Leaf, Serial, SpiffeId, TrustBundle, life, verify};
 use weft_proto::alpn;
 
+use crate::denied::Denials;
 use crate::error::{Error, Token};
-use crate::io::Ahead;
+use crate::io::{Ahead, Sever};
+use crate::telemetry::metrics::{Direction, Metrics};
 use crate::upstream::Protocol;
+use refusals::Refusals;
 
 /// Protocols that are accepted, in order of preference. A caller that offers [`alpn::OPEN`] wants it.
 const ACCEPTED: [&[u8]; 4] = [alpn::OPEN, alpn::HTTP2, alpn::HTTP1, alpn::TCP];
@@ -26,6 +31,8 @@ const ACCEPTED: [&[u8]; 4] = [alpn::OPEN, alpn::HTTP2, alpn::HTTP1, alpn::TCP];
 pub struct TlsStore {
     key_exchange: KeyExchange,
     configs: ArcSwapOption<TlsConfigs>,
+    denials: Arc<Denials>,
+    refusals: Arc<Refusals>,
 }
 
 /// TLS of one leaf and one trust bundle. Sessions are resumed only within it.
@@ -34,6 +41,12 @@ pub struct TlsConfigs {
     pub id: SpiffeId,
     /// When our leaf expires.
     pub not_after: SystemTime,
+    /// When it ought to have been replaced.
+    pub overdue_at: SystemTime,
+    /// Its serial number.
+    pub serial: Serial,
+    denials: Arc<Denials>,
+    refusals: Arc<Refusals>,
     connectors: [TlsConnector; 4],
     /// For sidecars, and for other clients of the mesh too.
     servers: [Arc<rustls::ServerConfig>; 2],
@@ -46,6 +59,8 @@ pub struct Peer {
     pub id: SpiffeId,
     /// When its leaf expires.
     pub not_after: SystemTime,
+    /// Its leaf's serial number.
+    pub serial: Serial,
     /// Its leaf, for `x-forwarded-client-cert`.
     pub leaf: CertificateDer<'static>,
     /// It has offered more than one protocol, as Envoys do and sidecars of ours never do: what was agreed on says
@@ -54,31 +69,47 @@ pub struct Peer {
 }
 
 impl TlsStore {
-    /// One without credentials yet.
+    /// No credentials yet; nobody on `denials` will be served or called.
     #[must_use]
-    pub fn new(key_exchange: KeyExchange) -> Self {
-        Self { key_exchange, configs: ArcSwapOption::empty() }
+    pub fn new(key_exchange: KeyExchange, denials: Arc<Denials>) -> Self {
+        Self { key_exchange, denials, ..Self::default() }
     }
 
-    /// Puts new credentials in force, or none. Connections that are open live on.
+    /// Shows in these metrics why peers were refused. Call it once, at start.
+    pub fn show(&self, metrics: &Metrics) {
+        self.refusals.show(metrics);
+    }
+
+    /// Puts new credentials in force, or none. Connections that are open live on. The same ones again: nobody resumes
+    /// a session of before.
     ///
     /// # Errors
     /// If rustls refuses them; the old ones stay in force.
     pub fn set(&self, credentials: Option<(&Leaf, &TrustBundle)>) -> Result<(), TlsError> {
         let configs = match credentials {
             Some((leaf, bundle)) => {
-                Some(Arc::new(TlsConfigs::new(self.key_exchange, leaf, bundle)?))
+                let judges = (Arc::clone(&self.denials), Arc::clone(&self.refusals));
+                Some(Arc::new(TlsConfigs::new(self.key_exchange, leaf, bundle, judges)?))
             }
             None => None,
         };
+        self.denials.set_own(configs.as_ref().map(|own| (own.id.clone(), own.serial.clone())));
         self.configs.store(configs);
         Ok(())
+    }
+
+    /// May this workload be called at all?
+    ///
+    /// # Errors
+    /// [`Token::PeerDenied`] if it is denied.
+    pub fn check_callee(&self, id: &SpiffeId) -> Result<(), Error> {
+        self.denials.check_callee(id)
     }
 
     /// What is in force now.
     ///
     /// # Errors
-    /// If there is no leaf, or it has expired.
+    /// If there is no leaf, it has expired, or this workload is denied.
     pub fn current(&self) -> Result<Arc<TlsConfigs>, Error> {
         let configs = self.configs.load_full().ok_or_else(|| {
             Error::new(Token::IdentityUnavailable, "this workload has no certificate yet")
@@ -87,12 +118,20 @@ impl TlsStore {
             let message = "this workload's certificate has expired and could not be renewed";
             return Err(Error::new(Token::IdentityUnavailable, message));
         }
-        Ok(configs)
+        match self.denials.own() {
+            None => Ok(configs),
+            Some(denial) => Err(Error::new(Token::IdentityDenied, denial.to_string())),
+        }
     }
 }
 
 impl TlsConfigs {
-    fn new(key_exchange: KeyExchange, leaf: &Leaf, bundle: &TrustBundle) -> Result<Self, TlsError> {
+    fn new(
+        key_exchange: KeyExchange,
+        leaf: &Leaf,
+        bundle: &TrustBundle,
+        (denials, refusals): (Arc<Denials>, Arc<Refusals>),
+    ) -> Result<Self, TlsError> {
         let mut template = key_exchange.client_config(Some(leaf), bundle, &[])?;
         let mut connector = |protocols: &[&[u8]]| {
             // The clones share one session store, apart by expected identity (the server name).
@@ -107,22 +146,26 @@ impl TlsConfigs {
             connector(&[alpn::OPEN, alpn::TCP]),
         ];
         let server = |protocols: &[&[u8]]| {
-            let clients = ClientAuth::Required;
-            key_exchange.server_config(leaf, bundle, clients, protocols).map(Arc::new)
+            let denies = Arc::clone(&denials) as Arc<dyn Denies>;
+            key_exchange.denying_server_config(leaf, bundle, denies, protocols).map(Arc::new)
         };
         let foreign_too = [&ACCEPTED[..], &alpn::FOREIGN[..]].concat();
         Ok(Self {
             id: leaf.id().clone(),
             not_after: leaf.not_after(),
+            overdue_at: life::overdue_at(leaf.not_before(), leaf.not_after()),
+            serial: leaf.serial().clone(),
             connectors,
             servers: [server(&ACCEPTED)?, server(&foreign_too)?],
+            denials,
+            refusals,
         })
     }
 
     /// Handshake as the caller.
     ///
     /// # Errors
-    /// If it fails, or the peer is not `expected`. Nothing of a request has left.
+    /// If it fails, or the peer is not `expected` or is denied. Nothing of a request has left.
     pub async fn connect(
         &self,
         protocol: Protocol,
@@ -136,17 +179,22 @@ impl TlsConfigs {
             Protocol::Tcp => &self.connectors[2],
             Protocol::Open => &self.connectors[3],
         };
-        let stream = connector.connect(name, Ahead::new(stream)).await.map_err(|error| {
-            let token = if is_certificate_error(&error) {
-                Token::TlsCertificateError
-            } else {
-                Token::TlsProtocolError
+        let sever = Arc::<Sever>::default();
+        let stream = Ahead::until(stream, Arc::clone(&sever));
+        let stream = connector.connect(name, stream).await.map_err(|error| {
+            let token = match self.refused(Direction::Outbound, &error) {
+                true => Token::TlsCertificateError,
+                false => Token::TlsProtocolError,
             };
             Error::unprocessed(token, format!("handshake with {expected}: {error}"))
         })?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        verify::expected_peer(chain, expected, SystemTime::now())
-            .map_err(|error| Error::unprocessed(Token::TlsCertificateError, error.to_string()))?;
+        let peer = verify::expected_peer(chain, expected, SystemTime::now());
+        let peer = peer.map_err(|error| {
+            self.refusals.count(Direction::Outbound, error.word());
+            Error::unprocessed(Token::TlsCertificateError, error.to_string())
+        })?;
+        self.denials.opened(&peer.id, &peer.serial, &sever)?;
         Ok(stream)
     }
 
@@ -154,7 +202,7 @@ impl TlsConfigs {
     /// do not name a protocol of the mesh.
     ///
     /// # Errors
-    /// If it fails, or the peer has no valid identity in our trust domain.
+    /// If it fails, or the peer has no valid identity in our trust domain, or is denied.
     pub async fn accept(
         &self,
         stream: TcpStream,
@@ -171,13 +219,36 @@ impl TlsConfigs {
         let stream = start
             .into_stream(Arc::clone(&self.servers[usize::from(strict)]))
             .await
-            .map_err(failed)?;
+            .map_err(|error| self.no_caller(&error))?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let peer = verify::peer(chain, self.id.trust_domain(), SystemTime::now())
-            .map_err(|error| Error::new(Token::TlsCertificateError, error.to_string()))?;
+        let peer = verify::peer(chain, self.id.trust_domain(), SystemTime::now());
+        let peer = peer.map_err(|error| {
+            self.refusals.count(Direction::Inbound, error.word());
+            Error::new(Token::TlsCertificateError, error.to_string())
+        })?;
+        // Asked again: a resumed handshake has asked nobody.
+        self.denials.check_caller(&peer.id, &peer.serial)?;
         let leaf = chain.first().cloned().map(CertificateDer::into_owned);
         let leaf = leaf.unwrap_or_else(|| CertificateDer::from(Vec::new()));
-        Ok((stream, Peer { id: peer.id, not_after: peer.not_after, leaf, is_undecided }))
+        let verify::Peer { id, not_after, serial } = peer;
+        Ok((stream, Peer { id, not_after, serial, leaf, is_undecided }))
+    }
+}
+
+impl TlsConfigs {
+    fn no_caller(&self, error: &std::io::Error) -> Error {
+        let refused = self.refused(Direction::Inbound, error);
+        if refused && reason_of(error) == Some("denied") {
+            return Error::new(Token::PeerDenied, "a caller who is denied");
+        }
+        let token = if refused { Token::TlsCertificateError } else { Token::TlsProtocolError };
+        Error::new(token, format!("handshake with a caller: {error}"))
+    }
+
+    /// Was it for the other side's certificate? Counted.
+    fn refused(&self, direction: Direction, error: &std::io::Error) -> bool {
+        let reason = reason_of(error);
+        reason.inspect(|reason| self.refusals.count(direction, reason)).is_some()
     }
 }
 
@@ -190,10 +261,6 @@ impl std::fmt::Debug for TlsConfigs {
     }
 }
 
-fn is_certificate_error(error: &std::io::Error) -> bool {
-    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(
-        rustls,
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
-    )
+fn reason_of(error: &std::io::Error) -> Option<&'static str> {
+    weft_certs::tls::reason(error.get_ref()?.downcast_ref::<rustls::Error>()?)
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use weft_certs::TrustBundle;
+use weft_certs::{Denial, TrustBundle};
 use weft_proto::envoy::core::{Node, node::UserAgentVersionType};
 use weft_proto::names;
 
@@ -30,6 +30,7 @@ pub use change::{Change, Kind, KindState, SyncState, Update};
 
 use crate::bootstrap::Bootstrap;
 use crate::control_channel::{Backoff, ControlPlane, random_unit};
+use crate::denied::Denials;
 use crate::identity::Credentials;
 use crate::store::Store;
 use decode::{Context, Key, Payload};
@@ -43,6 +44,8 @@ const LAST_RETRY: Duration = Duration::from_secs(15);
 /// The longest of a proxy that has no configuration at all: its workload waits for it, and may not be known to the
 /// control plane for a moment yet.
 const LAST_RETRY_UNCONFIGURED: Duration = Duration::from_secs(2);
+/// The longest while the control plane says that this workload is denied: it is to be of use again soon after.
+const RETRY_DENIED: Duration = Duration::from_secs(2);
 /// How long a resource waits for others, and a name for an answer. Servers answer at once; Envoy waits 15 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(1);
@@ -68,6 +71,8 @@ pub struct Options {
     pub store: Arc<Store>,
     /// To `identity`.
     pub trust_bundle: watch::Sender<Option<TrustBundle>>,
+    /// Is told if the control plane says that this workload itself is denied.
+    pub denials: Arc<Denials>,
 }
 
 /// Names asked for while running.
@@ -119,6 +124,7 @@ impl Client {
         let mut graph = Graph::default();
         graph.add_root((Kind::Listener, inbound_listener.clone()));
         graph.add_root((Kind::Secret, names::TRUST_BUNDLE_SECRET.to_owned()));
+        graph.add_root((Kind::DenyList, names::DENY_LIST.to_owned()));
         for name in &options.upstreams {
             graph.add_root((Kind::Listener, name.clone()));
         }
@@ -163,8 +169,12 @@ impl Client {
             let credentials = self.wait_for_credentials().await;
             let error = self.session(&credentials, &mut backoff).await;
             self.disconnected(error);
+            let wait = match self.options.denials.own() {
+                Some(_) => backoff.next(random_unit()).min(RETRY_DENIED),
+                None => backoff.next(random_unit()),
+            };
             tokio::select! {
-                () = tokio::time::sleep(backoff.next(random_unit())) => {}
+                () = tokio::time::sleep(wait) => {}
                 // A new certificate says that the control plane is there again.
                 Ok(()) = self.options.credentials.changed() => backoff.reset(),
             }
@@ -204,7 +214,7 @@ impl Client {
         self.reconnect();
         let mut stream = match Stream::open(channel, &mut self.subscription).await {
             Ok(stream) => stream,
-            Err(status) => return status_text(&status),
+            Err(status) => return self.ended(&status, credentials),
         };
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -212,6 +222,7 @@ impl Client {
                 response = stream.next(&mut self.subscription) => match response {
                     Ok(response) => {
                         *backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+                        self.options.denials.welcomed();
                         if !std::mem::replace(&mut self.state.connected, true) {
                             self.state.last_error = None;
                         }
@@ -219,12 +230,23 @@ impl Client {
                             return error;
                         }
                     }
-                    Err(status) => return status_text(&status),
+                    Err(status) => return self.ended(&status, credentials),
                 },
                 Some(demand) = self.demand.recv() => self.take_demand(demand),
                 _ = tick.tick() => self.give_up_waiting(),
             }
         }
+    }
+
+    /// Whoever is denied is sent nothing any more, the list that says so included: he is told when his stream ends.
+    fn ended(&self, status: &tonic::Status, credentials: &Credentials) -> String {
+        let leaf = &credentials.leaf;
+        let told = (status.code() == tonic::Code::PermissionDenied).then(|| status.message());
+        let told = told.and_then(|text| text.strip_prefix(names::DENIED));
+        if let Some(denial) = told.and_then(|t| Denial::parse(t, leaf.id(), leaf.serial())) {
+            self.options.denials.noticed(leaf.serial(), denial);
+        }
+        status_text(status)
     }
 
     fn reconnect(&mut self) {
@@ -274,8 +296,9 @@ impl Client {
                 Step::Enter(_, Payload::TrustBundle(bundle), _) => {
                     self.options.trust_bundle.send_replace(Some(bundle));
                 }
-                // A mesh without roots trusts nobody: the bundle is replaced, never removed.
-                Step::Leave((Kind::Secret, _)) => {}
+                // A mesh without roots trusts nobody, and a list that is gone says nothing of those on it: both are
+                // replaced, never removed.
+                Step::Leave((Kind::Secret | Kind::DenyList, _)) => {}
                 Step::Leave((kind, name)) => {
                     self.options.store.remove_resource(kind, &name);
                     changes.push(Change::Removed(kind, name));
@@ -342,7 +365,11 @@ fn status_text(status: &tonic::Status) -> String {
 pub(crate) fn decodes(kind: Kind, any: &weft_proto::google::Any) -> Result<(), String> {
     let trust_domain = "demo.local".parse().map_err(|_| "no trust domain")?;
     let context = Context { trust_domain, inbound_listener: "product.shop:8080".into() };
-    let name = if kind == Kind::Secret { "weft:trust-bundle" } else { "product.shop:8080" };
+    let name = match kind {
+        Kind::Secret => "weft:trust-bundle",
+        Kind::DenyList => names::DENY_LIST,
+        _ => "product.shop:8080",
+    };
     let decoded = decode::decode(kind, name, any, &context);
     decoded.map(drop).map_err(|reject| reject.to_string())
 }

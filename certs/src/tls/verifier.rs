@@ -23,9 +23,11 @@ use rustls::{
 use super::{ClientAuth, TlsError, server_name};
 use crate::bundle::TrustBundle;
 use crate::clock;
+use crate::denied::Denies;
+use crate::leaf::MAX_CHAIN;
 use crate::spiffe::SpiffeId;
 use crate::verify::within_grace;
-use crate::x509::Certificate;
+use crate::x509::{Certificate, CertificateError};
 
 /// The client's check of a server.
 #[derive(Debug)]
@@ -39,12 +41,18 @@ pub(super) struct ServerVerifier {
 pub(super) struct ClientVerifier {
     webpki: Arc<dyn ClientCertVerifier>,
     allow_expired: bool,
+    denies: Option<Arc<dyn Denies>>,
 }
 
 /// The server is a workload of ours, but not the one that was called.
 #[derive(Debug, thiserror::Error)]
 #[error("the server is {0}, which is not the workload that was called")]
 struct WrongServer(SpiffeId);
+
+/// More certificates than a chain of ours has.
+#[derive(Debug, thiserror::Error)]
+#[error("the chain has {0} certificates, at most {MAX_CHAIN} are looked at")]
+struct TooLong(usize);
 
 impl ServerVerifier {
     pub(super) fn new(bundle: &TrustBundle, provider: &CryptoProvider) -> Result<Self, TlsError> {
@@ -62,6 +70,7 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        check_length(intermediates)?;
         let leaf = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.algorithms.all;
         verify_server_cert_signed_by_trust_anchor(
@@ -75,7 +84,7 @@ impl ServerCertVerifier for ServerVerifier {
         if server_name(&id) == *name {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(refuse(WrongServer(id)))
+            Err(refuse(WrongServer(id), "wrong_identity"))
         }
     }
 
@@ -106,6 +115,7 @@ impl ClientVerifier {
     pub(super) fn new(
         bundle: &TrustBundle,
         clients: ClientAuth,
+        denies: Option<Arc<dyn Denies>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let roots = Arc::new(bundle.to_store()?);
@@ -120,7 +130,7 @@ impl ClientVerifier {
             }
         };
         let allow_expired = clients == ClientAuth::OptionalAllowExpired;
-        Ok(Self { webpki: builder.build()?, allow_expired })
+        Ok(Self { webpki: builder.build()?, allow_expired, denies })
     }
 
     /// Whether all is well but for the leaf, which ended within the grace: the chain must have been
@@ -166,14 +176,19 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        check_length(intermediates)?;
         let verified = match self.webpki.verify_client_cert(end_entity, intermediates, now) {
             Err(Error::InvalidCertificate(
                 TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. },
             )) if self.allow_expired => self.verify_but_for_expiry(end_entity, intermediates, now),
             other => other,
         }?;
-        workload(end_entity)?;
-        Ok(verified)
+        let leaf = parse(end_entity)?;
+        let id = leaf.workload().map_err(unfit)?;
+        match self.denies.as_ref().and_then(|denies| denies.denial(&id, &leaf.serial())) {
+            Some(_) => Err(Error::InvalidCertificate(TlsCertificateError::Revoked)),
+            None => Ok(verified),
+        }
     }
 
     fn verify_tls12_signature(
@@ -200,25 +215,48 @@ impl ClientCertVerifier for ClientVerifier {
 }
 
 fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<Certificate<'a>, Error> {
-    Certificate::parse(certificate).map_err(refuse)
+    Certificate::parse(certificate).map_err(unfit)
 }
 
 fn workload(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Error> {
-    parse(leaf)?.workload().map_err(refuse)
+    parse(leaf)?.workload().map_err(unfit)
+}
+
+/// A chain that is longer than any of ours is not looked at: each certificate in it costs work.
+fn check_length(intermediates: &[CertificateDer<'_>]) -> Result<(), Error> {
+    match 1 + intermediates.len() {
+        fine if fine <= MAX_CHAIN => Ok(()),
+        long => Err(refuse(TooLong(long), "chain_too_long")),
+    }
 }
 
 /// A reason as rustls carries it. rustls prints such a one by `Debug`, so that has to be readable.
 #[derive(thiserror::Error)]
-#[error(transparent)]
-struct Refusal(Box<dyn std::error::Error + Send + Sync>);
+#[error("{error}")]
+pub(super) struct Refusal {
+    error: Box<dyn std::error::Error + Send + Sync>,
+    word: &'static str,
+}
 
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+impl Refusal {
+    /// See [`super::REASONS`].
+    pub(super) fn word(&self) -> &'static str {
+        self.word
     }
 }
 
-fn refuse(reason: impl std::error::Error + Send + Sync + 'static) -> Error {
-    let refusal = Refusal(Box::new(reason));
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+fn unfit(reason: CertificateError) -> Error {
+    let word = reason.word();
+    refuse(reason, word)
+}
+
+fn refuse(reason: impl std::error::Error + Send + Sync + 'static, word: &'static str) -> Error {
+    let refusal = Refusal { error: Box::new(reason), word };
     Error::InvalidCertificate(TlsCertificateError::Other(OtherError(Arc::new(refusal))))
 }

@@ -162,6 +162,9 @@ pub(crate) struct Proxy {
     /// When its certificate ends: RFC 3339, or seconds since 1970.
     #[serde(default)]
     pub(crate) leaf_not_after: Value,
+    /// When its certificate ought to have been replaced; the same.
+    #[serde(default)]
+    pub(crate) leaf_overdue_at: Value,
     /// What it has of each type of resource.
     #[serde(default)]
     pub(crate) resources: BTreeMap<String, ResourceState>,

@@ -13,8 +13,10 @@ use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
 
+use crate::admin::Proxy;
 use crate::args::ClusterArgs;
 use crate::cluster::{self, INJECTED, NAMESPACE};
+use crate::control_planes;
 
 const NAME: &str = "weft-control-plane";
 /// One of the Gateway API's, which says of which release it is.
@@ -44,6 +46,8 @@ pub(super) struct Cluster {
     pub(super) trial: Answer<bool>,
     pub(super) namespaces: Answer<Vec<Namespace>>,
     pub(super) pods: Answer<Vec<Pod>>,
+    /// The sidecars, by what the replicas of the control plane know.
+    pub(super) proxies: Answer<Vec<Proxy>>,
 }
 
 /// The control plane's.
@@ -79,9 +83,10 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
         Ok(None) | Err(_) => Ok(false),
     };
     let namespaces = Api::<Namespace>::all(client.clone());
-    let (namespaces, pods) = tokio::join!(
+    let (namespaces, pods, proxies) = tokio::join!(
         told(cluster::list(&namespaces, ListParams::default())),
-        told(cluster::pods(&client))
+        told(cluster::pods(&client)),
+        proxies(&client)
     );
     Ok(Cluster {
         version,
@@ -93,6 +98,7 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
         trial,
         namespaces,
         pods,
+        proxies,
     })
 }
 
@@ -109,8 +115,20 @@ impl Cluster {
             trial: Err(error.to_owned()),
             namespaces: Err(error.to_owned()),
             pods: Err(error.to_owned()),
+            proxies: Err(error.to_owned()),
         }
     }
+}
+
+async fn proxies(client: &Client) -> Answer<Vec<Proxy>> {
+    let words = |error: anyhow::Error| format!("{error:#}");
+    let mut all = Vec::new();
+    for replica in control_planes::ready(client.clone()).await.map_err(words)? {
+        let of_one: Vec<Proxy> =
+            replica.get("/v1/proxies").await.map_err(|error| error.to_string())?;
+        all.extend(of_one.into_iter().filter(|proxy| proxy.connected));
+    }
+    Ok(all)
 }
 
 async fn told<T>(asked: impl Future<Output = Result<T, kube::Error>>) -> Answer<T> {

@@ -61,12 +61,22 @@ pub(super) struct MeshFacts {
     pub(super) version: Option<String>,
     pub(super) proxies: Vec<Proxy>,
     pub(super) findings: Vec<Finding>,
-    /// Sidecars with a state directory here, and whether they say that they are ready.
-    pub(super) sidecars: Vec<(String, bool)>,
+    /// Sidecars with a state directory here.
+    pub(super) sidecars: Vec<Sidecar>,
     /// The directory of manifests that it reads.
     pub(super) config_dir: PathBuf,
     /// The control plane's port and what a person may open, and whether something listens there.
     pub(super) urls: Vec<(String, bool)>,
+}
+
+/// A sidecar of this machine, by what it says itself: that counts where no control plane has heard of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sidecar {
+    pub(super) workload: String,
+    /// Does it say that it is ready?
+    pub(super) ready: bool,
+    /// Its certificate; null if it says nothing.
+    pub(super) certificate: Value,
 }
 
 /// Looks at everything; changes nothing.
@@ -108,8 +118,9 @@ async fn mesh_facts(mesh: &Mesh) -> MeshFacts {
     let version: Option<Value> = admin.get("/v1/version").await.ok();
     let mut sidecars = Vec::new();
     for workload in mesh.workloads() {
-        let ready = sidecar_socket(&proxy_dir(&mesh.directory, &workload)).ready().await.is_ok();
-        sidecars.push((workload, ready));
+        let socket = sidecar_socket(&proxy_dir(&mesh.directory, &workload));
+        let certificate = socket.get("/v1/config/certificate").await.unwrap_or_default();
+        sidecars.push(Sidecar { workload, ready: socket.ready().await.is_ok(), certificate });
     }
     let mut urls = Vec::new();
     let info: MeshInfo = admin.get("/v1/mesh").await.unwrap_or_default();

@@ -5,8 +5,10 @@ mod tests;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
+use super::certificate::{self, Certificate};
 use super::cluster::{Answer, Cluster, Deployment, gateway_api};
 use super::{Category, Check, Grade, meshed};
+use crate::moment::Moment;
 use crate::version::VERSION;
 
 /// The first with sidecars that end with their pods' work.
@@ -16,7 +18,7 @@ const GATEWAY_API: &str = "kubectl apply --server-side -f \
     https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.3/standard-install.yaml";
 
 /// One category a part. Where nobody has asked for the cluster (`asked`), that there is no Weft in it is no error.
-pub(super) fn judge(cluster: &Cluster, asked: bool) -> Vec<Category> {
+pub(super) fn judge(cluster: &Cluster, asked: bool, now: Moment) -> Vec<Category> {
     let mut api = vec![reachable(&cluster.version, asked)];
     let there = is_installed(cluster);
     if api[0].result == Grade::Success && !there {
@@ -33,8 +35,26 @@ pub(super) fn judge(cluster: &Cluster, asked: bool) -> Vec<Category> {
     categories.push(webhook(cluster));
     let version = cluster.deployment.as_ref().ok().and_then(Option::as_ref);
     let version = version.map_or(VERSION, |found| found.version.as_str());
-    categories.push(meshed::judge(&cluster.namespaces, &cluster.pods, version));
+    let mut meshed = meshed::judge(&cluster.namespaces, &cluster.pods, version);
+    meshed.checks.extend(certificates(cluster, now));
+    categories.push(meshed);
     categories
+}
+
+/// Of pods whose sidecars are connected. Without a control plane that answers nothing is known of them, and that is told
+/// elsewhere.
+fn certificates(cluster: &Cluster, now: Moment) -> Vec<Check> {
+    let runs = matches!(&cluster.deployment, Ok(Some(found)) if found.available > 0);
+    match &cluster.proxies {
+        Ok(proxies) => {
+            let all: Vec<_> = proxies.iter().filter_map(Certificate::heard_of).collect();
+            certificate::judge_all(&all, now)
+        }
+        Err(error) if runs => {
+            vec![unanswered("the certificates of the sidecars are renewed in time", error)]
+        }
+        Err(_) => Vec::new(),
+    }
 }
 
 /// A check whose question was not answered.

@@ -1,16 +1,12 @@
 //! Judges the running mesh: control plane, sidecars, certificates, configuration. Pure.
 
-use std::time::Duration;
-
-use super::gather::MeshFacts;
+use super::certificate::{self, Certificate};
+use super::gather::{MeshFacts, Sidecar};
 use super::{Category, Check};
 use crate::admin::Proxy;
 use crate::analyze;
-use crate::moment::{Moment, shown_span};
+use crate::moment::Moment;
 use crate::version::VERSION;
-
-/// A certificate is renewed long before this is all that is left of it.
-const SHORT_LIFE: Duration = Duration::from_secs(600);
 
 /// One category a plane, or one that says that no mesh runs.
 pub(super) fn judge(mesh: Option<&MeshFacts>, weft: &str, now: Moment) -> Vec<Category> {
@@ -57,7 +53,7 @@ fn control_plane(mesh: &MeshFacts) -> Category {
 
 fn sidecars(mesh: &MeshFacts, now: Moment) -> Category {
     let mut checks = Vec::new();
-    for (workload, ready) in &mesh.sidecars {
+    for Sidecar { workload, ready, .. } in &mesh.sidecars {
         if !ready {
             checks.push(Check::bad(
                 format!("sidecar {workload} is ready"),
@@ -74,8 +70,9 @@ fn sidecars(mesh: &MeshFacts, now: Moment) -> Category {
         }
     }
     for proxy in &mesh.proxies {
-        checks.extend(complaints(proxy, now));
+        checks.extend(complaints(proxy));
     }
+    checks.extend(certificates(mesh).iter().filter_map(|one| certificate::judge(one, now)));
     if checks.is_empty() {
         let count = mesh.proxies.len();
         checks.push(if count == 0 {
@@ -89,7 +86,7 @@ fn sidecars(mesh: &MeshFacts, now: Moment) -> Category {
 }
 
 /// What is wrong with one sidecar.
-fn complaints(proxy: &Proxy, now: Moment) -> Vec<Check> {
+fn complaints(proxy: &Proxy) -> Vec<Check> {
     let name = &proxy.workload;
     let mut checks = Vec::new();
     if !proxy.connected {
@@ -119,26 +116,20 @@ fn complaints(proxy: &Proxy, now: Moment) -> Vec<Check> {
             "ask again in a second; if it stays so, look at its log",
         ));
     }
-    checks.extend(certificate(proxy, now));
     checks
 }
 
-fn certificate(proxy: &Proxy, now: Moment) -> Option<Check> {
-    let end = Moment::read(&proxy.leaf_not_after)?;
-    let description = format!("the certificate of {} is valid", proxy.workload);
-    match end.since(now) {
-        None => Some(Check::bad(
-            description,
-            "it has expired, so the sidecar refuses to serve",
-            "it renews by itself when the control plane is reachable; check the clock too",
-        )),
-        Some(left) if left < SHORT_LIFE => Some(Check::warning(
-            description,
-            format!("{} are left", shown_span(left)),
-            "nothing to do if leafLifetime is that short; else is the control plane reachable?",
-        )),
-        Some(_) => None,
+/// Of every sidecar: what it says itself, else what the control plane heard of it last.
+fn certificates(mesh: &MeshFacts) -> Vec<Certificate> {
+    let heard = mesh.proxies.iter().filter_map(Certificate::heard_of);
+    let mut all: Vec<Certificate> = heard.collect();
+    for Sidecar { workload, certificate, .. } in &mesh.sidecars {
+        if let Some(own) = Certificate::own(workload, certificate) {
+            all.retain(|other| other.workload != own.workload);
+            all.push(own);
+        }
     }
+    all
 }
 
 fn configuration(mesh: &MeshFacts, weft: &str) -> Category {

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::gather::{Machine, MeshFacts, RunDirectory};
+use super::certificate::Certificate;
+use super::gather::{Machine, MeshFacts, RunDirectory, Sidecar};
 use super::*;
 use crate::admin::{Finding, Proxy};
 use crate::moment::Moment;
@@ -32,7 +33,11 @@ fn mesh(proxy: Proxy) -> MeshFacts {
         name: "demo".to_owned(),
         ready: Ok(()),
         version: Some(crate::version::VERSION.to_owned()),
-        sidecars: vec![(proxy.workload.clone(), true)],
+        sidecars: vec![Sidecar {
+            workload: proxy.workload.clone(),
+            ready: true,
+            ..Sidecar::default()
+        }],
         proxies: vec![proxy],
         findings: Vec::new(),
         config_dir: "k8s/demo".into(),
@@ -90,6 +95,21 @@ fn a_sidecar_that_is_away_out_of_step_or_expired_is_found() {
     let expired = Proxy { leaf_not_after: json!(NOW - 1), ..proxy() };
     assert!(judged(&mesh(expired))[0].1.contains("expired"));
 
+    let short =
+        Proxy { leaf_not_after: json!(NOW + 20), leaf_overdue_at: json!(NOW + 1), ..proxy() };
+    assert_eq!(judged(&mesh(short)), [], "short lives are no reason for alarm");
+    let overdue =
+        Proxy { leaf_not_after: json!(NOW + 7200), leaf_overdue_at: json!(NOW), ..proxy() };
+    let (grade, error) = judged(&mesh(overdue.clone())).remove(0);
+    assert_eq!((grade, error.contains("overdue: 2h are left")), (Grade::Warning, true), "{error}");
+    // What a sidecar says itself counts before what the control plane heard of it once.
+    let mut renewed = mesh(overdue);
+    renewed.sidecars[0].certificate = json!({"not_after": NOW + 9000, "overdue_at": NOW + 5000});
+    assert_eq!(judged(&renewed), []);
+    renewed.proxies[0].leaf_overdue_at = json!(NOW + 5000);
+    renewed.sidecars[0].certificate = json!({"not_after": NOW + 90, "overdue_at": NOW - 5000});
+    assert!(judged(&renewed)[0].1.contains("overdue: 90s are left"));
+
     let mut unknown = mesh(proxy());
     unknown.proxies.clear();
     assert!(judged(&unknown)[0].1.contains("not heard of it"));
@@ -116,4 +136,25 @@ fn the_json_has_the_form_that_linkerds_tools_know() {
     assert_eq!(value["categoryName"], "machine");
     assert_eq!(value["checks"][0]["result"], "success");
     assert!(value["checks"][0].get("error").is_none());
+}
+
+#[test]
+fn of_many_pods_those_with_the_least_time_are_named() {
+    let certificate = |number: i64| {
+        let end = NOW + 1000 * (number - 1);
+        let said = json!({"not_after": end, "overdue_at": NOW - 10 + number});
+        Certificate::own(&format!("web-{number}.shop"), &said).unwrap()
+    };
+    let all: Vec<_> = (0..12).rev().map(certificate).collect();
+    let checks = certificate::judge_all(&all, Moment::at(NOW));
+    let said: Vec<_> = checks.iter().map(|check| check.error.clone().unwrap()).collect();
+    assert_eq!(said[0], "1 have expired and refuse to serve: web-0.shop");
+    assert!(
+        said[1].starts_with("that is overdue for 10: web-1.shop (0s left), web-2.shop"),
+        "{}",
+        said[1]
+    );
+    assert!(said[1].ends_with(" …") && !said[1].contains("web-6"), "{}", said[1]);
+    assert_eq!(checks.len(), 2);
+    assert!(certificate::judge_all(&all[..1], Moment::at(NOW)).is_empty());
 }

@@ -2,11 +2,12 @@
 //! or removed. `GET /v1/stat` and `GET /v1/analysis` have theirs in `telemetry::stat` and `finding`.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use weft_certs::life;
 
 use crate::telemetry::ProxyState;
 use crate::xds::{ProxyStatus, TypeStatus};
@@ -104,6 +105,10 @@ pub(crate) struct Proxy {
     pub(crate) draining: bool,
     /// RFC 3339; null before its first report.
     pub(crate) leaf_not_after: Option<String>,
+    /// The same.
+    pub(crate) leaf_not_before: Option<String>,
+    /// From then on the leaf ought to have been replaced: RFC 3339.
+    pub(crate) leaf_overdue_at: Option<String>,
     /// By kind: `clusters`, `endpoints`, `listeners`, `routes`, `secrets`.
     pub(crate) resources: BTreeMap<&'static str, Resources>,
     pub(crate) traces: Traces,
@@ -139,6 +144,7 @@ impl Proxy {
         let version = version.strip_prefix("weft-proxy/").unwrap_or(&version).to_owned();
         let reported_leaf = reported.as_ref().and_then(|state| rfc3339(state.leaf_not_after));
         let reported = reported.unwrap_or_default();
+        let overdue_at = overdue_at(&reported);
         Self {
             workload,
             identity: status.identity,
@@ -148,6 +154,8 @@ impl Proxy {
             stale: reported.stale,
             draining: reported.draining,
             leaf_not_after: reported_leaf,
+            leaf_not_before: rfc3339(reported.leaf_not_before),
+            leaf_overdue_at: overdue_at,
             resources: status.resources.into_iter().map(resources).collect(),
             traces: Traces {
                 started: reported.spans_started,
@@ -169,6 +177,16 @@ fn resources(status: TypeStatus) -> (&'static str, Resources) {
 fn rfc3339_of(time: SystemTime) -> String {
     let unix = i64::try_from(crate::clock::unix(time)).unwrap_or(i64::MAX);
     rfc3339(unix).unwrap_or_default()
+}
+
+/// Of a sidecar that says from when to when its leaf is valid.
+fn overdue_at(state: &ProxyState) -> Option<String> {
+    let time = |unix: i64| {
+        let since = u64::try_from(unix).ok().filter(|seconds| *seconds > 0)?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
+    };
+    let (from, until) = (time(state.leaf_not_before)?, time(state.leaf_not_after)?);
+    Some(rfc3339_of(life::overdue_at(from, until)))
 }
 
 /// `None` of a time that is unset or that no calendar has.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use weft_certs::csr::{self, SigningRequest};
-use weft_certs::{IssueError, SpiffeId};
+use weft_certs::{IssueError, Serial, SpiffeId};
 use weft_proto::identity::identity_server::{Identity, IdentityServer};
 use weft_proto::identity::{IssueRequest, IssueResponse};
 
@@ -17,7 +17,7 @@ use super::reviewer::ReviewError;
 use super::token::Grant;
 use super::{CertificateAuthority, TokenReviewer};
 use crate::clock;
-use crate::peer::AuthenticatedPeer;
+use crate::peer::{self, AuthenticatedPeer};
 
 // Bound: a CSR of ours has about 300 bytes, and `csr` reads at most 16 KiB.
 const MAX_REQUEST: usize = 32 * 1024;
@@ -37,7 +37,7 @@ enum Proof {
     /// With the token of a service account, bound to a pod.
     ServiceAccount { id: SpiffeId },
     /// With the certificate of this connection.
-    Certificate { id: SpiffeId, expired: bool },
+    Certificate { id: SpiffeId, serial: Serial, expired: bool },
 }
 
 impl Proof {
@@ -75,11 +75,18 @@ impl IdentityService {
         let csr = csr::verify(&request.get_ref().csr)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let proof = self.authenticate(request).await?;
+        if let Err(denied) = self.check_denied(&proof) {
+            // What is denied is the workload, and perhaps not for long.
+            self.give_back(proof);
+            return Err(denied);
+        }
         self.check_known(&proof)?;
         match self.ca.sign(&csr, proof.id()) {
             Ok((issued, renew_at)) => {
                 let id = proof.id();
-                tracing::info!(%id, proof = proof.name(), "issued a certificate");
+                let leaf = issued.chain.first().and_then(|leaf| Serial::of(leaf).ok());
+                let serial = leaf.map_or_else(String::new, |serial| serial.to_string());
+                tracing::info!(%id, serial, proof = proof.name(), "issued a certificate");
                 Ok(IssueResponse {
                     chain: issued.chain.iter().map(|der| der.to_vec()).collect(),
                     trust_bundle: self.trust_bundle(),
@@ -102,7 +109,9 @@ impl IdentityService {
             return Ok(Proof::Token { token: token.to_owned(), grant });
         }
         match request.extensions().get::<AuthenticatedPeer>() {
-            Some(peer) => Ok(Proof::Certificate { id: peer.id.clone(), expired: peer.expired }),
+            Some(AuthenticatedPeer { id, serial, expired }) => {
+                Ok(Proof::Certificate { id: id.clone(), serial: serial.clone(), expired: *expired })
+            }
             None => Err(Status::unauthenticated(
                 "no proof of identity: send a token (authorization: Bearer …), or connect with the \
                  certificate to renew",
@@ -120,6 +129,21 @@ impl IdentityService {
             Err(error) => {
                 tracing::warn!(%error, "refused a service-account token");
                 Err(Status::unauthenticated(error.to_string()))
+            }
+        }
+    }
+
+    /// Who is denied gets nothing, whatever proves who he is. A denied certificate proves nothing, a token does.
+    fn check_denied(&self, proof: &Proof) -> Result<(), Status> {
+        let serial = match proof {
+            Proof::Token { .. } | Proof::ServiceAccount { .. } => None,
+            Proof::Certificate { serial, .. } => Some(serial),
+        };
+        match self.ca.denial(proof.id(), serial) {
+            None => Ok(()),
+            Some(denial) => {
+                tracing::warn!(%denial, proof = proof.name(), "refused a certificate");
+                Err(peer::denied(&denial))
             }
         }
     }
@@ -151,11 +175,15 @@ impl IdentityService {
             | IssueError::Leaf(_) => {
                 tracing::error!(%error, id = %proof.id(), "cannot issue a certificate");
                 // Our fault: the caller may try again with what it has.
-                if let Proof::Token { token, grant } = proof {
-                    self.ca.tokens().restore(&token, grant);
-                }
+                self.give_back(proof);
                 Status::unavailable(error.to_string())
             }
+        }
+    }
+
+    fn give_back(&self, proof: Proof) {
+        if let Proof::Token { token, grant } = proof {
+            self.ca.tokens().restore(&token, grant);
         }
     }
 

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
-use weft_certs::SpiffeId;
 use weft_certs::verify::{RENEWAL_GRACE, Standing};
+use weft_certs::{Serial, SpiffeId};
 
 use crate::clock;
 use crate::peer::AuthenticatedPeer;
@@ -24,14 +24,17 @@ const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
 
 /// Whose certificate the connection was opened with; in the extensions of each of its requests.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionPeer(Option<(SpiffeId, SystemTime)>);
+pub(crate) struct ConnectionPeer(Option<(SpiffeId, Serial, SystemTime)>);
 
 impl ConnectionPeer {
     /// From the check after the handshake; `None` where no certificate was shown.
     pub(super) fn new(standing: Option<&Standing>) -> Self {
-        Self(standing.map(|standing| match standing {
-            Standing::Valid(peer) => (peer.id.clone(), peer.not_after),
-            Standing::Expired(peer) => (peer.id.clone(), peer.not_after),
+        Self(standing.map(|standing| {
+            let not_after = match standing {
+                Standing::Valid(peer) => peer.not_after,
+                Standing::Expired(peer) => peer.not_after,
+            };
+            (standing.id().clone(), standing.serial().clone(), not_after)
         }))
     }
 
@@ -42,11 +45,13 @@ impl ConnectionPeer {
 
     /// What the certificate is worth `now`; nothing any more when the grace for renewal is over too.
     pub(super) fn at(&self, now: SystemTime) -> Option<AuthenticatedPeer> {
-        let (id, not_after) = self.0.as_ref()?;
+        let (id, serial, not_after) = self.0.as_ref()?;
         // A certificate is good through the whole of its last second.
         let late = clock::unix(now).saturating_sub(clock::unix(*not_after));
         let known = late <= RENEWAL_GRACE.as_secs();
-        known.then(|| AuthenticatedPeer { id: id.clone(), expired: late > 0 })
+        let peer =
+            || AuthenticatedPeer { id: id.clone(), serial: serial.clone(), expired: late > 0 };
+        known.then(peer)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::finding::{Code, Finding, Severity};
-use crate::model::{AccessPolicy, Key};
+use crate::model::{AccessPolicy, DeniedPeer, Key};
 
 use super::metadata::{self, Identity, namespace_or_default};
 use super::object::{Kind, Object, ObjectId};
@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) what: What,
     pub(crate) lines: Arc<Lines>,
     pub(crate) findings: Vec<Finding>,
+    /// Of a `MeshConfig` that is broken: whom it denies, as far as that can be read.
+    pub(crate) denied: Vec<DeniedPeer>,
 }
 
 /// See [`Entry`].
@@ -88,7 +90,7 @@ pub(crate) fn read_object(file: &str, value: Value, lines: Lines) -> Entry {
         Ok(Ok(kind)) => kind,
         Ok(Err((code, message))) => {
             let findings = vec![Finding::new(code, message).at(file, line).about(name_of(&value))];
-            return Entry { what: What::Ignored(None), lines: Arc::new(lines), findings };
+            return Entry::new(What::Ignored(None), lines, findings);
         }
         Err(problem) => return Entry::refused(None, problem, file, lines),
     };
@@ -96,11 +98,15 @@ pub(crate) fn read_object(file: &str, value: Value, lines: Lines) -> Entry {
         Ok(id) => id,
         Err(problem) => return Entry::refused(None, problem, file, lines),
     };
+    let denied = match kind {
+        Kind::MeshConfig => mesh_config::denied::readable(&value),
+        _ => Vec::new(),
+    };
     let closed = (kind == Kind::AccessPolicy).then(|| access_policy::closed(&id.key, &value));
     let entry = read_identified(file, kind, id, value, lines);
     match closed {
         Some(policy) => entry.closed(policy),
-        None => entry,
+        None => entry.denying(denied),
     }
 }
 
@@ -127,13 +133,30 @@ fn read_identified(file: &str, kind: Kind, id: ObjectId, value: Value, lines: Li
         Some(object) => What::Good(id, Arc::new(object)),
         None => What::Ignored(Some(id)),
     };
-    Entry { what, lines: Arc::new(lines), findings }
+    Entry::new(what, lines, findings)
 }
 
 impl Entry {
+    fn new(what: What, lines: Lines, findings: Vec<Finding>) -> Self {
+        Self { what, lines: Arc::new(lines), findings, denied: Vec::new() }
+    }
+
     fn unknown(file: &str, line: u32, code: Code, message: String) -> Self {
         let findings = vec![Finding::new(code, message).at(file, line)];
-        Self { what: What::Unknown, lines: Arc::default(), findings }
+        Self::new(What::Unknown, Lines::default(), findings)
+    }
+
+    /// Whom a broken `MeshConfig` denies is denied nevertheless.
+    fn denying(mut self, denied: Vec<DeniedPeer>) -> Self {
+        if matches!(&self.what, What::Broken(id) if id.key == Key::new("weft-system", "default")) {
+            for finding in &mut self.findings {
+                if finding.severity() == Severity::Error && !denied.is_empty() {
+                    finding.message.push_str("; whom it denies is denied all the same");
+                }
+            }
+            self.denied = denied;
+        }
+        self
     }
 
     /// Where an object that decides about access cannot be in force, this one is instead.
@@ -153,7 +176,7 @@ impl Entry {
     fn refused(id: Option<ObjectId>, problem: Problem, file: &str, lines: Lines) -> Self {
         let findings = vec![to_finding(problem, id.as_ref(), file, &lines)];
         let what = id.map_or(What::Unknown, What::Broken);
-        Self { what, lines: Arc::new(lines), findings }
+        Self::new(what, lines, findings)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `MeshConfig` to [`model::MeshConfig`](crate::model::MeshConfig).
 
+pub(crate) mod denied;
 mod limits;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use super::problem::Problems;
 use super::schema::mesh::{MeshConfigSpec, Tracing};
 use super::schema::policy::{DefaultAccessName, MtlsName};
 
-/// Bounds of `leafLifetime`, both included: long-lived leaves would need revocation, which the mesh has not.
+/// Bounds of `leafLifetime`, both included: a key that is stolen unnoticed is of use for so long.
 const LEAF_LIFETIME: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(30 * 24 * 3600));
 
@@ -47,6 +48,9 @@ pub(crate) fn read(spec: MeshConfigSpec, problems: &mut Problems) -> MeshConfig 
     }
     if let Some(http) = spec.limits.and_then(|limits| limits.http) {
         config.http = limits::read(&http, problems);
+    }
+    if let Some(denied) = spec.denied {
+        config.denied = denied::read(denied, problems);
     }
     config
 }

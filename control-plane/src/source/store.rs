@@ -19,6 +19,7 @@ use crate::model::Mesh;
 
 use super::assemble::assemble;
 use super::document::{self, Entry, What};
+use super::mesh_config::denied;
 use super::object::{Object, ObjectId};
 use super::yaml::Lines;
 
@@ -77,6 +78,7 @@ impl Store {
                     what: What::Unknown,
                     lines: Arc::default(),
                     findings: vec![finding],
+                    denied: Vec::new(),
                 }],
             };
             self.files.insert(file.into(), entries);
@@ -130,7 +132,7 @@ impl Store {
                 What::Broken(id) => {
                     let before = self.in_force.get(id).filter(|before| before.file == *file);
                     if let (Some(before), false) = (before, next.contains_key(id)) {
-                        next.insert(id.clone(), before.held_at(file, &entry.lines));
+                        next.insert(id.clone(), before.held_at(file, entry));
                     }
                 }
                 What::Good(id, object) => {
@@ -160,9 +162,9 @@ impl Store {
         for (file, entry) in self.entries() {
             if let What::Broken(id) = &entry.what
                 && !next.contains_key(id)
-                && let Some(before) = self.in_force.get(id)
+                && let Some(held) = InForce::held(self.in_force.get(id), file, entry)
             {
-                next.insert(id.clone(), before.held_at(file, &entry.lines));
+                next.insert(id.clone(), held);
             }
         }
     }
@@ -257,9 +259,28 @@ impl InForce {
         }
     }
 
-    /// The same content, though its text at this place is broken.
-    fn held_at(&self, file: &Arc<str>, lines: &Arc<Lines>) -> Self {
-        Self { file: Arc::clone(file), lines: Arc::clone(lines), held: true, ..self.clone() }
+    /// The same content, though its text at this place is broken; but whom that denies is denied.
+    fn held_at(&self, file: &Arc<str>, entry: &Entry) -> Self {
+        let (file, lines) = (Arc::clone(file), Arc::clone(&entry.lines));
+        match denied::with(Some(&*self.object), &entry.denied) {
+            None => Self { file, lines, held: true, ..self.clone() },
+            Some(object) => {
+                Self { object, generation: self.generation + 1, file, lines, held: true, ..*self }
+            }
+        }
+    }
+
+    /// What stands for a broken text where it may be that there was none before.
+    fn held(before: Option<&Self>, file: &Arc<str>, entry: &Entry) -> Option<Self> {
+        match before {
+            Some(before) => Some(before.held_at(file, entry)),
+            None => denied::with(None, &entry.denied).map(|object| Self {
+                file: Arc::clone(file),
+                lines: Arc::clone(&entry.lines),
+                held: true,
+                ..Self::elsewhere(object, 1)
+            }),
+        }
     }
 
     fn version(&self) -> String {

@@ -58,6 +58,7 @@ pub(crate) fn proxy(state: wire::ProxyState, now: u64) -> ProxyState {
     ProxyState {
         version,
         leaf_not_after: state.leaf_not_after,
+        leaf_not_before: state.leaf_not_before,
         spans_started: state.spans_started,
         spans_exported: state.spans_exported,
         spans_dropped: state.spans_dropped,

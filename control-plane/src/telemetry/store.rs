@@ -54,6 +54,8 @@ pub(crate) struct ProxyState {
     pub(crate) version: String,
     /// Seconds since the Unix epoch.
     pub(crate) leaf_not_after: i64,
+    /// The same of its first second; 0 of a sidecar that does not say.
+    pub(crate) leaf_not_before: i64,
     /// Spans since its start.
     pub(crate) spans_started: u64,
     /// Of them, delivered.

@@ -7,7 +7,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
-use weft_proto::config::Addresses;
+use weft_proto::config::{Addresses, DenyList};
 use weft_proto::envoy::cluster::Cluster;
 use weft_proto::envoy::core::Metadata;
 use weft_proto::envoy::endpoint::ClusterLoadAssignment;
@@ -75,6 +75,12 @@ impl Annotated for Secret {
 
 impl Annotated for Addresses {
     const KIND: ResourceType = ResourceType::Addresses;
+
+    fn each_metadata(&mut self, _: &mut dyn FnMut(&mut Option<Metadata>)) {}
+}
+
+impl Annotated for DenyList {
+    const KIND: ResourceType = ResourceType::DenyList;
 
     fn each_metadata(&mut self, _: &mut dyn FnMut(&mut Option<Metadata>)) {}
 }

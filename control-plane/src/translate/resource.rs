@@ -16,6 +16,8 @@ use crate::model::{Key, Origin};
 /// The kinds of resources, in the order in which additions are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ResourceType {
+    /// Who is denied: Weft's own. First, so that nothing holds it up.
+    DenyList,
     /// Cluster (CDS).
     Cluster,
     /// ClusterLoadAssignment (EDS).
@@ -32,13 +34,21 @@ pub enum ResourceType {
 
 impl ResourceType {
     /// Every kind, in the order in which additions are sent.
-    pub const ALL: [Self; 6] =
-        [Self::Cluster, Self::Endpoint, Self::Listener, Self::Route, Self::Secret, Self::Addresses];
+    pub const ALL: [Self; 7] = [
+        Self::DenyList,
+        Self::Cluster,
+        Self::Endpoint,
+        Self::Listener,
+        Self::Route,
+        Self::Secret,
+        Self::Addresses,
+    ];
 
     /// As the protocol names it.
     #[must_use]
     pub fn type_url(self) -> &'static str {
         match self {
+            Self::DenyList => type_url::DENY_LIST,
             Self::Cluster => type_url::CLUSTER,
             Self::Endpoint => type_url::ENDPOINT,
             Self::Listener => type_url::LISTENER,
@@ -54,11 +64,12 @@ impl ResourceType {
         Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
     }
 
-    /// As people and the admin endpoint write it: `clusters`, `endpoints`, `listeners`, `routes`,
+    /// As people and the admin endpoint write it: `denied`, `clusters`, `endpoints`, `listeners`, `routes`,
     /// `secrets`, `addresses`.
     #[must_use]
     pub fn plural(self) -> &'static str {
         match self {
+            Self::DenyList => "denied",
             Self::Cluster => "clusters",
             Self::Endpoint => "endpoints",
             Self::Listener => "listeners",

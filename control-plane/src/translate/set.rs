@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use weft_certs::DenyList;
+
 use super::{Reference, Resource, ResourceType};
 use crate::model::Key;
 
@@ -23,6 +25,7 @@ pub struct Node {
 pub struct ResourceSet {
     resources: [BTreeMap<Arc<str>, Arc<Resource>>; ResourceType::ALL.len()],
     nodes: BTreeMap<String, Node>,
+    denied: Arc<DenyList>,
 }
 
 /// A resource that mentions another one which is not there.
@@ -47,6 +50,16 @@ impl ResourceSet {
     /// Adds a resource; one of the same kind and name, for the same proxies, is replaced.
     pub fn insert(&mut self, resource: Resource) {
         self.resources[resource.kind as usize].insert(resource.slot.clone(), Arc::new(resource));
+    }
+
+    /// Nobody on this list may come, whoever else he is.
+    pub fn deny(&mut self, list: DenyList) {
+        self.denied = Arc::new(list);
+    }
+
+    /// Who may not come.
+    pub(crate) fn denied(&self) -> &Arc<DenyList> {
+        &self.denied
     }
 
     /// Adds a node under its `Node.id`.

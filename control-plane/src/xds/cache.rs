@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch;
+use weft_certs::DenyList;
 
 use super::log::{Changes, Log};
 use super::objects::{Index, Part};
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) sequence: u64,
     logs: [Log; ResourceType::ALL.len()],
     nodes: BTreeMap<String, Node>,
+    denied: Arc<DenyList>,
     /// Which resources are made from which objects.
     objects: Index,
 }
@@ -43,6 +45,11 @@ impl State {
     /// The log of one kind.
     pub(crate) fn log(&self, kind: ResourceType) -> &Log {
         &self.logs[kind as usize]
+    }
+
+    /// Who may not come at all.
+    pub(crate) fn denied(&self) -> &DenyList {
+        &self.denied
     }
 
     /// Who may come under this `Node.id`.
@@ -87,7 +94,8 @@ impl Cache {
         let mut applied = Applied::default();
         let generation = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            let State { generation, sequence, logs, nodes, objects } = &mut *state;
+            let State { generation, sequence, logs, nodes, denied, objects } = &mut *state;
+            denied.clone_from(set.denied());
             for kind in ResourceType::ALL {
                 applied.by_kind[kind as usize] = logs[kind as usize].apply(set.of(kind), sequence);
             }

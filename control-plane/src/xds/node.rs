@@ -2,10 +2,10 @@
 //! proved. What a proxy may see follows from the latter.
 
 use tonic::Status;
-use weft_certs::SpiffeId;
 use weft_proto::envoy::core::{Node as Claimed, node::UserAgentVersionType};
 
 use super::cache::State;
+use crate::peer::{self, AuthenticatedPeer};
 use crate::translate::Node;
 
 /// Bound on texts that a proxy says of itself, bytes.
@@ -15,8 +15,16 @@ const TEXT: usize = 128;
 ///
 /// # Errors
 /// `PERMISSION_DENIED`, with the reason in words.
-pub(crate) fn authorize(id: &str, peer: &SpiffeId, state: &State) -> Result<Node, Box<Status>> {
+pub(crate) fn authorize(
+    id: &str,
+    peer: &AuthenticatedPeer,
+    state: &State,
+) -> Result<Node, Box<Status>> {
     let id = clip(id);
+    if let Some(denial) = state.denied().peer(&peer.id, &peer.serial) {
+        return Err(Box::new(peer::denied(&denial)));
+    }
+    let peer = &peer.id;
     let denied = |reason: String| Err(Box::new(Status::permission_denied(reason)));
     match state.node(id) {
         None => denied(format!(

@@ -8,7 +8,7 @@
 //!                          └──── wait ────┘ for the ACK of clusters in flight
 //! listeners ─► routes ─► clusters ─► endpoints ─► secrets       removals, each after the ACK of the last
 //! ```
-//! Addresses come last of what is added and go first of what is removed.
+//! Addresses come last of what is added and go first of what is removed; before anything is added comes who is denied.
 //!
 //! Endpoints and secrets never wait: a cluster that warms up withholds the ACK of all clusters until it has
 //! them (pitfall 2). Nothing waits longer than `order_timeout`, and an answer to a new subscription not at
@@ -24,13 +24,15 @@ use crate::model::Key;
 use crate::translate::ResourceType;
 
 /// Kinds in the order in which removals are sent: what refers before what is referred to.
-const REMOVALS: [ResourceType; 6] = [
+const REMOVALS: [ResourceType; 7] = [
     ResourceType::Addresses,
     ResourceType::Listener,
     ResourceType::Route,
     ResourceType::Cluster,
     ResourceType::Endpoint,
     ResourceType::Secret,
+    // Never removed: it is replaced.
+    ResourceType::DenyList,
 ];
 
 /// Kinds whose acknowledgement something waits for.

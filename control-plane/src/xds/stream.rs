@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tonic::{Status, Streaming};
-use weft_certs::SpiffeId;
 use weft_proto::envoy::discovery::DeltaDiscoveryRequest;
 
 use super::node::{authorize, user_agent};
@@ -18,6 +17,7 @@ use super::registry::{Connection, SharedSession};
 use super::session::{Outgoing, Session};
 use super::subscription::{Behind, Change};
 use super::{Cache, Limits, Registry};
+use crate::peer::AuthenticatedPeer;
 use crate::translate::{Node, ResourceType};
 
 /// How long a stream may stay without its first request.
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) peer: SpiffeId,
+    pub(crate) peer: AuthenticatedPeer,
     pub(crate) requests: Streaming<DeltaDiscoveryRequest>,
     pub(crate) responses: mpsc::Sender<Outgoing>,
 }
@@ -64,7 +64,7 @@ impl Stream {
         let node = authorize(&claimed.id, &self.peer, &self.shared.cache.read())?;
         let Node { workload, identity } = node;
         let version = user_agent(claimed);
-        tracing::info!(node = claimed.id, peer = %self.peer, version, "proxy connected");
+        tracing::info!(node = claimed.id, peer = %self.peer.id, version, "proxy connected");
         let limits = &self.shared.limits;
         let session = Session::new(workload.clone(), limits.order_timeout, limits.response_bytes);
         let session = Arc::new(Mutex::new(session));

@@ -14,13 +14,13 @@ use super::{App, HOLD, Stopping, admin, subscriptions};
 use crate::cluster::Endpoint;
 use crate::control_channel::ControlPlane;
 use crate::health;
-use crate::identity::{Credentials, Identity};
+use crate::identity::{Credentials, Identity, Pushed, Renewal};
 use crate::inbound::Apps;
 use crate::overload;
 use crate::readiness::Readiness;
 use crate::state::State;
 use crate::telemetry::Telemetry;
-use crate::telemetry::metrics::{IDENTITY_RENEWAL_FAILURES, Trust};
+use crate::telemetry::metrics::{IDENTITY_RENEWAL_FAILURES, Metrics, Trust};
 use crate::telemetry::report::Reporter;
 use crate::upstream::{Pool, Upstream};
 use crate::workers::{self, Behind, Shared};
@@ -124,9 +124,11 @@ impl App {
     fn start_planes(&mut self) -> JoinHandle<()> {
         let control_plane = ControlPlane::new(&self.bootstrap);
         let (pushed, bundles) = watch::channel(None);
+        let denials = Arc::clone(self.shared.state.denials());
+        let pushed_by_others = Pushed { bundles, denied: denials.watch_own() };
         let store = || Arc::clone(&self.store);
         let (identity, identity_handle) =
-            Identity::new(&self.bootstrap, control_plane.clone(), store(), bundles);
+            Identity::new(&self.bootstrap, control_plane.clone(), store(), pushed_by_others);
         let on_demand = self.config.is_on_demand();
         let flags = std::mem::take(&mut self.config.upstream);
         let names = flags.into_iter().map(|flag| flag.service).collect();
@@ -139,6 +141,7 @@ impl App {
             credentials: identity_handle.credentials.clone(),
             store: store(),
             trust_bundle: pushed,
+            denials,
         };
         let (state, telemetry) =
             (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
@@ -148,8 +151,15 @@ impl App {
         let upstream =
             Upstream { worker: 0, tls: Arc::clone(&self.shared.tls), own: None, overload };
         tokio::spawn(health::run(Arc::clone(&state), upstream, Arc::clone(&changed)));
+        let (shared, credentials) = (self.shared.clone(), identity_handle.credentials.clone());
         let apply = move |update: xds::Update| {
+            let is_about_peers = |change: &xds::Change| matches!(change, xds::Change::DenyList(_));
+            let anew = update.changes.iter().any(is_about_peers);
             state.apply(update.changes);
+            // Whoever is denied cannot resume a session: in a full handshake he is told why.
+            if anew {
+                put_in_force(&credentials.borrow(), &shared);
+            }
             changed.notify_one();
             let collector = state.inbound().and_then(|listener| listener.tracing.endpoint.clone());
             telemetry.tracing.set_collector(collector.as_deref());
@@ -175,6 +185,8 @@ impl App {
         tokio::spawn(identity.run());
         tokio::spawn(client.run());
         tokio::spawn(follow_credentials(identity_handle.credentials.clone(), self.shared.clone()));
+        let metrics = self.shared.telemetry.metrics.clone();
+        tokio::spawn(follow_renewal(identity_handle.renewal.clone(), metrics));
         tokio::spawn(follow_sync(xds_handle.sync.clone(), Arc::clone(&self.shared.telemetry)));
         tokio::spawn(reporter.run(self.shared.stop.running.clone()))
     }
@@ -202,7 +214,7 @@ fn put_in_force(credentials: &Option<Arc<Credentials>>, shared: &Shared) {
         tracing::error!(%error, "the new certificate cannot be used, the old one stays");
     }
     if let Some(own) = credentials {
-        shared.telemetry.metrics.identity_not_after(own.leaf.not_after());
+        shared.telemetry.metrics.identity_valid(own.leaf.not_before(), own.leaf.not_after());
         let leaf_root = own.bundle.root_of(own.leaf.chain()).unwrap_or_default();
         shared.telemetry.metrics.trust(Trust { leaf_root, roots: own.bundle.fingerprints() });
     }
@@ -225,6 +237,15 @@ async fn follow_credentials(
     while credentials.changed().await.is_ok() {
         let now = credentials.borrow_and_update().clone();
         put_in_force(&now, &shared);
+    }
+}
+
+async fn follow_renewal(mut renewal: watch::Receiver<Renewal>, metrics: Metrics) {
+    loop {
+        metrics.renewal_overdue(renewal.borrow_and_update().overdue);
+        if renewal.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -137,11 +137,15 @@ pub(super) fn certificate(tls: &TlsStore) -> Value {
     match tls.current() {
         Ok(configs) => {
             let left = configs.not_after.duration_since(SystemTime::now()).unwrap_or_default();
-            let since = configs.not_after.duration_since(SystemTime::UNIX_EPOCH);
+            let unix = |at: SystemTime| {
+                at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+            };
             json!({
                 "identity": configs.id.to_string(),
                 "valid": true,
-                "not_after": since.unwrap_or_default().as_secs(),
+                "serial": configs.serial.to_string(),
+                "not_after": unix(configs.not_after),
+                "overdue_at": unix(configs.overdue_at),
                 "seconds_left": left.as_secs(),
             })
         }

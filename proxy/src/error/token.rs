@@ -71,6 +71,8 @@ tokens! {
     ConfigurationMissing = "proxy_configuration_error", 503, Local;
     /// This workload's own certificate is missing or has expired, so no mutual TLS is possible.
     IdentityUnavailable = "identity_unavailable", 503, Local;
+    /// This workload's own identity or certificate is on the mesh's deny list: it calls nobody, and nobody takes its calls.
+    IdentityDenied = "identity_denied", 503, Local;
     /// Something failed inside the proxy that should not.
     InternalError = "proxy_internal_error", 500, Local;
     /// The Service has no endpoint.
@@ -89,6 +91,8 @@ tokens! {
     MemoryLimitReached = "memory_limit_reached", 503, Local;
     /// The endpoint's certificate is not the one expected for it.
     TlsCertificateError = "tls_certificate_error", 503, Upstream;
+    /// The identity or certificate of the other side is on the mesh's deny list.
+    PeerDenied = "peer_denied", 503, Upstream;
     /// The TLS handshake with the endpoint failed.
     TlsProtocolError = "tls_protocol_error", 503, Upstream;
     /// The connection ended before a response arrived.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use weft_certs::{Leaf, TrustBundle, verify};
+use weft_certs::{Leaf, TrustBundle, life, verify};
 
 /// Longest wait of a proxy that never had a certificate; it cannot do anything else meanwhile.
 pub(super) const LONGEST_UNENROLLED: Duration = Duration::from_secs(5);
@@ -37,6 +37,11 @@ pub(super) fn until(at: SystemTime, now: SystemTime) -> Duration {
 /// Until the first moment at which the leaf is no longer valid: its last second counts as a whole.
 pub(super) fn until_expiry(leaf: &Leaf, now: SystemTime) -> Duration {
     until(leaf.not_after() + Duration::from_secs(1), now)
+}
+
+/// A leaf that is still in use then ought to have been renewed long before.
+pub(super) fn overdue_at(leaf: &Leaf) -> SystemTime {
+    life::overdue_at(leaf.not_before(), leaf.not_after())
 }
 
 /// The control plane renews over this leaf: it is valid, or has not been over for too long.

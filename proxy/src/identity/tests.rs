@@ -10,11 +10,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weft_certs::TrustBundle;
 
-use super::{Credentials, Handle, Identity};
+use super::{Credentials, Handle, Identity, Pushed};
 use crate::bootstrap::{Bootstrap, Token};
 use crate::control_channel::ControlPlane;
 use crate::control_channel::fixture::{FakeControlPlane, Proven, within};
 use crate::store::Store;
+
+/// Bundles, and nobody who denies anything.
+fn only(bundles: watch::Receiver<Option<TrustBundle>>) -> Pushed {
+    Pushed { bundles, denied: watch::channel(None).1 }
+}
 
 /// A proxy's identity component on a state directory that outlives it.
 struct Proxy {
@@ -28,7 +33,7 @@ impl Proxy {
         let (pushed, bundles) = watch::channel(None);
         let store = Arc::new(Store::open(directory.path()).unwrap());
         let control_plane = ControlPlane::new(bootstrap);
-        let (identity, handle) = Identity::new(bootstrap, control_plane, store, bundles);
+        let (identity, handle) = Identity::new(bootstrap, control_plane, store, only(bundles));
         Self { handle, pushed, task: tokio::spawn(identity.run()) }
     }
 
@@ -147,7 +152,8 @@ async fn a_restarted_proxy_has_its_certificate_before_it_asks_anybody() {
     let (_, bundles) = watch::channel(None);
     let store = Arc::new(Store::open(directory.path()).unwrap());
     let bootstrap = fake.bootstrap();
-    let (_, handle) = Identity::new(&bootstrap, ControlPlane::new(&bootstrap), store, bundles);
+    let (_, handle) =
+        Identity::new(&bootstrap, ControlPlane::new(&bootstrap), store, only(bundles));
     let own = handle.credentials.borrow().clone().unwrap();
     assert_eq!(own.leaf.to_pem(), first.leaf.to_pem());
     assert_eq!(own.bundle, first.bundle);

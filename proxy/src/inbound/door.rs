@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
-use weft_certs::SpiffeId;
+use weft_certs::{Serial, SpiffeId};
 use weft_proto::alpn::{self, word};
 
 use super::Inbound;
@@ -54,6 +54,8 @@ pub struct Caller {
 pub struct Who {
     /// SPIFFE id; `None` in plaintext.
     pub identity: Option<SpiffeId>,
+    /// Serial number of the certificate that said so.
+    pub serial: Option<Serial>,
     /// Where it connects from.
     pub address: SocketAddr,
     /// HTTP version of the connection.
@@ -156,7 +158,8 @@ impl Inbound {
             Carried::Http(_) | Carried::Nothing => forwarded_client_cert(&tls.id, &peer),
             Carried::Opaque => None,
         };
-        let who = self.who(Some(peer.id), client, carried, forwarded);
+        let mut who = self.who(Some(peer.id), client, carried, forwarded);
+        who.serial = Some(peer.serial);
         let io = Io::Server(Box::new(stream));
         Ok(Caller { io, who, carried, until: Some(Instant::now() + until) })
     }
@@ -184,7 +187,8 @@ impl Inbound {
             Carried::Opaque | Carried::Nothing => Version::Http1,
         };
         let concern = Concern::default();
-        Who { identity, address, version, edge, probes: None, forwarded, concern }
+        let (serial, probes) = (None, None);
+        Who { identity, serial, address, version, edge, probes, forwarded, concern }
     }
 }
 

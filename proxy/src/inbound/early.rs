@@ -27,6 +27,7 @@ impl Inbound {
     /// Carries the connection of a silent caller to its end.
     pub(super) async fn let_speak(self: Arc<Self>, caller: Caller, watch: drain::Watch) {
         let client = caller.who.address;
+        self.watch_for_denial(&caller.who, &watch);
         let heard = tokio::select! {
             // Boxed: all of it is over before the bytes flow.
             heard = Box::pin(self.hear(caller)) => heard,

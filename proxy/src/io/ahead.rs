@@ -8,10 +8,13 @@
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::Sever;
 
 /// Bound of what is read ahead on one connection.
 const BUFFER: usize = 64 * 1024;
@@ -27,6 +30,8 @@ pub struct Ahead<S = TcpStream> {
     buffer: Option<Box<Buffer>>,
     /// Reads in a row that came back full, as far as that matters.
     full: u8,
+    /// Ends it from elsewhere.
+    sever: Option<Arc<Sever>>,
 }
 
 /// Bytes read and not yet handed out: `bytes[start..end]`.
@@ -40,12 +45,21 @@ struct Buffer {
 impl<S> Ahead<S> {
     /// Reads what it is asked for, until more is allowed.
     pub fn new(stream: S) -> Self {
-        Self { stream, allowed: false, buffer: None, full: 0 }
+        Self { stream, allowed: false, buffer: None, full: 0, sever: None }
+    }
+
+    /// The same, which ends when it is told so.
+    pub fn until(stream: S, sever: Arc<Sever>) -> Self {
+        Self { sever: Some(sever), ..Self::new(stream) }
     }
 
     /// From now on bulk is read ahead.
     pub fn allow(&mut self) {
         self.allowed = true;
+    }
+
+    fn check(&self) -> Result<()> {
+        self.sever.as_ref().map_or(Ok(()), |sever| sever.check())
     }
 
     /// The stream below. It must not be read: bytes may have been taken from it already.
@@ -89,6 +103,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Ahead<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let this = self.get_mut();
+        let read = this.poll_read_ahead(cx, buf);
+        match &this.sever {
+            Some(sever) if read.is_pending() => match sever.wait(cx.waker()) {
+                Ok(()) => Poll::Pending,
+                Err(severed) => Poll::Ready(Err(severed)),
+            },
+            _ => read,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Ahead<S> {
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        self.check()?;
+        let this = self;
         let Some(buffer) = &mut this.buffer else {
             let (before, offered) = (buf.filled().len(), buf.remaining());
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
@@ -114,7 +143,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Ahead<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Ahead<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+        let this = self.get_mut();
+        this.check()?;
+        Pin::new(&mut this.stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -122,7 +153,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Ahead<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        this.check()?;
+        Pin::new(&mut this.stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

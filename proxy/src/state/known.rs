@@ -49,7 +49,7 @@ impl Known {
             }
             // Not of any target's snapshot; `apply` has them.
             Change::Inbound(InboundListener { name, .. }) => name,
-            Change::Addresses(_) => String::new(),
+            Change::Addresses(_) | Change::DenyList(_) => String::new(),
             Change::Removed(kind, name) => {
                 self.remove(kind, &name);
                 name
@@ -63,7 +63,7 @@ impl Known {
             Kind::Routes => drop(self.routes.remove(name)),
             Kind::Cluster => drop(self.specs.remove(name)),
             Kind::Endpoints => drop(self.endpoints.remove(name)),
-            Kind::Secret | Kind::Addresses => {}
+            Kind::Secret | Kind::Addresses | Kind::DenyList => {}
         }
     }
 

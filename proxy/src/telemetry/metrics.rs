@@ -25,10 +25,10 @@ pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
 
 pub(crate) use edge::is_server_fault;
 pub(crate) use names::{
-    ACCESS_AUDITED, ACCESS_DENIED, CIRCUIT, EJECTIONS, HEALTH_CHECKS, HEALTH_ENDPOINTS,
-    IDENTITY_RENEWAL_FAILURES, LOG_LINES_DROPPED, MEMORY_LIMIT, MEMORY_SHED, MEMORY_SHEDDING,
-    MEMORY_WORKING_SET, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED, SPANS_DROPPED, SPANS_EXPORTED,
-    SPANS_STARTED, UPSTREAMS,
+    ACCESS_AUDITED, ACCESS_DENIED, CERTIFICATES_REFUSED, CIRCUIT, DENIED_PEERS, EJECTIONS,
+    HEALTH_CHECKS, HEALTH_ENDPOINTS, IDENTITY_RENEWAL_FAILURES, LOG_LINES_DROPPED, MEMORY_LIMIT,
+    MEMORY_SHED, MEMORY_SHEDDING, MEMORY_WORKING_SET, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED,
+    SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED, UPSTREAMS,
 };
 pub(crate) use process::resident_bytes;
 
@@ -57,6 +57,8 @@ struct Shared {
 struct Gauges {
     /// Seconds since the Unix epoch; 0 while there is no leaf.
     identity_not_after: AtomicI64,
+    identity_not_before: AtomicI64,
+    renewal_overdue: AtomicBool,
     config_stale: AtomicBool,
     xds_connected: AtomicBool,
     draining: AtomicBool,
@@ -77,6 +79,8 @@ pub struct Trust {
 pub(crate) struct Standing {
     /// Seconds since the Unix epoch; 0 while there is no leaf.
     pub(crate) identity_not_after: i64,
+    /// The same of its first second.
+    pub(crate) identity_not_before: i64,
     /// Served from the last good configuration?
     pub(crate) stale: bool,
     /// Draining?
@@ -142,10 +146,15 @@ impl Metrics {
         self.0.edges.drain(now, KEPT_UNUSED, take);
     }
 
-    /// End of the leaf's validity.
-    pub fn identity_not_after(&self, at: SystemTime) {
-        let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.0.gauges.identity_not_after.store(seconds.try_into().unwrap_or(i64::MAX), Relaxed);
+    /// The leaf's validity.
+    pub fn identity_valid(&self, from: SystemTime, until: SystemTime) {
+        self.0.gauges.identity_not_before.store(unix(from), Relaxed);
+        self.0.gauges.identity_not_after.store(unix(until), Relaxed);
+    }
+
+    /// Ought there to be another leaf by now?
+    pub fn renewal_overdue(&self, overdue: bool) {
+        self.0.gauges.renewal_overdue.store(overdue, Relaxed);
     }
 
     /// The roots of certificate and trust bundle.
@@ -179,6 +188,7 @@ impl Metrics {
         let gauges = &self.0.gauges;
         Standing {
             identity_not_after: gauges.identity_not_after.load(Relaxed),
+            identity_not_before: gauges.identity_not_before.load(Relaxed),
             stale: gauges.config_stale.load(Relaxed),
             draining: gauges.draining.load(Relaxed),
             trust: gauges.trust.load_full(),
@@ -231,6 +241,11 @@ impl Metrics {
         }
         String::from_utf8(text).unwrap_or_default()
     }
+}
+
+fn unix(time: SystemTime) -> i64 {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    seconds.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

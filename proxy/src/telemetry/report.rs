@@ -201,6 +201,7 @@ impl Reporter {
                 draining: standing.draining,
                 leaf_root: standing.trust.leaf_root.clone(),
                 roots: standing.trust.roots.clone(),
+                leaf_not_before: standing.identity_not_before,
             }),
         }
     }

@@ -79,6 +79,14 @@ async fn establish(
     protocol: Protocol,
 ) -> Result<Io, Error> {
     let address = endpoint.spec.address;
+    // Order: whom we may not call is not even dialled.
+    let peer = match (&endpoint.server_name, &endpoint.spec.identity) {
+        (Some(name), Some(expected)) => {
+            upstream.tls.check_callee(expected)?;
+            Some((upstream.tls.current()?, name, expected))
+        }
+        _ => None,
+    };
     let stream = match upstream.own.as_ref().filter(|own| own.has(address)) {
         Some(own) => own.connect(address).await,
         None => TcpStream::connect(address).await,
@@ -88,12 +96,11 @@ async fn establish(
     })?;
     upstream.overload.lends(&stream)?;
     prepare(&stream);
-    match (&endpoint.server_name, &endpoint.spec.identity) {
-        (Some(name), Some(expected)) => {
-            let tls = upstream.tls.current()?;
+    match peer {
+        Some((tls, name, expected)) => {
             let stream = tls.connect(protocol, name.clone(), expected, stream).await?;
             Ok(Io::Client(Box::new(stream)))
         }
-        _ => Ok(Io::Plain(stream)),
+        None => Ok(Io::Plain(stream)),
     }
 }

@@ -1,5 +1,6 @@
 //! What leaves the xDS client: changes for the data path, the client's standing for readiness and admin.
 
+use weft_certs::DenyList;
 use weft_proto::names::type_url;
 
 use crate::model::{
@@ -21,6 +22,8 @@ pub enum Kind {
     Listener,
     /// Addresses at which a listener is found. They name it, and wait for nothing.
     Addresses,
+    /// Who is denied.
+    DenyList,
 }
 
 /// One change of what is in force. Those of one [`Update`] are to be applied in order.
@@ -38,6 +41,8 @@ pub enum Change {
     Endpoints(EndpointsSpec),
     /// New or changed: of one Service port or of thousands.
     Addresses(Vec<Addresses>),
+    /// New or changed, possibly empty.
+    DenyList(DenyList),
     /// Gone, or no longer wanted. What referred to it changed before.
     Removed(Kind, String),
 }
@@ -61,7 +66,7 @@ pub struct SyncState {
     /// Why there is no stream.
     pub last_error: Option<String>,
     /// By [`Kind`], in the order of [`Kind::ALL`].
-    pub kinds: [KindState; 6],
+    pub kinds: [KindState; 7],
 }
 
 /// Counts of one [`Kind`].
@@ -82,13 +87,14 @@ pub struct KindState {
 
 impl Kind {
     /// In the order in which changes take force.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Secret,
         Self::Endpoints,
         Self::Cluster,
         Self::Routes,
         Self::Listener,
         Self::Addresses,
+        Self::DenyList,
     ];
 
     /// xDS type URL.
@@ -101,6 +107,7 @@ impl Kind {
             Self::Routes => type_url::ROUTE,
             Self::Listener => type_url::LISTENER,
             Self::Addresses => type_url::ADDRESSES,
+            Self::DenyList => type_url::DENY_LIST,
         }
     }
 

@@ -11,6 +11,7 @@ mod access;
 mod addresses;
 mod affinity;
 mod cluster;
+mod denied;
 mod endpoint;
 mod http;
 mod inbound;
@@ -99,6 +100,10 @@ pub(crate) fn decode(
         Kind::Addresses => {
             change(Change::Addresses(vec![decode_addresses(name, any)?]), Vec::new())
         }
+        Kind::DenyList => {
+            let found = denied::deny_list(value::message(&any.value)?)?;
+            change(Change::DenyList(found), Vec::new())
+        }
     };
     Ok(decoded)
 }
@@ -121,7 +126,7 @@ pub(crate) fn is_same(kind: Kind, one: &Any, other: &Any) -> bool {
         Kind::Cluster => equal::<Cluster>(one, other),
         Kind::Routes => equal::<RouteConfiguration>(one, other),
         Kind::Listener => equal::<Listener>(one, other),
-        Kind::Addresses => one == other,
+        Kind::Addresses | Kind::DenyList => one == other,
     }
 }
 

@@ -20,9 +20,17 @@ use super::decode::Key;
 const INVALID_ARGUMENT: i32 = 3;
 /// Bound: answers owed at one time. Servers keep one response of a type in flight.
 const MAX_REPLIES: usize = 16;
-/// Clusters before endpoints before listeners before routes: what a server expects after a reconnect.
-const ORDER: [Kind; 6] =
-    [Kind::Cluster, Kind::Endpoints, Kind::Listener, Kind::Routes, Kind::Secret, Kind::Addresses];
+/// Who is denied before all else; then clusters before endpoints before listeners before routes: what a server expects
+/// after a reconnect.
+const ORDER: [Kind; 7] = [
+    Kind::DenyList,
+    Kind::Cluster,
+    Kind::Endpoints,
+    Kind::Listener,
+    Kind::Routes,
+    Kind::Secret,
+    Kind::Addresses,
+];
 /// The name that subscribes to everything.
 const WILDCARD: &str = "*";
 
@@ -178,6 +186,10 @@ impl Subscription {
         };
         let kind = find(|of_type| !of_type.replies.is_empty()).or_else(|| find(Type::is_due))?;
         let mut request = self.of_type(kind).next_request();
+        if kind == Kind::DenyList {
+            // Asked for anew on every stream: its answer also says that this workload is not on it.
+            request.initial_resource_versions.clear();
+        }
         kind.type_url().clone_into(&mut request.type_url);
         if std::mem::take(&mut self.node_due) {
             request.node = Some(self.node.clone());

@@ -1,11 +1,13 @@
 //! The client against a control plane whose words are the test's, over real TLS and gRPC.
 
 mod addresses;
+mod denied;
 mod restart;
 mod scene;
 
 use tonic::Status;
 use weft_proto::envoy::discovery::DeltaDiscoveryRequest;
+use weft_proto::names::DENY_LIST;
 
 use super::{Change, Demand, Kind};
 use crate::control_channel::fixture::{FakeControlPlane, WORKLOAD};
@@ -25,11 +27,15 @@ async fn asks_for_what_it_was_given_then_for_what_that_leads_to() {
     let first = stream.hear().await.unwrap();
     let node = first.node.clone().unwrap();
     assert_eq!((node.id.as_str(), node.user_agent_name.as_str()), (WORKLOAD, "weft-proxy"));
-    assert_eq!(first.type_url, Kind::Listener.type_url());
-    assert_eq!(first.resource_names_subscribe, [INBOUND, PRODUCT]);
+    assert_eq!(first.type_url, Kind::DenyList.type_url(), "before all else");
+    assert_eq!(first.resource_names_subscribe, [DENY_LIST]);
     let second = stream.hear().await.unwrap();
+    assert_eq!(second.type_url, Kind::Listener.type_url());
+    assert_eq!(second.resource_names_subscribe, [INBOUND, PRODUCT]);
     assert!(second.node.is_none(), "only once");
-    assert_eq!(second.resource_names_subscribe, [BUNDLE]);
+    let third = stream.hear().await.unwrap();
+    assert_eq!(third.resource_names_subscribe, [BUNDLE]);
+    stream.say(Kind::DenyList, vec![], &[DENY_LIST]).await;
 
     let nonce =
         stream.say(Kind::Listener, vec![resource(PRODUCT, "1", &http_listener())], &[]).await;
@@ -110,9 +116,10 @@ async fn comes_back_with_what_it_holds_and_takes_only_what_changed() {
         held
     };
     let version = |name: &str| (name.to_owned(), "1".to_owned());
-    assert_eq!(held(&requests[0]), [version("a")]);
-    assert_eq!(requests[0].type_url, Kind::Cluster.type_url());
-    assert_eq!(held(&requests[2]), [version(INBOUND), version(PRODUCT)]);
+    assert_eq!(requests[0].type_url, Kind::DenyList.type_url());
+    assert_eq!(held(&requests[1]), [version("a")]);
+    assert_eq!(requests[1].type_url, Kind::Cluster.type_url());
+    assert_eq!(held(&requests[3]), [version(INBOUND), version(PRODUCT)]);
 
     // A server that does not look at the versions sends everything again.
     stream.say(Kind::Cluster, vec![resource("a", "1", &cluster("a"))], &[]).await;
@@ -131,9 +138,11 @@ async fn a_rejected_version_is_not_held_the_one_before_is() {
     let nonce = stream.say(Kind::Cluster, vec![resource("a", "2", &broken)], &[]).await;
     stream.hear_reply(&nonce).await;
     stream.fail(Status::unavailable("restarting")).await;
-    let first = scene.fake.next_stream().await.hear().await.unwrap();
-    assert_eq!(first.type_url, Kind::Cluster.type_url());
-    assert_eq!(first.initial_resource_versions["a"], "1");
+    let mut stream = scene.fake.next_stream().await;
+    stream.hear().await.unwrap();
+    let second = stream.hear().await.unwrap();
+    assert_eq!(second.type_url, Kind::Cluster.type_url());
+    assert_eq!(second.initial_resource_versions["a"], "1");
 }
 
 #[tokio::test]
@@ -257,6 +266,7 @@ fn word(change: &Change) -> String {
             let names: Vec<&str> = all.iter().map(|one| &*one.listener).collect();
             format!("addresses {}", names.join(" "))
         }
+        Change::DenyList(list) => format!("denied {}", list.len()),
         Change::Removed(kind, name) => format!("- {kind:?} {name}"),
     }
 }

@@ -33,7 +33,7 @@ fn asking(
     bundle: &TrustBundle,
 ) -> Arc<ServerConfig> {
     let provider = KeyExchange::default().provider();
-    server(provider, shown(chain, &key).unwrap(), bundle, clients, &[H1]).unwrap().into()
+    server(provider, shown(chain, &key).unwrap(), bundle, (clients, None), &[H1]).unwrap().into()
 }
 
 /// The side with the odd certificate is refused: the other one says `reason`, and it learns so.

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use serde_json::json;
 
 use super::*;
+use crate::admin::Proxy;
 
 const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\nroot\n-----END CERTIFICATE-----\n";
 
@@ -35,6 +36,14 @@ fn pod(name: &str, version: Option<&str>) -> Pod {
     .unwrap()
 }
 
+const NOW: i64 = 1_800_000_000;
+
+fn proxy(overdue_at: i64) -> Proxy {
+    let said = json!({ "workload": "web-1.shop", "connected": true,
+        "leaf_not_after": NOW + 5400, "leaf_overdue_at": overdue_at });
+    serde_json::from_value(said).unwrap()
+}
+
 /// A sound one: everything there, one meshed pod.
 fn cluster() -> Cluster {
     Cluster {
@@ -50,12 +59,13 @@ fn cluster() -> Cluster {
             namespace("default", &json!({})),
         ]),
         pods: Ok(vec![pod("web-1", Some(VERSION))]),
+        proxies: Ok(vec![proxy(NOW + 3600)]),
     }
 }
 
 /// Grade and error of everything that is not a success; each has a way to mend it.
 fn complaints(cluster: &Cluster, asked: bool) -> Vec<(Grade, String)> {
-    judge(cluster, asked)
+    judge(cluster, asked, Moment::at(NOW))
         .into_iter()
         .flat_map(|category| category.checks)
         .filter(|check| check.result != Grade::Success)
@@ -223,4 +233,13 @@ fn what_may_not_be_read_is_a_warning() {
     let (grade, error) =
         the_complaint(|cluster| cluster.pods = Err("pods is forbidden".to_owned()));
     assert_eq!((grade, error.as_str()), (Grade::Warning, "it cannot be told: pods is forbidden"));
+}
+
+#[test]
+fn certificates_that_ought_to_have_been_renewed_are_named_with_what_is_left() {
+    let (grade, error) = the_complaint(|cluster| cluster.proxies = Ok(vec![proxy(NOW)]));
+    assert_eq!(grade, Grade::Warning);
+    assert_eq!(error, "that is overdue for 1: web-1.shop (90m left)");
+    let (grade, error) = the_complaint(|cluster| cluster.proxies = Err("no exec".to_owned()));
+    assert_eq!((grade, error.contains("no exec")), (Grade::Warning, true), "{error}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use tonic::{Code, Request, Status};
-use weft_certs::verify;
+use weft_certs::{Serial, verify};
 use weft_proto::identity::identity_server::Identity;
 use weft_proto::identity::{IssueRequest, IssueResponse};
 
@@ -27,7 +27,11 @@ fn with_token(csr: Vec<u8>, token: &str) -> Request<IssueRequest> {
 
 fn with_peer(csr: Vec<u8>, service_account: &str, expired: bool) -> Request<IssueRequest> {
     let mut request = request(csr);
-    request.extensions_mut().insert(AuthenticatedPeer { id: id(service_account), expired });
+    request.extensions_mut().insert(AuthenticatedPeer {
+        id: id(service_account),
+        serial: Serial::new(&[1]),
+        expired,
+    });
     request
 }
 
@@ -120,7 +124,11 @@ async fn without_proof_there_is_nothing() {
 async fn a_bad_token_is_not_made_good_by_a_certificate() {
     let ca = TestCa::new(&["product"]);
     let mut request = with_token(csr("product"), "made-up");
-    request.extensions_mut().insert(AuthenticatedPeer { id: id("product"), expired: false });
+    request.extensions_mut().insert(AuthenticatedPeer {
+        id: id("product"),
+        serial: Serial::new(&[1]),
+        expired: false,
+    });
     assert_eq!(refused(&ca, request).await.0, Code::Unauthenticated);
 }
 

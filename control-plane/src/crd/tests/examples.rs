@@ -56,6 +56,10 @@ fn inbound() -> Value {
 fn mesh_config() -> Value {
     json!({
         "tracing": { "endpoint": "http://jaeger:4317", "sampling": 0.5 },
+        "denied": {
+            "identities": [{ "identity": "shop/payment", "reason": "key leaked" }],
+            "serials": [{ "serial": "4f:0a:00:ff", "reason": "key leaked" }],
+        },
         "limits": { "http": {
             "headerFields": 100, "http2Streams": 100, "http2HeaderBudget": 1024, "http2Memory": 16, "http2LocalResets": 100,
         } },

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use weft_certs::verify::{RENEWAL_GRACE, Standing};
-use weft_certs::{ExpiredPeer, Peer};
+use weft_certs::{ExpiredPeer, Peer, Serial};
 
 use super::ConnectionPeer;
 use crate::testing::id;
@@ -13,8 +13,9 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn a_certificate_is_good_then_expired_then_nothing() {
     let not_after = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-    let valid = Standing::Valid(Peer { id: id("product"), not_after });
-    let expired = Standing::Expired(ExpiredPeer { id: id("product"), not_after });
+    let valid = Standing::Valid(Peer { id: id("product"), not_after, serial: Serial::new(&[1]) });
+    let expired =
+        Standing::Expired(ExpiredPeer { id: id("product"), not_after, serial: Serial::new(&[1]) });
     for standing in [valid, expired] {
         let peer = ConnectionPeer::new(Some(&standing));
         for (now, expected) in [

@@ -17,6 +17,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::model::{Key, Locality, Mesh, ObjectKey, Service};
 use crate::source::assemble::{self, Objects as InForceById};
 use crate::source::document::{self, What};
+use crate::source::mesh_config;
 use crate::source::object::{Kind, Object, ObjectId};
 use crate::source::problem::Problems;
 use crate::source::store::InForce;
@@ -111,6 +112,11 @@ impl Objects {
             }
             What::Broken(_) | What::Unknown => {
                 let before = self.in_force.get(&id).map(|before| before.generation);
+                let held = self.in_force.get(&id).map(|before| &*before.object);
+                if let Some(object) = mesh_config::denied::with(held, &entry.denied) {
+                    let object = InForce::elsewhere(object, before.unwrap_or(0));
+                    self.in_force.insert(id.clone(), object);
+                }
                 for finding in findings.iter_mut().filter(|f| f.severity() == Severity::Error) {
                     finding.message.push_str(&match before {
                         Some(good) => {

@@ -1,7 +1,9 @@
 //! The singleton's defaults, bounds and place.
 
 use super::*;
-use crate::model::HttpLimits;
+use weft_certs::SpiffeId;
+
+use crate::model::{DeniedPeer, DeniedWho, HttpLimits};
 use crate::source::analyze;
 
 fn config(key: &str, spec: &str) -> (MeshConfig, Vec<String>) {
@@ -15,16 +17,22 @@ fn config(key: &str, spec: &str) -> (MeshConfig, Vec<String>) {
     (mesh.config, short.collect())
 }
 
+fn denied(who: DeniedWho, reason: &str) -> DeniedPeer {
+    DeniedPeer { who, reason: reason.to_owned() }
+}
+
 #[test]
 fn what_is_written_replaces_the_defaults() {
     let spec = "{trustDomain: demo.local, mtls: STRICT, defaultAccess: allow-mesh, leafLifetime: 10s, \
                 tracing: {endpoint: 'http://localhost:4317', sampling: 1}, \
                 limits: {http: {headTimeout: 5s, headerFields: 50, http2Streams: 10, \
                 http2HeaderBudget: 64, http2Memory: 8, http2LocalResets: 20, \
-                http2StallTimeout: 1m}}}";
+                http2StallTimeout: 1m}}, denied: {identities: [{identity: shop/payment, reason: key leaked}, \
+                {identity: 'spiffe://demo.local/ns/shop/sa/order'}], serials: [{serial: '4F:0a'}]}}";
     let (read, findings) = config("weft-system/default", spec);
     assert!(findings.is_empty(), "{findings:?}");
     assert_eq!((read.origin.kind.as_str(), read.origin.generation), ("MeshConfig", 1));
+    let order = SpiffeId::parse("spiffe://demo.local/ns/shop/sa/order").unwrap();
     let expected = MeshConfig {
         origin: read.origin.clone(),
         trust_domain: "demo.local".to_owned(),
@@ -42,6 +50,11 @@ fn what_is_written_replaces_the_defaults() {
             local_resets: Some(20),
             stall_timeout: Some(Duration::from_secs(60)),
         },
+        denied: vec![
+            denied(DeniedWho::Account("shop".to_owned(), "payment".to_owned()), "key leaked"),
+            denied(DeniedWho::Identity(order), ""),
+            denied(DeniedWho::Serial("4f0a".parse().unwrap()), ""),
+        ],
     };
     assert_eq!(read, expected);
     let origin = read.origin;
@@ -70,6 +83,17 @@ fn values_out_of_bounds_and_other_places_are_refused() {
         ("{limits: {http: {http2LocalResets: 1025}}}", "spec.limits.http.http2LocalResets"),
         ("{limits: {http: {http2StallTimeout: 5}}}", "spec.limits.http.http2StallTimeout"),
         ("{limits: {http: {streams: 5}}}", "spec.limits.http.streams"),
+        ("{denied: {identities: [{identity: payment}]}}", "spec.denied.identities[0].identity"),
+        (
+            "{denied: {identities: [{identity: 'spiffe://x/y'}]}}",
+            "spec.denied.identities[0].identity",
+        ),
+        ("{denied: {identities: [{identity: 'shop/*'}]}}", "spec.denied.identities[0].identity"),
+        ("{denied: {identities: [{reason: x}]}}", "spec.denied.identities[0]"),
+        ("{denied: {serials: [{serial: '4g'}]}}", "spec.denied.serials[0].serial"),
+        ("{denied: {serials: [{serial: '0'}]}}", "spec.denied.serials[0].serial"),
+        ("{denied: {serials: [{serial: 4096}]}}", "spec.denied.serials[0].serial"),
+        ("{denied: {serial: []}}", "spec.denied.serial"),
     ] {
         let (read, findings) = config("weft-system/default", spec);
         assert_eq!(findings, [format!("WEFT0205 {field}")], "{spec}");
@@ -80,4 +104,20 @@ fn values_out_of_bounds_and_other_places_are_refused() {
         assert_eq!(findings, ["WEFT0305 metadata"], "{key}");
         assert_eq!(read, MeshConfig::default());
     }
+}
+
+/// A slip anywhere in the object must let nobody in who is denied, neither one of before nor one of now.
+#[test]
+fn whom_a_broken_object_denies_is_denied_all_the_same() {
+    let spec = "{mtls: strict, denied: {identities: [{identity: shop/payment}, {identity: oops}, 7], \
+                serials: [{serial: '4f:0a'}, {serial: xy}]}}";
+    let (read, findings) = config("weft-system/default", spec);
+    assert_eq!(findings, ["WEFT0205 spec.mtls"]);
+    let payment = DeniedWho::Account("shop".to_owned(), "payment".to_owned());
+    let serial = DeniedWho::Serial("4f0a".parse().unwrap());
+    let named: Vec<_> = read.denied.into_iter().map(|denied| denied.who).collect();
+    assert_eq!(named, [payment, serial]);
+    assert_eq!(read.mtls, MeshConfig::default().mtls, "nothing else of it is in force");
+    let elsewhere = config("shop/default", spec).0;
+    assert!(elsewhere.denied.is_empty(), "only one object counts");
 }

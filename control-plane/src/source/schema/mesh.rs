@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::policy::{DefaultAccessName, MtlsName};
-use super::text::{LeafLifetime, LimitTimeout, Subdomain, rule};
+use super::text::{DeniedName, LeafLifetime, LimitTimeout, SerialNumber, Subdomain, rule};
 
 /// A process with an address, outside of Kubernetes: what a pod is within it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -91,6 +91,46 @@ pub(crate) struct MeshConfigSpec {
     pub(crate) tracing: Option<Tracing>,
     /// What the sidecars take.
     pub(crate) limits: Option<Limits>,
+    /// Whom no sidecar serves or calls and who gets no certificate, whatever anything else says.
+    pub(crate) denied: Option<Denied>,
+}
+
+/// `denied`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Denied {
+    /// Workloads, whatever certificate they show.
+    #[serde(default)]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["identity"]))]
+    pub(crate) identities: Vec<DeniedIdentity>,
+    /// Single certificates; their workloads may get others.
+    #[serde(default)]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["serial"]))]
+    pub(crate) serials: Vec<DeniedSerial>,
+}
+
+/// `denied.identities[]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct DeniedIdentity {
+    /// A SPIFFE id, or `namespace/account` in the mesh's own trust domain.
+    #[schemars(with = "DeniedName")]
+    pub(crate) identity: String,
+    /// Why, in a few words; errors and logs repeat it.
+    #[schemars(length(max = 256))]
+    pub(crate) reason: Option<String>,
+}
+
+/// `denied.serials[]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct DeniedSerial {
+    /// In hexadecimal digits, with or without colons between bytes.
+    #[schemars(with = "SerialNumber")]
+    pub(crate) serial: String,
+    /// Why, in a few words; errors and logs repeat it.
+    #[schemars(length(max = 256))]
+    pub(crate) reason: Option<String>,
 }
 
 /// `limits`.

@@ -69,6 +69,21 @@ texts! {
         "duration(self) >= duration('1s') && duration(self) <= duration('720h')",
         "must be within 1s and 720h"
     );
+    /// `denied.identities[].identity`.
+    DeniedName = json_schema!({
+        "type": "string",
+        "minLength": 3,
+        "maxLength": 2048,
+        "pattern": "^(spiffe://[a-z0-9._-]{1,255}/ns/[0-9A-Za-z._-]+/sa/[0-9A-Za-z._-]+\
+                    |[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?)$",
+    });
+    /// `denied.serials[].serial`.
+    SerialNumber = json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 62,
+        "pattern": "^([0-9A-Fa-f]{1,42}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){0,20})$",
+    });
     /// The times of `limits.http`.
     LimitTimeout = duration(
         "duration(self) > duration('0s') && duration(self) <= duration('1h')",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::Key;
+use crate::model::{Key, MtlsMode};
 use crate::source::testing::object;
 
 use super::*;
@@ -232,4 +232,33 @@ fn findings_stay_within_their_bound_and_the_worst_are_kept() {
         1,
         "each once"
     );
+}
+
+#[test]
+fn whom_broken_settings_deny_is_denied_beside_whom_the_last_good_ones_did() {
+    let config = |spec: &str| {
+        format!(
+            "apiVersion: weft.dev/v1alpha1\nkind: MeshConfig\n\
+             metadata: {{name: default, namespace: weft-system}}\nspec: {spec}\n"
+        )
+    };
+    let denied = |scene: &Scene| {
+        let (mesh, _) = scene.store.mesh();
+        (mesh.config.mtls, mesh.config.denied.len(), mesh.config.origin.generation)
+    };
+    let good = config("{mtls: STRICT, denied: {serials: [{serial: '01'}]}}");
+    let slip = config("{mtls: STRICTLY, denied: {serials: [{serial: '02'}, {serial: '0x3'}]}}");
+    let mended = config("{mtls: STRICT, denied: {serials: [{serial: '02'}]}}");
+    let mut scene = Scene::default();
+    scene.change(&[("m.yaml", Some(&good))]);
+    assert_eq!(denied(&scene), (MtlsMode::Strict, 1, 1));
+    for _ in 0..2 {
+        scene.change(&[("m.yaml", Some(&slip))]);
+        assert_eq!(denied(&scene), (MtlsMode::Strict, 2, 2));
+    }
+    let said = scene.say(Code::InvalidObject).remove(0);
+    assert!(said.contains("whom it denies is denied all the same"), "{said}");
+    assert!(said.contains("stays in force"), "{said}");
+    scene.change(&[("m.yaml", Some(&mended))]);
+    assert_eq!(denied(&scene), (MtlsMode::Strict, 1, 3));
 }

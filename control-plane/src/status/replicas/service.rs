@@ -34,7 +34,7 @@ impl ReceiptsService {
 #[tonic::async_trait]
 impl Service for ReceiptsService {
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
-        let peer = AuthenticatedPeer::require(request.extensions())?;
+        let peer = AuthenticatedPeer::require(request.extensions())?.id;
         if peer != self.identity {
             let reason = format!("{peer} is no replica of the control plane");
             return Err(Status::permission_denied(reason));

@@ -1,5 +1,6 @@
 //! Who may speak for a node, and what it is called.
 
+use weft_certs::{DenyList, Serial, SpiffeId};
 use weft_proto::envoy::core::BuildVersion;
 use weft_proto::envoy::types::SemanticVersion;
 
@@ -13,9 +14,10 @@ fn the_certificate_must_be_that_of_the_workload() {
     let cache = Cache::new();
     cache.apply(&translate(&shop(), BUNDLE));
     let state = cache.read();
-    let peer = SpiffeId::parse("spiffe://demo.local/ns/shop/sa/product").unwrap();
+    let id = SpiffeId::parse("spiffe://demo.local/ns/shop/sa/product").unwrap();
+    let peer = AuthenticatedPeer { id, serial: Serial::new(&[7]), expired: false };
     let denied = |id: &str| {
-        let status = authorize(id, &peer, &state).unwrap_err();
+        let status = authorize(id, &peer, &cache.read()).unwrap_err();
         assert_eq!(status.code(), tonic::Code::PermissionDenied);
         status.message().to_owned()
     };
@@ -27,6 +29,17 @@ fn the_certificate_must_be_that_of_the_workload() {
          of spiffe://demo.local/ns/shop/sa/product"
     );
     assert!(denied("nobody.shop").starts_with("there is no workload nobody.shop"));
+    let mut set = translate(&shop(), BUNDLE);
+    let mut list = DenyList::default();
+    list.deny_serial(Serial::new(&[7]), "leaked");
+    set.deny(list);
+    drop(state);
+    cache.apply(&set);
+    let state = cache.read();
+    let status = authorize("product-v1.shop", &peer, &state).unwrap_err();
+    assert_eq!(status.message(), "denied: the certificate 07 is denied: leaked");
+    let renewed = AuthenticatedPeer { serial: Serial::new(&[8]), ..peer.clone() };
+    authorize("product-v1.shop", &renewed, &state).unwrap();
     // A name without end is not repeated in full.
     assert!(denied(&"x".repeat(100_000)).len() < 300);
 }

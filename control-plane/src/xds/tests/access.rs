@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tonic::Code;
-use weft_certs::SpiffeId;
+use weft_certs::{Serial, SpiffeId};
 use weft_proto::envoy::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
 
 use super::super::Limits;
@@ -31,7 +31,7 @@ async fn a_node_that_the_certificate_does_not_vouch_for_is_refused() {
 async fn without_a_valid_certificate_there_is_no_stream() {
     let world = World::of(&shop());
     let id = SpiffeId::parse("spiffe://demo.local/ns/shop/sa/web").unwrap();
-    for peer in [None, Some(AuthenticatedPeer { id, expired: true })] {
+    for peer in [None, Some(AuthenticatedPeer { id, serial: Serial::new(&[1]), expired: true })] {
         let opened = Client::open(world.stub_as(peer).await, "web-1.shop").await;
         assert_eq!(opened.err().unwrap().code(), Code::Unauthenticated);
     }

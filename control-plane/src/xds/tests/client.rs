@@ -15,7 +15,7 @@ use tonic::server::NamedService;
 use tonic::transport::Endpoint;
 use tonic::{Status, Streaming};
 use tower::Service;
-use weft_certs::SpiffeId;
+use weft_certs::{Serial, SpiffeId};
 use weft_proto::envoy::core::Node;
 use weft_proto::envoy::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use weft_proto::envoy::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
@@ -66,7 +66,8 @@ impl World {
         account: &str,
     ) -> AggregatedDiscoveryServiceClient<tonic::transport::Channel> {
         let id = SpiffeId::parse(&format!("spiffe://demo.local/ns/shop/sa/{account}")).unwrap();
-        self.stub_as(Some(AuthenticatedPeer { id, expired: false })).await
+        self.stub_as(Some(AuthenticatedPeer { id, serial: Serial::new(&[1]), expired: false }))
+            .await
     }
 
     pub(super) async fn stub_as(

@@ -117,6 +117,7 @@ pub(super) fn gauges(gauges: &Gauges, started: SystemTime) -> Vec<MetricFamily> 
         reading(names::XDS_CONNECTED, gauges.xds_connected.load(Relaxed).into()),
         reading(names::DRAINING, gauges.draining.load(Relaxed).into()),
         reading(names::IDENTITY_NOT_AFTER, not_after),
+        reading(names::RENEWAL_OVERDUE, gauges.renewal_overdue.load(Relaxed).into()),
         reading(names::STARTED, started),
     ]
 }

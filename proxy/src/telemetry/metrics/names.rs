@@ -65,8 +65,12 @@ metrics! {
         "Lines of the access log that were dropped because their reader was too slow.";
     BUILD = "weft_build_info", Gauge, ["version"],
         "Always 1; the version is in the label.";
+    CERTIFICATES_REFUSED = "weft_certificates_refused_total", Counter, ["direction", "reason"],
+        "Peers that were refused for their certificates in or after the handshake, by reason: bad_signature, chain_too_long, denied, expired, foreign_trust_domain, is_authority, malformed, no_certificate, no_uri, not_spiffe, not_valid_yet, other, several_uris, unknown_issuer, wrong_identity, wrong_usage.";
     CONFIG_STALE = "weft_config_stale", Gauge, [],
         "1 while the proxy serves from its last good configuration because the control plane was away at start.";
+    DENIED_PEERS = "weft_denied_peers_total", Counter, ["direction", "by", "outcome"],
+        "Peers on the mesh's deny list that were met: by is identity or serial; outcome refused (a handshake, or an endpoint that was not dialled) or cut (a connection that was open).";
     DRAINING = "weft_draining", Gauge, [],
         "1 from the moment that draining begins.";
     HEALTH_CHECKS = "weft_health_checks_total", Counter, ["backend", "result"],
@@ -77,6 +81,8 @@ metrics! {
         "End of the certificate's validity, seconds since the Unix epoch; 0 without a certificate.";
     IDENTITY_RENEWAL_FAILURES = "weft_identity_renewal_failures_total", Counter, [],
         "Attempts to get a certificate that failed; the one that there is stays in use to its end.";
+    RENEWAL_OVERDUE = "weft_identity_renewal_overdue", Gauge, [],
+        "1 while a quarter of the certificate's life is left, or less, and no other could be had: it ought to have been renewed after 50 to 70 % of it. An alarm.";
     MEMORY_LIMIT = "weft_memory_limit_bytes", Gauge, [],
         "The most memory that the sidecar may have, by its cgroup or its flag; 0: no limit is known.";
     MEMORY_SHED = "weft_memory_shed_total", Counter, ["what"],

@@ -94,13 +94,16 @@ fn opaque_connections_read_as_documented() {
 #[test]
 fn whatever_is_exposed_is_described() {
     let metrics = metrics();
-    metrics.identity_not_after(SystemTime::UNIX_EPOCH + Duration::from_secs(77));
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(77);
+    metrics.identity_valid(SystemTime::UNIX_EPOCH, end);
+    metrics.renewal_overdue(true);
     metrics.config_stale(true);
     metrics.xds_connected(true);
     metrics.watch(super::SPANS_STARTED, || 5);
     let text = metrics.encode();
     for line in [
         "weft_identity_not_after_seconds 77",
+        "weft_identity_renewal_overdue 1",
         "weft_config_stale 1",
         "weft_xds_connected 1",
         "weft_draining 0",

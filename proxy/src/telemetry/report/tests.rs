@@ -156,7 +156,8 @@ impl Mesh {
 async fn a_report_in_full() {
     let mut mesh = mesh(&[Act::Acknowledge]).await;
     let metrics = &mesh.telemetry.metrics;
-    metrics.identity_not_after(SystemTime::UNIX_EPOCH + Duration::from_secs(99));
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    metrics.identity_valid(at(33), at(99));
     metrics.config_stale(true);
     let edge = metrics.edge(key("product.shop:8080"));
     edge.observe(&request(503));
@@ -167,7 +168,8 @@ async fn a_report_in_full() {
     assert_eq!(report.workload, "web-v1.shop");
     assert!(report.at > 1_700_000_000);
     let proxy = report.proxy.unwrap();
-    assert_eq!((proxy.leaf_not_after, proxy.stale, proxy.draining), (99, true, false));
+    assert_eq!((proxy.leaf_not_before, proxy.leaf_not_after), (33, 99));
+    assert_eq!((proxy.stale, proxy.draining), (true, false));
     let index = u32::try_from(weft_proto::latency::index(1000)).unwrap();
     let expected = wire::EdgeDelta {
         direction: wire::Direction::Outbound.into(),

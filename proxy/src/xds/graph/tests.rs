@@ -79,6 +79,7 @@ fn letter(kind: Kind) -> char {
         Kind::Routes => 'R',
         Kind::Listener => 'L',
         Kind::Addresses => 'A',
+        Kind::DenyList => 'D',
     }
 }
 

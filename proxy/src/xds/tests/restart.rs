@@ -98,6 +98,7 @@ pub(super) fn alone_as(store: &tempfile::TempDir, intercepts: bool) -> (Client, 
         credentials: tokio::sync::watch::channel(None).1,
         store: std::sync::Arc::new(Store::open(store.path()).unwrap()),
         trust_bundle: tokio::sync::watch::channel(None).0,
+        denials: Default::default(),
     };
     let (applied, changes) = tokio::sync::mpsc::unbounded_channel();
     let apply = move |update: crate::xds::Update| {

@@ -6,10 +6,12 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weft_certs::TrustBundle;
+use weft_proto::names::DENY_LIST;
 
 use super::{BUNDLE, IDENTITY, word};
 use crate::control_channel::ControlPlane;
 use crate::control_channel::fixture::{Conversation, FakeControlPlane, within};
+use crate::denied::Denials;
 use crate::identity::Credentials;
 use crate::store::Store;
 use crate::xds::fixture::{
@@ -23,6 +25,7 @@ pub(super) struct Scene {
     pub(super) handle: Handle,
     pub(super) credentials: watch::Sender<Option<Arc<Credentials>>>,
     pub(super) bundle: watch::Receiver<Option<TrustBundle>>,
+    pub(super) denials: Arc<Denials>,
     updates: mpsc::UnboundedReceiver<Vec<String>>,
     task: JoinHandle<()>,
     directory: TempDir,
@@ -45,6 +48,7 @@ impl Scene {
         let bootstrap = fake.bootstrap();
         let (credentials, own) = watch::channel(None);
         let (trust_bundle, bundle) = watch::channel(None);
+        let denials = Arc::<Denials>::default();
         let options = Options {
             upstreams: vec![PRODUCT.to_owned()],
             on_demand: Vec::new(),
@@ -53,6 +57,7 @@ impl Scene {
             credentials: own,
             store: Arc::new(Store::open(directory.path()).unwrap()),
             trust_bundle,
+            denials: Arc::clone(&denials),
         };
         let (applied, updates) = mpsc::unbounded_channel();
         let apply = move |update: crate::xds::Update| {
@@ -60,7 +65,7 @@ impl Scene {
         };
         let (client, handle) = Client::new(&bootstrap, options, Box::new(apply));
         let task = tokio::spawn(client.run());
-        Self { fake, handle, credentials, bundle, updates, task, directory }
+        Self { fake, handle, credentials, bundle, denials, updates, task, directory }
     }
 
     /// The proxy dies; its state and the control plane stay.
@@ -96,6 +101,8 @@ impl Scene {
 /// without ports and the trust bundle, all in version 1. Returns when all of it was applied.
 pub(super) async fn serve_product(scene: &mut Scene) -> Conversation {
     let mut stream = scene.fake.next_stream().await;
+    // There is none: one that says so is as good as an empty one.
+    stream.say(Kind::DenyList, vec![], &[DENY_LIST]).await;
     let roots = scene.fake.bundle().to_pem();
     stream.say(Kind::Secret, vec![resource(BUNDLE, "1", &trust_bundle(roots))], &[]).await;
     let listeners =
