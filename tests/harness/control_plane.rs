@@ -90,6 +90,11 @@ impl ControlPlane {
         self.address
     }
 
+    /// Its state directory, which holds its CA.
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
     /// Its admin socket.
     pub(crate) fn admin(&self) -> Admin {
         Admin::of(&self.state_dir)

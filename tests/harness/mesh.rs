@@ -229,7 +229,11 @@ impl Mesh {
             entries: self.entries(name, host),
             before: self.settings.before.get(name).cloned(),
             args: self.settings.proxy_args.clone(),
-            variables: self.settings.proxy_variables.clone(),
+            variables: [
+                self.settings.proxy_variables.clone(),
+                self.settings.clock_of(name, directory),
+            ]
+            .concat(),
             workload,
             bootstrap,
             in_pod,

@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use weft_certs::{Leaf, SpiffeId, TrustBundle, tls};
 use weft_proto::alpn;
 
-use super::within;
+use super::{Forged, within};
 
 /// What came of one connection.
 #[derive(Debug)]
@@ -47,6 +47,13 @@ impl TlsClient {
     pub(crate) fn new(leaf: Option<&Leaf>, bundle: &TrustBundle, expected: &SpiffeId) -> Self {
         let config = tls::client_config(leaf, bundle, &[alpn::HTTP1]).expect("it is sound");
         Self { config: Arc::new(config), expected: expected.clone() }
+    }
+
+    /// The same client, which shows something else.
+    pub(crate) fn showing(&self, forged: &Forged) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.client_auth_cert_resolver = forged.shown();
+        Self { config: Arc::new(config), expected: self.expected.clone() }
     }
 
     /// The same client, with these protocols on offer (ALPN).

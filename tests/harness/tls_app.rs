@@ -21,6 +21,8 @@ use weft_certs::tls::{self, ClientAuth};
 use weft_certs::{Leaf, TrustBundle};
 use weft_proto::alpn;
 
+use super::Forged;
+
 /// A running server. Ends with the value.
 #[derive(Debug)]
 pub(crate) struct TlsApp {
@@ -60,6 +62,13 @@ impl TlsApp {
     /// Shows another certificate from now on.
     pub(crate) fn show(&self, leaf: &Leaf, bundle: &TrustBundle) {
         *self.state.config.lock().unwrap_or_else(PoisonError::into_inner) = config(leaf, bundle);
+    }
+
+    /// Shows something forged from now on, where `leaf` would be right.
+    pub(crate) fn forge(&self, leaf: &Leaf, bundle: &TrustBundle, forged: &Forged) {
+        let mut config = ServerConfig::clone(&config(leaf, bundle));
+        config.cert_resolver = forged.shown();
+        *self.state.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
     /// Requests that arrived.

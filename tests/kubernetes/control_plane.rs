@@ -12,5 +12,6 @@ mod relay;
 mod replicas;
 mod scene;
 mod source;
+mod theft;
 mod trust;
 mod trust_domain;

@@ -31,7 +31,7 @@ pub(crate) struct ApiServer {
     server: Process,
     _etcd: Process,
     _network: Network,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl ApiServer {
@@ -101,7 +101,7 @@ impl ApiServer {
             server: Process::start(server)?,
             _etcd: etcd,
             _network: network,
-            _directory: directory,
+            directory,
         })
     }
 
@@ -116,6 +116,11 @@ impl ApiServer {
             Ok(())
         })
         .await;
+    }
+
+    /// The key that signs tokens of service accounts, PEM.
+    pub(crate) fn accounts_key(&self) -> String {
+        fs::read_to_string(self.directory.path().join("accounts.key")).expect("it was written")
     }
 
     /// It is away, at once; what it stored stays.

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::Result;
 
 use super::{CONTROL_PLANE, Mesh, TRUST_DOMAIN};
-use crate::harness::Program;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{self, Workload, workload_name};
 use crate::harness::network::Network;
+use crate::harness::{Program, skew};
 
 /// What a mesh is to be.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,8 @@ pub(crate) struct Builder {
     pub(super) before: BTreeMap<String, String>,
     pub(super) proxy_args: Vec<String>,
     pub(super) proxy_variables: Vec<(String, String)>,
+    /// Seconds by which clocks are ahead, by workload; the control plane's is without a name.
+    clocks: BTreeMap<String, i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -180,6 +182,25 @@ impl Builder {
         self
     }
 
+    /// The clock of a workload's sidecar is so many seconds ahead, or behind.
+    pub(crate) fn clock(mut self, workload: &str, ahead: i64) -> Self {
+        self.clocks.insert(workload.to_owned(), ahead);
+        self
+    }
+
+    /// The same of the control plane.
+    pub(crate) fn control_plane_clock(self, ahead: i64) -> Self {
+        self.clock("", ahead)
+    }
+
+    /// What the environment of that process has because of its clock, which is kept in `directory`.
+    pub(super) fn clock_of(&self, workload: &str, directory: &Path) -> Vec<(String, String)> {
+        let Some(ahead) = self.clocks.get(workload) else { return Vec::new() };
+        let file = clock_file(directory, workload);
+        skew::set(&file, *ahead);
+        skew::by(&file).into()
+    }
+
     /// Every Service that there is.
     pub(super) fn service_names(&self) -> Vec<String> {
         let own = self.services.iter().flat_map(Service::names).map(|(name, _)| name);
@@ -205,8 +226,10 @@ impl Builder {
         let address = network.at(host, port);
         let issuer = ["--issuer-dir".into(), directory.path().join(super::ISSUER).into()];
         let more = if self.takes_issuer { issuer.to_vec() } else { Vec::new() };
+        let clock = self.clock_of("", directory.path());
         let place = |mut program: Program| {
             program.args.extend(more.clone());
+            program.variables.extend(clock.clone());
             program
         };
         let control_plane =
@@ -258,6 +281,17 @@ impl Builder {
             }
         }
         Ok(hosts)
+    }
+}
+
+fn clock_file(directory: &Path, workload: &str) -> PathBuf {
+    directory.join(format!("clock-{workload}"))
+}
+
+impl Mesh {
+    /// Sets the control plane's clock, which must have been given one of its own.
+    pub(crate) fn set_control_plane_clock(&self, ahead: i64) {
+        skew::set(&clock_file(self.directory.path(), ""), ahead);
     }
 }
 

@@ -81,7 +81,7 @@ impl Proxy {
         let day = std::time::Duration::from_secs(24 * 3600);
         let leaf = authority.leaf_for(&id(account), day, std::time::SystemTime::now());
         let leaf = leaf.map_err(|error| Status::internal(error.to_string()))?;
-        let channel = channel(replica, authority, Some(&leaf)).await;
+        let channel = Box::pin(channel(replica, authority, Some(&leaf))).await;
         let (requests, received) = mpsc::channel(16);
         let mut first = subscription(type_url::ENDPOINT, names);
         first.node = Some(Node { id: format!("{pod}.shop"), ..Node::default() });
