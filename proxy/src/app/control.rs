@@ -120,6 +120,17 @@ impl App {
         tokio::spawn(sweep(idle));
     }
 
+    /// Active health checks; what is returned tells them of other endpoints.
+    fn start_health_checks(&self) -> Arc<Notify> {
+        let (state, tls) = (Arc::clone(&self.shared.state), Arc::clone(&self.shared.tls));
+        let changed = Arc::new(Notify::new());
+        // They have no pool; they are as good as of the first worker.
+        let overload = self.shared.limits.overload.clone();
+        let upstream = Upstream { worker: 0, tls, own: None, overload };
+        tokio::spawn(health::run(state, upstream, Arc::clone(&changed)));
+        changed
+    }
+
     /// Certificate and configuration: what the state directory holds is in force when this returns.
     fn start_planes(&mut self) -> JoinHandle<()> {
         let control_plane = ControlPlane::new(&self.bootstrap);
@@ -145,12 +156,7 @@ impl App {
         };
         let (state, telemetry) =
             (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
-        let changed = Arc::new(Notify::new());
-        // The health checks have no pool; they are as good as of the first worker.
-        let overload = self.shared.limits.overload.clone();
-        let upstream =
-            Upstream { worker: 0, tls: Arc::clone(&self.shared.tls), own: None, overload };
-        tokio::spawn(health::run(Arc::clone(&state), upstream, Arc::clone(&changed)));
+        let changed = self.start_health_checks();
         let (shared, credentials) = (self.shared.clone(), identity_handle.credentials.clone());
         let apply = move |update: xds::Update| {
             let is_about_peers = |change: &xds::Change| matches!(change, xds::Change::DenyList(_));
