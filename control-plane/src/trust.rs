@@ -103,7 +103,9 @@ impl Own {
             let known = sidecars.entry(workload).or_default();
             known.connected = Some(known.connected.map_or(open, |before| before.min(open)));
         }
-        for (workload, state, ago) in self.telemetry.proxies() {
+        // A sidecar of an earlier version says nothing of roots.
+        let said = self.telemetry.proxies().into_iter();
+        for (workload, state, ago) in said.filter(|(_, state, _)| !state.roots.is_empty()) {
             let roots = state.roots.into_iter().collect();
             let said = Said { ago, leaf_root: state.leaf_root, roots };
             sidecars.entry(workload.to_string()).or_default().said = Some(said);

@@ -13,6 +13,7 @@ mod jobs;
 mod probes;
 mod refusals;
 mod rolling;
+mod trust;
 
 use std::fmt::Display;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! What is asked of the control plane, of any one replica: each asks the others itself.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -126,15 +126,14 @@ impl<'a> ControlPlane<'a> {
     /// # Errors
     /// No replica answers.
     pub(super) async fn status(&self) -> Result<Status> {
-        let mut last = None;
+        let mut errors = Vec::new();
         for socket in control_planes::find(self.place, self.mesh, self.environment).await? {
             match socket.get::<Value>("/v1/trust").await {
                 Ok(raw) => return read(raw),
-                Err(error) => last = Some(error),
+                Err(error) => errors.push(error.to_string()),
             }
         }
-        Err(last.map_or_else(|| anyhow!("no control plane answers"), Into::into))
-            .context("cannot ask for the mesh's roots")
+        bail!("cannot ask for the mesh's roots: {}", errors.join("; "))
     }
 
     /// Asks for a step.
@@ -143,7 +142,7 @@ impl<'a> ControlPlane<'a> {
     /// No replica answers, or the CA cannot be changed.
     pub(super) async fn step(&self, step: Step, force: bool) -> Result<Answer> {
         let target = format!("/v1/trust/{}", step.word());
-        let mut last = None;
+        let mut errors = Vec::new();
         for socket in control_planes::find(self.place, self.mesh, self.environment).await? {
             match socket.post::<Value>(&target, &json!({ "force": force })).await {
                 Ok(mut answer) => {
@@ -153,11 +152,10 @@ impl<'a> ControlPlane<'a> {
                 Err(AdminError::Refused { status: StatusCode::CONFLICT, message }) => {
                     return Ok(Answer::Refused(message));
                 }
-                Err(error) => last = Some(error),
+                Err(error) => errors.push(error.to_string()),
             }
         }
-        Err(last.map_or_else(|| anyhow!("no control plane answers"), Into::into))
-            .with_context(|| format!("cannot {} a root", step.word()))
+        bail!("cannot {} a root: {}", step.word(), errors.join("; "))
     }
 }
 

@@ -5,6 +5,8 @@ use crate::moment::{Moment, shown_span};
 use crate::output::{BAD, FAINT, GOOD, WARN, styled};
 use crate::table::{Align, Cell, Table};
 
+/// Bound: lines of those who are not ready.
+const LISTED: usize = 20;
 /// Bound: names in one line.
 const NAMED: usize = 5;
 /// Digits of a fingerprint that tell roots apart.
@@ -45,8 +47,11 @@ pub(super) fn status(status: &Status) -> String {
         }
     }
     text.push_str(&format!("\n{}", next(status)));
-    for obstacle in &status.obstacles {
+    for obstacle in status.obstacles.iter().take(LISTED) {
         text.push_str(&format!("\n{} {}", styled(WARN, "!"), one(obstacle)));
+    }
+    if let Some(more @ 1..) = status.obstacles.len().checked_sub(LISTED) {
+        text.push_str(&format!("\n{} and {more} more; -o json has all", styled(WARN, "!")));
     }
     text
 }

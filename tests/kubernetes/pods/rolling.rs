@@ -16,8 +16,8 @@ async fn pods(namespace: &Namespace) -> BTreeSet<String> {
     alive.filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect()
 }
 
-/// How many containers of the server were ever started again.
-async fn restarts(namespace: &Namespace) -> u64 {
+/// How many containers were ever started again.
+pub(super) async fn restarts(namespace: &Namespace) -> u64 {
     let path = format!("/api/v1/namespaces/{}/pods", namespace.name());
     let found = namespace.get(&path).await.unwrap();
     let statuses = |pod: &Value| {
