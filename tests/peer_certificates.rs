@@ -129,15 +129,24 @@ async fn callers_with_wrong_certificates_are_refused_each_for_its_reason() {
         let knock = nobody.showing(&forged).knock(inbound).await;
         let took = started.elapsed();
         assert!(!knock.is_let_in(), "{what}: {knock:?}");
-        let counted = refused(&product, "inbound", reason).await - before;
-        assert!((counted - 1.0).abs() < 0.5, "{what}: {reason} {counted}");
-        let log = product.process().log().split_off(from);
-        assert!(log.contains(said), "{what}: {said} is not in {log}");
+        // It is counted and told when the caller has been told.
+        eventually(what, DEADLINE, async || {
+            let counted = refused(&product, "inbound", reason).await - before;
+            ensure!((counted - 1.0).abs() < 0.5, "{reason} {counted}");
+            let log = product.process().log().split_off(from);
+            ensure!(log.contains(said), "{said} is not in {log}");
+            Ok(())
+        })
+        .await;
         eprintln!("caller, {what:<22} {reason:<21} {took:>6.1?}");
     }
     let before = refused(&product, "inbound", "no_certificate").await;
     assert!(!nobody.knock(inbound).await.is_let_in());
-    assert!(refused(&product, "inbound", "no_certificate").await > before);
+    eventually("it is counted", DEADLINE, async || {
+        ensure!(refused(&product, "inbound", "no_certificate").await > before, "not yet");
+        Ok(())
+    })
+    .await;
     assert_eq!(mesh.app("product-v1").count(), served, "no request arrived");
 
     // The last: nothing is wrong with it but that it is denied.
@@ -152,7 +161,11 @@ async fn callers_with_wrong_certificates_are_refused_each_for_its_reason() {
     let served = mesh.app("product-v1").count();
     let before = refused(&product, "inbound", "denied").await;
     assert!(!stolen.knock(inbound).await.is_let_in());
-    assert!(refused(&product, "inbound", "denied").await > before);
+    eventually("it is counted", DEADLINE, async || {
+        ensure!(refused(&product, "inbound", "denied").await > before, "not yet");
+        Ok(())
+    })
+    .await;
     assert_eq!(mesh.app("product-v1").count(), served);
     assert!(honest.knock(inbound).await.is_let_in());
 }
