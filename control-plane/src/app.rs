@@ -23,6 +23,7 @@ use self::in_force::InForce;
 use self::kubernetes::{Inputs, Kubernetes};
 use self::source::{Cluster, Source};
 use self::state_dir::StateDir;
+use crate::access::Trials;
 use crate::admin::{Admin, PublishLatency, View};
 use crate::ca::{CertificateAuthority, IdentityService};
 use crate::clock::Clock;
@@ -131,6 +132,7 @@ impl App {
             mesh: mesh(),
             findings: in_force.findings(),
             ca: ca.clone(),
+            trials: Trials::new(telemetry.clone()),
             telemetry,
             registry,
             generation: generation.clone(),

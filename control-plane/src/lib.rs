@@ -29,7 +29,7 @@
 //! 5. `server` and [`peer`]: the port, and how a request comes to have an authenticated sender.
 //! 6. `ca`: from a join token, a service account's token or a certificate to the next certificate.
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
-//! 8. `admin`: what people and programs may ask.
+//! 8. `admin`: what people and programs may ask; `access`: who can reach what, and what a policy would do.
 //! 9. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
 //! 10. [`crd`]: our kinds as Kubernetes is told of them, made from the types that sources read.
 //! 11. [`status`]: on Kubernetes, what is written back about the objects.
@@ -63,6 +63,7 @@ pub mod translate;
 pub mod webhook;
 pub mod xds;
 
+mod access;
 mod admin;
 mod ca;
 mod log;

@@ -3,8 +3,10 @@
 //! Reading order: `tally` (what is counted), `edge` (over time), `store` (of everything, with its bounds),
 //! `decode` (from the wire), [`stat`] (for people). This file is the service: it believes a reporter only
 //! about the workloads that have its identity. The one thing in a report that has a consequence is that a workload is
-//! about to go ([`Draining`]): its callers then choose others.
+//! about to go ([`Draining`]): its callers then choose others. What a workload's callers asked for lately is reported only
+//! when it is asked for (`ask`).
 
+mod ask;
 mod decode;
 mod edge;
 mod stat;
@@ -15,6 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use weft_certs::SpiffeId;
@@ -22,6 +25,8 @@ use weft_proto::names;
 use weft_proto::telemetry::telemetry_server::{Telemetry, TelemetryServer};
 use weft_proto::telemetry::{ReportAck, ReportRequest};
 
+use self::ask::Asks;
+pub(crate) use self::ask::Seen;
 pub(crate) use self::edge::WINDOW_MAX;
 pub(crate) use self::stat::Stat;
 use self::store::Store;
@@ -45,6 +50,7 @@ pub(crate) struct TelemetryService {
     mesh: watch::Receiver<Arc<Mesh>>,
     draining: Arc<watch::Sender<Draining>>,
     stopping: watch::Receiver<bool>,
+    asks: Arc<Asks>,
     clock: Clock,
 }
 
@@ -58,7 +64,8 @@ impl TelemetryService {
         clock: Clock,
     ) -> Self {
         let store = Arc::new(Mutex::new(Store::new(clock.unix())));
-        Self { store, mesh, draining: Arc::new(draining), stopping, clock }
+        let (draining, asks) = (Arc::new(draining), Arc::default());
+        Self { store, mesh, draining, stopping, asks, clock }
     }
 
     /// For the server's routes.
@@ -80,6 +87,19 @@ impl TelemetryService {
         self.store().proxy(workload).cloned()
     }
 
+    /// Asks the sidecar of a workload what its callers asked for in the last so many seconds.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(crate) async fn ask(
+        &self,
+        workload: &str,
+        seconds: u32,
+        until: Instant,
+    ) -> Result<Seen, &'static str> {
+        self.asks.ask(workload, seconds, until).await
+    }
+
     /// Edges held, and increments dropped at a bound since the start.
     pub(crate) fn size(&self) -> (usize, u64) {
         self.store().size()
@@ -87,6 +107,9 @@ impl TelemetryService {
 
     fn record(&self, peer: &SpiffeId, report: ReportRequest) -> Result<(), Status> {
         self.check(peer, &report.workload)?;
+        if let Some(part) = report.access {
+            self.asks.deliver(&report.workload, part);
+        }
         let now = self.clock.unix();
         let reporter: Arc<str> = report.workload.into();
         // Decoded before the lock is taken.
@@ -148,19 +171,22 @@ impl TelemetryService {
         mut reports: Streaming<ReportRequest>,
         acks: mpsc::Sender<Result<ReportAck, Status>>,
     ) {
-        let mut stopping = self.stopping.clone();
+        let (mut stopping, mut seat) = (self.stopping.clone(), None);
         loop {
             let report = tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
                 report = reports.message() => report,
             };
             let Ok(Some(report)) = report else { return };
+            let workload = report.workload.clone();
             let recorded = self.record(&peer, report);
             let refused = recorded.is_err();
-            let gone = acks.send(recorded.map(|()| ReportAck {})).await.is_err();
+            let gone = acks.send(recorded.map(|()| ReportAck::default())).await.is_err();
             if refused || gone {
                 return;
             }
+            // Order: who may not report for a workload is not asked for it either.
+            seat.get_or_insert_with(|| self.asks.enter(&workload, &acks));
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod guests;
 mod told;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use http::Request;
 use weft_certs::SpiffeId;
-use weft_policy::{Access, Caller, Narrowed, Reason, Verdict, nearest};
+use weft_policy::{Access, Caller, Narrowed, Reason, Verdict, ambiguous, nearest};
 use weft_proto::origin::Origin;
 
 use crate::error::{Error, Token};
@@ -19,6 +20,7 @@ use crate::model::PortAccess;
 
 pub use guests::{Guests, Kind};
 pub use told::Told;
+pub use traffic::{Notes, Traffic};
 
 /// What of a port's rules is about the caller of one connection; made anew when the rules change.
 #[derive(Debug, Default)]
@@ -80,21 +82,6 @@ pub fn authorize_request<B>(
     conclude(&access.http, &verdict, caller, Some(&request), told)
 }
 
-/// What some applications take for a slack part of a segment, or for another separator of segments. Routes and
-/// applications may use both; a rule about paths would be passed by.
-fn ambiguous(path: &str) -> Option<&'static str> {
-    if path.contains(';') {
-        return Some("`;`");
-    }
-    let escaped = |escape: [u8; 2]| {
-        path.as_bytes().windows(3).any(|at| at[0] == b'%' && at[1..].eq_ignore_ascii_case(&escape))
-    };
-    // A NUL is refused before.
-    [(*b"2f", "`%2F`"), (*b"5c", "`%5C`"), (*b"3b", "`%3B`")]
-        .into_iter()
-        .find_map(|(escape, name)| escaped(escape).then_some(name))
-}
-
 /// Judges a connection whose bytes are opaque.
 ///
 /// # Errors
@@ -123,7 +110,7 @@ fn conclude(
         Reason::Denied(rule) => {
             let message = format!("denied by {}", rule.name);
             told.denied(&rule.name, &message, caller, request);
-            let error = Error::new(Token::RequestDenied, message);
+            let error = Error::new(Token::RequestDenied, message).denied_by(&rule.name);
             Err(match Origin::from_text(&rule.name) {
                 Some(origin) => error.caused_by(&origin),
                 None => error,
@@ -135,7 +122,7 @@ fn conclude(
                 None => "no rule allows it, for there is none".to_owned(),
             };
             told.denied(told::NO_RULE, &message, caller, request);
-            Err(Error::new(Token::RequestDenied, message))
+            Err(Error::new(Token::RequestDenied, message).denied_by(told::NO_RULE))
         }
     }
 }

@@ -18,7 +18,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::UnboundedSender;
 use weft_proto::names::OTHER_PORTS;
 
-use crate::access::{Guests, Told};
+use crate::access::{Guests, Told, Traffic};
 use crate::cluster::Cluster;
 use crate::model::{Addresses, InboundListener, Locality, PortAccess};
 use crate::rate_limit::{self, RateLimits};
@@ -49,6 +49,7 @@ pub struct State {
     told: Arc<Told>,
     /// The application's callers.
     guests: Guests,
+    traffic: Arc<Traffic>,
     /// Lock: taken by the writer and by `admin`, never by a request.
     known: Mutex<Known>,
 }
@@ -94,6 +95,7 @@ impl State {
             rate_limit_counters,
             told,
             guests: Guests::default(),
+            traffic: Arc::new(Traffic::new(workers)),
             known: Mutex::default(),
         }
     }
@@ -207,6 +209,12 @@ impl State {
     #[must_use]
     pub fn guests(&self) -> &Guests {
         &self.guests
+    }
+
+    /// What they asked for lately.
+    #[must_use]
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// The limits on requests of one of its ports. Those that nothing speaks of have one in common.

@@ -20,13 +20,13 @@ use super::json::{
     Bootstrap, ControlPlane, Counts, JoinRequest, Locality, MeshSummary, Proxy, ServiceName,
     Version,
 };
-use super::{View, metrics};
+use super::{View, access, metrics};
 use crate::ca::MintError;
 use crate::finding::Finding;
 use crate::model::{self, Key};
 use crate::telemetry::{Stat, WINDOW_MAX, Window};
 
-// Bound: the only body there is names a workload.
+// Bound: most bodies name a workload; others have a bound of their own.
 const MAX_BODY: usize = 64 * 1024;
 // Bound: requests at once; further ones wait.
 const MAX_REQUESTS: usize = 64;
@@ -35,10 +35,10 @@ const DEFAULT_WINDOW: u64 = 10;
 
 /// A refusal: a status, and JSON with `error` in words.
 #[derive(Debug)]
-struct Refusal(StatusCode, serde_json::Value);
+pub(super) struct Refusal(StatusCode, serde_json::Value);
 
 impl Refusal {
-    fn new(status: StatusCode, error: impl std::fmt::Display) -> Self {
+    pub(super) fn new(status: StatusCode, error: impl std::fmt::Display) -> Self {
         Self(status, json!({ "error": error.to_string() }))
     }
 }
@@ -70,6 +70,7 @@ pub(super) fn router(view: Arc<View>) -> Router {
         .route("/v1/stat", get(stat))
         .route("/v1/proxies", get(proxies))
         .route("/v1/analysis", get(analysis))
+        .merge(access::routes())
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "no such endpoint"))
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has another method")

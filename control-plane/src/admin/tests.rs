@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Admin, View};
+use crate::access::Trials;
 use crate::finding::{Code, Finding};
 use crate::telemetry::TelemetryService;
 use crate::testing::{TestCa, http, id};
@@ -25,6 +26,12 @@ async fn serve() -> Fixture {
     let path = ca.dir.path().join("admin.sock");
     let (generation, stopping) = (watch::Sender::new(1), watch::Sender::new(false));
     let finding = Finding::new(Code::NoEndpoints, "nobody home").at("shop.yaml", 7);
+    let telemetry = TelemetryService::new(
+        ca.mesh.subscribe(),
+        watch::Sender::default(),
+        stopping.subscribe(),
+        ca.clock.clock(),
+    );
     let view = View {
         mesh_name: "demo".to_owned(),
         advertised: "control-plane.example:15010".to_owned(),
@@ -33,12 +40,8 @@ async fn serve() -> Fixture {
         mesh: ca.mesh.subscribe(),
         findings: watch::Sender::new(Arc::new(vec![finding])).subscribe(),
         ca: ca.ca.clone(),
-        telemetry: TelemetryService::new(
-            ca.mesh.subscribe(),
-            watch::Sender::default(),
-            stopping.subscribe(),
-            ca.clock.clock(),
-        ),
+        trials: Trials::new(telemetry.clone()),
+        telemetry,
         registry: Registry::new(),
         generation: generation.subscribe(),
         latency: Arc::default(),

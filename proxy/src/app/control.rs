@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::{App, HOLD, Stopping, admin, subscriptions};
@@ -28,6 +29,8 @@ use crate::xds::{self, SyncState};
 const SWEEP_APP: Duration = Duration::from_secs(1);
 /// Rounds of it between two sweeps of everything.
 const SWEEP: u64 = 5;
+/// Rounds until what callers asked for is looked through for what is over.
+const SWEEP_TRAFFIC: u64 = 30;
 /// Bound of the last export of spans.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -152,7 +155,8 @@ impl App {
             &self.bootstrap.workload,
             Arc::clone(&self.shared.telemetry),
             move || Box::pin(authenticated(control_plane.clone(), credentials.clone())),
-        );
+        )
+        .answering(Arc::clone(self.shared.state.traffic()));
         tokio::spawn(identity.run());
         tokio::spawn(client.run());
         tokio::spawn(follow_credentials(identity_handle.credentials.clone(), self.shared.clone()));
@@ -228,6 +232,9 @@ async fn sweep(state: Arc<State>, apps: Vec<Arc<Endpoint>>, found: Option<Arc<Ap
         tick.tick().await;
         let found = found.as_ref().map_or_else(Vec::new, |found| found.known());
         apps.iter().chain(&found).flat_map(|app| &app.pools).for_each(|pool| pool.sweep());
+        if round.is_multiple_of(SWEEP_TRAFFIC) {
+            state.traffic().sweep(Instant::now());
+        }
         if !round.is_multiple_of(SWEEP) {
             continue;
         }

@@ -16,7 +16,7 @@ use weft_certs::SpiffeId;
 use weft_proto::alpn::{self, word};
 
 use super::Inbound;
-use crate::access::Concern;
+use crate::access::{Concern, Notes};
 use crate::error::{Error, Token};
 use crate::io::{Ahead, Io};
 use crate::listener::{
@@ -66,6 +66,8 @@ pub struct Who {
     pub forwarded: Option<HeaderValue>,
     /// The rules that are about this caller.
     pub concern: Concern,
+    /// What it asks for is noted here.
+    pub notes: Arc<Notes>,
 }
 
 impl Inbound {
@@ -183,8 +185,10 @@ impl Inbound {
             Carried::Http(version) => version,
             Carried::Opaque | Carried::Nothing => Version::Http1,
         };
+        let (traffic, worker) = (self.state.traffic(), self.upstream.worker);
+        let notes = traffic.page(worker, identity.as_ref(), address.ip().to_canonical(), self.port);
         let concern = Concern::default();
-        Who { identity, address, version, edge, probes: None, forwarded, concern }
+        Who { identity, address, version, edge, probes: None, forwarded, concern, notes }
     }
 }
 
