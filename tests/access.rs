@@ -80,6 +80,66 @@ async fn what_no_rule_allows_is_denied_and_the_nearest_miss_is_named() {
     assert!(denied.unwrap() >= 5.0);
 }
 
+/// Lines of the access log of a sidecar about denials.
+fn denials(mesh: &Mesh, workload: &str) -> Vec<serde_json::Value> {
+    let log = mesh.proxy(workload).process().log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+    lines.filter(|line: &serde_json::Value| line["denied_by"].is_string()).collect()
+}
+
+#[tokio::test]
+async fn every_denial_names_its_reason_in_log_metric_and_to_the_mesh() {
+    let deny = "  action: DENY\n  rules: [{name: admin, to: [{paths: [{value: /admin}]}]}]\n";
+    let policies = policy("readers", READERS) + "---\n" + &policy("closed", deny);
+    let mesh = shop()
+        .without_app("db", "tcp")
+        .file("access.yaml", &policies)
+        .file("db.yaml", &policy("own", "  selector: {matchLabels: {app: db}}\n  action: ALLOW\n  rules: [{name: own, from: [{serviceAccounts: [gateway]}]}]\n"))
+        .proxy_args(&["--access-log", "errors"])
+        .start()
+        .await;
+    let _app = TcpApp::greeting(mesh.app_address("db-v1")).await.unwrap();
+    let (gateway, inbound) = (mesh.entry("gateway", "product"), mesh.proxy("product-v1").inbound());
+    let mut opaque = TcpStream::connect(mesh.entry("batch", "db")).await.unwrap();
+    let ended = within("the end", DEADLINE, opaque.read(&mut [0; 1])).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    let none = "no rule allows it; AccessPolicy/shop/readers#carts wants method GET";
+    let admin = "denied by AccessPolicy/shop/closed#admin";
+    let own = "no rule allows it; AccessPolicy/shop/own#own wants identity";
+    for (path, rule, reason) in
+        [("/carts/7", "none", none), ("/admin", "AccessPolicy/shop/closed#admin", admin)]
+    {
+        let answer = asked(gateway, Method::POST, path).await;
+        assert!(answer.status == 403 && why(&answer).contains(reason), "{}", why(&answer));
+        let stranger = asked(inbound, Method::POST, path).await;
+        assert_eq!(stranger.status, 403);
+        assert!(!why(&stranger).contains("AccessPolicy"), "{}", why(&stranger));
+        let labels = format!("rule=\"{rule}\"");
+        let sidecar = mesh.proxy("product-v1");
+        assert_eq!(sidecar.metric("weft_access_denied_total", &[&labels]).await.unwrap(), 2.0);
+    }
+    let db = mesh.proxy("db-v1").metric("weft_access_denied_total", &["rule=\"none\""]).await;
+    assert!(db.unwrap() >= 1.0);
+    for (workload, reason, count) in
+        [("product-v1", "no rule allows it", 2), ("product-v1", admin, 2), ("db-v1", own, 1)]
+    {
+        let log = mesh.proxy(workload).process().log();
+        let told =
+            log.lines().filter(|line| line.contains("access denied") && line.contains(reason));
+        assert!(told.count() >= count, "{log}");
+        becomes("the access log has it", async || {
+            let lines = denials(&mesh, workload);
+            let about =
+                lines.iter().filter(|line| line["denial"].as_str().unwrap().starts_with(reason));
+            Ok(about.count() >= count)
+        })
+        .await;
+    }
+    let of_db = &denials(&mesh, "db-v1")[0];
+    assert_eq!((&of_db["protocol"], &of_db["denied_by"]), (&"tcp".into(), &"none".into()));
+    assert_eq!((&of_db["error"], &of_db["mtls"]), (&"http_request_denied".into(), &true.into()));
+}
+
 #[tokio::test]
 async fn policies_change_under_way_and_deny_counts_first() {
     let mesh = shop().start().await;

@@ -26,7 +26,9 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 24] = [
+const PURE: [&str; 28] = [
+    "control-plane/src/access/reach",
+    "control-plane/src/access/trial",
     "control-plane/src/injection",
     "control-plane/src/model",
     "control-plane/src/status/desired",
@@ -43,6 +45,8 @@ const PURE: [&str; 24] = [
     "policy/src/decide",
     "policy/src/miss",
     "policy/src/narrow",
+    "policy/src/path",
+    "policy/src/reach",
     "policy/src/template",
     "proxy/src/interception/chains",
     "proxy/src/interception/difference",

@@ -8,6 +8,7 @@ mod harness;
 mod access;
 mod amplification;
 mod attacks;
+mod authz;
 mod balancing;
 mod bulk;
 mod cli;

@@ -74,6 +74,11 @@ impl AdminSocket {
         Self { place: Place::Pod(pods, container) }
     }
 
+    /// Is it reached through an API server?
+    pub(crate) fn is_in_cluster(&self) -> bool {
+        matches!(self.place, Place::Pod(..))
+    }
+
     /// Asks for a JSON value.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Only shapes live here; nothing is done. Help texts carry the examples, because `--help` is the manual.
 
+mod authz;
 mod cluster;
 mod demo;
 mod duration;
@@ -15,6 +16,7 @@ mod wait;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use authz::AuthzArgs;
 pub(crate) use cluster::{CheckArgs, ClusterArgs, InstallArgs, PlaceArgs, UninstallArgs};
 pub(crate) use demo::DemoArgs;
 pub(crate) use duration::{Window, duration};
@@ -26,7 +28,7 @@ pub(crate) use stat::{StatArgs, StatView};
 pub(crate) use trust::{TrustArgs, TrustCommand};
 pub(crate) use wait::WaitArgs;
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, demo, inject, uninstall, wait).";
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, authz, demo, inject, uninstall, wait).";
 
 /// Weft, a lightweight service mesh: sidecars, mTLS, routes and traces.
 #[derive(Debug, Parser)]
@@ -118,6 +120,8 @@ pub(crate) enum Command {
     ProxyStatus(ProxyStatusArgs),
     /// Show and replace the roots that the mesh believes, with no request lost
     Trust(TrustArgs),
+    /// Who can reach what, and what would a policy have done?
+    Authz(AuthzArgs),
     /// Run a program of your own beside a sidecar
     Run(RunArgs),
     /// Give every pod in a manifest a sidecar, as the webhook would

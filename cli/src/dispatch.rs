@@ -12,8 +12,8 @@ use crate::args::{Cli, Command};
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
-    analyze, check, demo, inject, install, proxy_config, proxy_status, run as run_program, shop,
-    stat, trust, uninstall, version, wait,
+    analyze, authz, check, demo, inject, install, proxy_config, proxy_status, run as run_program,
+    shop, stat, trust, uninstall, version, wait,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -47,6 +47,7 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::Analyze(args) => analyze::run(&args, output),
         Command::ProxyConfig(args) => proxy_config::run(&args, mesh, environment, output).await,
         Command::ProxyStatus(args) => proxy_status::run(&args, mesh, environment, output).await,
+        Command::Authz(args) => authz::run(&args, mesh, environment, output).await,
         Command::Run(args) => run_program::run(&args, mesh, environment, output).await,
         Command::Inject(args) => inject::inject(&args, output),
         Command::Uninject(args) => inject::uninject(&args, output),

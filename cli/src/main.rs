@@ -8,6 +8,7 @@
 mod admin;
 mod analyze;
 mod args;
+mod authz;
 mod check;
 mod cluster;
 mod control_planes;
@@ -16,6 +17,7 @@ mod dispatch;
 mod environment;
 mod inject;
 mod install;
+mod manifest_files;
 mod mesh;
 mod moment;
 mod output;

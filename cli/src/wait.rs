@@ -9,8 +9,7 @@ mod manifests;
 mod standing;
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -21,12 +20,11 @@ use self::cluster::Cluster;
 use self::manifests::{Manifests, Wanted};
 use self::standing::{Standing, standing};
 use crate::args::WaitArgs;
+use crate::manifest_files;
 use crate::output::{BAD, GOOD, Output, STRONG, Verdict, styled};
 
 /// Between two questions after the same object.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Bound: bytes of one file. As much as an API server takes of one object, for some objects.
-const MAX_BYTES: u64 = 16 << 20;
 
 /// One object and how it stands.
 #[derive(Debug)]
@@ -40,7 +38,7 @@ pub(crate) async fn run(args: &WaitArgs, output: &Output) -> Result<Verdict> {
     let cluster = Cluster::connect(args).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| cluster.namespace().to_owned());
     let mut manifests = Manifests::default();
-    for (name, text) in read(&args.filename)? {
+    for (name, text) in manifest_files::read(&args.filename)? {
         manifests.add(&text, &namespace).with_context(|| format!("cannot read {name}"))?;
     }
     match manifests.others {
@@ -94,43 +92,6 @@ async fn wait(
         }
         sleep_until(next).await;
     }
-}
-
-/// The texts of the files, each with its name. A directory is read one level deep, as kubectl does.
-fn read(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
-    let mut texts = Vec::new();
-    for path in paths {
-        let name = path.display().to_string();
-        if path == Path::new("-") {
-            let mut text = String::new();
-            let stdin = std::io::stdin().lock();
-            stdin.take(MAX_BYTES).read_to_string(&mut text).context("cannot read stdin")?;
-            texts.push(("stdin".to_owned(), text));
-        } else if path.is_dir() {
-            let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {name}"))?;
-            let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-            files.retain(|file| file.is_file() && is_manifest(file));
-            files.sort();
-            for file in files {
-                texts.push((file.display().to_string(), read_file(&file)?));
-            }
-        } else {
-            texts.push((name, read_file(path)?));
-        }
-    }
-    Ok(texts)
-}
-
-fn is_manifest(file: &Path) -> bool {
-    let extension = file.extension().and_then(|extension| extension.to_str());
-    matches!(extension, Some("yaml" | "yml" | "json"))
-}
-
-fn read_file(path: &Path) -> Result<String> {
-    let shown = || format!("cannot read {}", path.display());
-    let size = std::fs::metadata(path).with_context(shown)?.len();
-    anyhow::ensure!(size <= MAX_BYTES, "{} is larger than {MAX_BYTES} bytes", path.display());
-    std::fs::read_to_string(path).with_context(shown)
 }
 
 fn draw(rows: &[Row]) -> String {

@@ -4,6 +4,7 @@
 //! the authentication. Nothing of it may ever listen on TCP but [`Health`]. `socket` is the file,
 //! `handlers` the table of paths, `json` and `metrics` the shapes of the answers.
 
+mod access;
 mod handlers;
 mod health;
 mod json;
@@ -23,6 +24,7 @@ use weft_certs::SpiffeId;
 use self::health::Health;
 pub(crate) use self::latency::PublishLatency;
 use self::socket::AdminSocket;
+use crate::access::Trials;
 use crate::ca::CertificateAuthority;
 use crate::finding::Finding;
 use crate::model::Mesh;
@@ -52,6 +54,8 @@ pub(crate) struct View {
     pub(crate) trust: Arc<Trust>,
     /// For stat.
     pub(crate) telemetry: TelemetryService,
+    /// For trials of policies.
+    pub(crate) trials: Trials,
     /// The proxies that are connected.
     pub(crate) registry: Arc<Registry>,
     /// Generation of the resources in force; 0 before the first.

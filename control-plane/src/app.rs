@@ -23,6 +23,7 @@ use self::in_force::InForce;
 use self::kubernetes::{Inputs, Kubernetes};
 use self::source::{Cluster, Source};
 use self::state_dir::StateDir;
+use crate::access::Trials;
 use crate::admin::{Admin, PublishLatency, View};
 use crate::ca::{CertificateAuthority, IdentityService, Issuer, IssuerView};
 use crate::clock::Clock;
@@ -177,6 +178,7 @@ impl App {
             findings: in_force.findings(),
             ca: ca.clone(),
             trust: trust.clone(),
+            trials: Trials::new(telemetry.clone()),
             telemetry,
             registry,
             generation: generation.clone(),

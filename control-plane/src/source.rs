@@ -27,6 +27,7 @@ mod metadata;
 mod names;
 mod object;
 mod problem;
+pub(crate) mod proposal;
 mod route;
 pub(crate) mod schema;
 mod service;

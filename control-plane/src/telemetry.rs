@@ -4,7 +4,9 @@
 //! `decode` (from the wire), [`stat`] (for people). This file is the service: it believes a reporter only
 //! about the workloads that have its identity. What in a report has a consequence: that a workload is
 //! about to go ([`Draining`]), its callers then choose others; and which roots it has to do with, it may be asked to renew.
+//! What a workload's callers asked for lately is reported only when it is asked for (`ask`).
 
+mod ask;
 mod decode;
 mod edge;
 mod stat;
@@ -15,12 +17,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use weft_proto::names;
 use weft_proto::telemetry::telemetry_server::{Telemetry, TelemetryServer};
 use weft_proto::telemetry::{ReportAck, ReportRequest};
 
+use self::ask::Asks;
+pub(crate) use self::ask::Seen;
 pub(crate) use self::edge::WINDOW_MAX;
 pub(crate) use self::stat::Stat;
 use self::store::Store;
@@ -47,6 +52,7 @@ pub(crate) struct TelemetryService {
     stopping: watch::Receiver<bool>,
     /// Knows which certificates are to be renewed.
     ca: Option<Arc<CertificateAuthority>>,
+    asks: Arc<Asks>,
     clock: Clock,
 }
 
@@ -60,7 +66,8 @@ impl TelemetryService {
         clock: Clock,
     ) -> Self {
         let store = Arc::new(Mutex::new(Store::new(clock.unix())));
-        Self { store, mesh, draining: Arc::new(draining), stopping, ca: None, clock }
+        let (draining, asks) = (Arc::new(draining), Arc::default());
+        Self { store, mesh, draining, stopping, ca: None, asks, clock }
     }
 
     /// The same, that asks sidecars to renew whose certificate `ca` wants to be another.
@@ -95,6 +102,19 @@ impl TelemetryService {
         store.proxies().map(|(name, state)| (name.clone(), state.clone(), ago(state))).collect()
     }
 
+    /// Asks the sidecar of a workload what its callers asked for in the last so many seconds.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(crate) async fn ask(
+        &self,
+        workload: &str,
+        seconds: u32,
+        until: Instant,
+    ) -> Result<Seen, &'static str> {
+        self.asks.ask(workload, seconds, until).await
+    }
+
     /// Edges held, and increments dropped at a bound since the start.
     pub(crate) fn size(&self) -> (usize, u64) {
         self.store().size()
@@ -102,6 +122,9 @@ impl TelemetryService {
 
     fn record(&self, peer: &AuthenticatedPeer, report: ReportRequest) -> Result<ReportAck, Status> {
         self.check(peer, &report.workload)?;
+        if let Some(part) = report.access {
+            self.asks.deliver(&report.workload, part);
+        }
         let now = self.clock.unix();
         let reporter: Arc<str> = report.workload.into();
         // Decoded before the lock is taken.
@@ -173,6 +196,7 @@ impl TelemetryService {
         acks: mpsc::Sender<Result<ReportAck, Status>>,
     ) {
         let (mut stopping, mut mesh) = (self.stopping.clone(), self.mesh.clone());
+        let mut seat = None;
         loop {
             let report = tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -190,12 +214,15 @@ impl TelemetryService {
                 report = reports.message() => report,
             };
             let Ok(Some(report)) = report else { return };
+            let workload = report.workload.clone();
             let recorded = self.record(&peer, report);
             let refused = recorded.is_err();
             let gone = acks.send(recorded).await.is_err();
             if refused || gone {
                 return;
             }
+            // Order: who may not report for a workload is not asked for it either.
+            seat.get_or_insert_with(|| self.asks.enter(&workload, &acks));
         }
     }
 }

@@ -8,7 +8,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use crate::template::Template;
-use crate::{Caller, Request};
+use crate::{Caller, Question, Request};
 
 /// One condition, or several. Built by whoever reads configuration; depth and size are bounded there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,26 +72,7 @@ impl Condition {
 
     /// By the caller alone: `None` if it depends on what is asked for.
     pub(crate) fn by_caller(&self, caller: &Caller<'_>) -> Option<bool> {
-        match self {
-            Self::All(parts) => all(parts.iter().map(|part| part.by_caller(caller))),
-            // Not one of them, by De Morgan.
-            Self::Any(parts) => {
-                let nots = parts.iter().map(|part| part.by_caller(caller).map(|holds| !holds));
-                all(nots).map(|none| !none)
-            }
-            Self::Mesh => Some(caller.identity.is_some()),
-            Self::Identity(id) => Some(caller.identity.is_some_and(|own| own.as_str() == id)),
-            Self::IdentityPrefix(prefix) => {
-                Some(caller.identity.is_some_and(|own| own.as_str().starts_with(prefix.as_str())))
-            }
-            Self::Source(network) => Some(network.contains(&caller.address.to_canonical())),
-            Self::Port(port) => Some(caller.port == *port),
-            Self::Method(_)
-            | Self::Path(_)
-            | Self::PathPrefix(_)
-            | Self::PathTemplate(_)
-            | Self::Header(..) => None,
-        }
+        self.known(&Question::of(caller), Values::One)
     }
 
     /// By everything.
@@ -113,21 +94,8 @@ impl Condition {
     }
 }
 
-/// Kleene's conjunction: false if one is false, unknown if one is unknown.
-fn all(mut parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut whole = Some(true);
-    loop {
-        match parts.next() {
-            None => return whole,
-            Some(Some(false)) => return Some(false),
-            Some(Some(true)) => {}
-            Some(None) => whole = None,
-        }
-    }
-}
-
 impl HeaderMatch {
-    fn holds(&self, headers: &HeaderMap, name: &HeaderName, values: Values) -> bool {
+    pub(crate) fn holds(&self, headers: &HeaderMap, name: &HeaderName, values: Values) -> bool {
         let mut found = headers.get_all(name).iter();
         match values {
             Values::One => found.any(|value| self.may_hold(value)),

@@ -1,16 +1,20 @@
 //! Who may do what: one decision, made the same way by the sidecar that enforces it, by the command line that explains
 //! it and by the tests that hold both to it.
 //!
-//! [`Access`] is what holds for one port of a workload, [`decide()`] judges a caller and a request by it, and [`Narrowed`]
-//! does what it can of that once for a connection. Pure: no clock, no socket, no configuration format. What cannot be
+//! [`Access`] is what holds for one port of a workload, [`decide()`] judges a caller and a request by it, [`Narrowed`]
+//! does what it can of that once for a connection, and [`reach()`] says what can be said when not everything is known.
+//! Pure: no clock, no socket, no configuration format. What cannot be
 //! read must never come here as something that allows more; whoever reads it makes it deny.
 
 mod condition;
 mod decide;
 mod miss;
 mod narrow;
+mod reach;
 mod spelling;
 mod template;
+#[cfg(test)]
+mod testing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +26,7 @@ pub use condition::{Condition, HeaderMatch};
 pub use decide::{Reason, Verdict, decide};
 pub use miss::{Miss, nearest};
 pub use narrow::Narrowed;
+pub use reach::{Asks, Depends, Headers, Partial, Question, Reach, Unknown, reach};
 pub use spelling::ambiguous;
 pub use template::{Template, TemplateError};
 

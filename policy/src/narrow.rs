@@ -46,8 +46,11 @@ impl Rules {
         self.settled.iter().filter_map(|&place| rules.get(place as usize))
     }
 
-    fn open<'a>(&self, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> {
-        self.open.iter().filter_map(|open| rules.get(open.place as usize))
+    /// The first of those that apply to bytes that nobody looks into: of what they would want nothing is known.
+    fn first<'a>(&self, rules: &'a [Rule]) -> Option<&'a Rule> {
+        let open = self.open.first().map(|open| open.place);
+        let place = self.settled.first().copied().into_iter().chain(open).min()?;
+        rules.get(place as usize)
     }
 
     /// Those of the open ones that apply.
@@ -105,11 +108,14 @@ impl Narrowed {
         caller: &Caller<'_>,
         request: Option<&Request<'_>>,
     ) -> Reason<'a> {
-        let open_denial = || match request {
-            Some(request) => self.deny.applying(&access.deny, caller, request, Values::One).next(),
-            None => self.deny.open(&access.deny).next(),
+        let denial = match request {
+            Some(request) => {
+                let open = || self.deny.applying(&access.deny, caller, request, Values::One).next();
+                self.deny.settled(&access.deny).next().or_else(open)
+            }
+            None => self.deny.first(&access.deny),
         };
-        if let Some(rule) = self.deny.settled(&access.deny).next().or_else(open_denial) {
+        if let Some(rule) = denial {
             return Reason::Denied(rule);
         }
         let (Some(rules), Some(allow)) = (&access.allow, &self.allow) else {

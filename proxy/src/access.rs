@@ -4,6 +4,7 @@
 
 mod guests;
 mod told;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::model::PortAccess;
 
 pub use guests::{Guests, Kind};
 pub use told::Told;
+pub use traffic::{Notes, Traffic};
 
 /// What of a port's rules is about the caller of one connection; made anew when the rules change.
 #[derive(Debug, Default)]
@@ -108,7 +110,7 @@ fn conclude(
         Reason::Denied(rule) => {
             let message = format!("denied by {}", rule.name);
             told.denied(&rule.name, &message, caller, request);
-            let error = Error::new(Token::RequestDenied, message);
+            let error = Error::new(Token::RequestDenied, message).denied_by(&rule.name);
             Err(match Origin::from_text(&rule.name) {
                 Some(origin) => error.caused_by(&origin),
                 None => error,
@@ -120,7 +122,7 @@ fn conclude(
                 None => "no rule allows it, for there is none".to_owned(),
             };
             told.denied(told::NO_RULE, &message, caller, request);
-            Err(Error::new(Token::RequestDenied, message))
+            Err(Error::new(Token::RequestDenied, message).denied_by(told::NO_RULE))
         }
     }
 }

@@ -23,6 +23,8 @@ struct Detail {
     unprocessed: bool,
     message: String,
     origin: Option<Origin>,
+    /// The rule that denies, or `none`.
+    denied_by: Option<Box<str>>,
     /// What the answer says besides.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -42,7 +44,8 @@ impl Error {
     /// A failure after which the application may have seen the request.
     pub fn new(token: Token, message: impl Into<String>) -> Self {
         let (message, headers) = (message.into(), Vec::new());
-        let detail = Detail { token, unprocessed: false, message, origin: None, headers };
+        let (unprocessed, origin, denied_by) = (false, None, None);
+        let detail = Detail { token, unprocessed, message, origin, denied_by, headers };
         Self(Box::new(detail))
     }
 
@@ -58,6 +61,19 @@ impl Error {
     pub fn caused_by(mut self, origin: &Origin) -> Self {
         self.0.origin.get_or_insert_with(|| origin.clone());
         self
+    }
+
+    /// Names the rule about access that denies it, or says `none` where no rule allows it.
+    #[must_use]
+    pub fn denied_by(mut self, rule: &str) -> Self {
+        self.0.denied_by = Some(rule.into());
+        self
+    }
+
+    /// Who denied it and why, where rules about access did.
+    #[must_use]
+    pub fn denial(&self) -> Option<(&str, &str)> {
+        Some((self.0.denied_by.as_deref()?, &self.0.message))
     }
 
     /// The answer to the client has this header too.

@@ -5,6 +5,7 @@
 //! `forward` hands the request to the application. Who the peer is comes from its certificate, checked after
 //! every handshake, and from nothing that it says.
 
+mod allowed;
 mod door;
 mod early;
 mod intercepted;
@@ -30,7 +31,6 @@ use crate::error::{Error, Replay, Token};
 use crate::headers::{self, FAILURE, FORWARDED_CLIENT_CERT, Mark};
 use crate::io::{Io, set_reset_on_close};
 use crate::listener::{Carried, HttpLimits, Limits, serve};
-use crate::model::{AppProtocol, InboundPort};
 use crate::record::{Answer, Peer, Record, grpc_status};
 use crate::relay::{Relayed, refuse, relay};
 use crate::retry::{Exhausted, Replayable};
@@ -182,15 +182,6 @@ impl Inbound {
         }
     }
 
-    fn is_probe<B>(&self, request: &Request<B>, who: &door::Who) -> bool {
-        let listed = || {
-            let listener = self.state.inbound();
-            let probes = listener.as_ref().and_then(|listener| listener.probes.get(&self.port));
-            probes.is_some_and(|all| probe::is_listed(all, request))
-        };
-        who.identity.is_none() && listed()
-    }
-
     /// A failure of the application that follows from calls which were tried often enough is not to be tried again.
     fn mark_exhausted<B>(&self, response: &mut Response<B>, who: &door::Who, record: &Record) {
         let failed = response.status().is_server_error()
@@ -217,7 +208,7 @@ impl Inbound {
         if let Some(probes) = &who.probes {
             probe::check(probes, &request)?;
         }
-        self.authorize(&request, who)?;
+        self.authorize(&request, who, record.started())?;
         if grpc && deadline::asked(request.headers()) == Some(Duration::ZERO) {
             let message = "the call's time was over when it came";
             return Err(Error::unprocessed(Token::ResponseTimeout, message));
@@ -272,45 +263,6 @@ impl Inbound {
         }
     }
 
-    /// On a port that is declared as HTTP a caller of the mesh must not say that his bytes are opaque: in them he could
-    /// tell the application whatever only this sidecar may, who he is above all. To connect, and say nothing, is a
-    /// check of the endpoint's health.
-    fn may_only_connect(&self, who: &door::Who) -> bool {
-        let http = |settings: InboundPort| settings.protocol == AppProtocol::Http;
-        who.identity.is_some() && self.settings().is_ok_and(http)
-    }
-
-    /// Order: a connection is known before it is judged, so that no change of the rules falls between.
-    fn enter(&self, kind: Kind, who: &door::Who, watch: &drain::Watch) {
-        let (guests, cut) = (self.state.guests(), watch.cut());
-        guests.enter(kind, who.identity.as_ref(), who.address, self.port, cut);
-        self.watch_for_denial(who, watch);
-    }
-
-    /// A peer may be denied at any time, and may have been since the handshake.
-    fn watch_for_denial(&self, who: &door::Who, watch: &drain::Watch) {
-        if let (Some(id), Some(serial)) = (&who.identity, &who.serial) {
-            self.state.denials().accepted(id, serial, watch.cut());
-        }
-    }
-
-    /// What the workload's own probes ask for is its kubelet's, who has no identity.
-    fn authorize<B>(&self, request: &Request<B>, who: &door::Who) -> Result<(), Error> {
-        let Some(access) = self.state.access(self.port) else { return Ok(()) };
-        if who.probes.is_some() || self.is_probe(request, who) {
-            return Ok(());
-        }
-        let caller = access::caller(who.identity.as_ref(), who.address, self.port);
-        access::authorize_request(&access, &caller, &who.concern, request, self.state.told())
-    }
-
-    /// The same for a connection whose bytes are opaque.
-    fn authorize_opaque(&self, who: &door::Who) -> Result<(), Error> {
-        let Some(access) = self.state.access(self.port) else { return Ok(()) };
-        let caller = access::caller(who.identity.as_ref(), who.address, self.port);
-        access::authorize_connection(&access, &caller, self.state.told())
-    }
-
     async fn dial(&self) -> Result<Opened, Error> {
         self.upstream.open(&self.app, Protocol::Tcp, CONNECT_TIMEOUT).await
     }
@@ -330,6 +282,7 @@ impl Inbound {
     /// `app`: the application, if it has been dialled already.
     async fn proxy_tcp(&self, caller: Caller, app: Option<Opened>, watch: &drain::Watch) {
         self.enter(Kind::Opaque, &caller.who, watch);
+        caller.who.notes.connection(Instant::now());
         if let Err(error) = self.authorize_opaque(&caller.who) {
             refuse(&caller.io);
             return self.refused(caller.who.address, &error);
@@ -363,6 +316,7 @@ impl Inbound {
             received: relayed.received,
             duration: started.elapsed(),
             error: relayed.error,
+            denial: None,
         };
         self.telemetry.finish_connection(&end, &who.edge);
     }

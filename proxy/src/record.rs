@@ -2,22 +2,18 @@
 //! every request; it is closed at the end of the response body, by [`Tracked`], or earlier by whoever makes
 //! the response here. A record that is dropped open belongs to a client that went away.
 
-use std::future::Future;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+mod tracked;
 
-use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use http_body::Body as HttpBody;
+use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
-use crate::body::progress;
-use crate::body::{Body, BodyError};
-use crate::canonical;
+use crate::body::Body;
 use crate::cluster::InFlight;
 use crate::error::{Error, Token};
 use crate::response;
@@ -27,6 +23,8 @@ use crate::telemetry::metrics::{Direction, Edge};
 use crate::telemetry::trace::{RequestTrace, SpanKind};
 use crate::telemetry::{RequestEnd, Telemetry};
 use crate::upstream::ResponseBody;
+
+pub use tracked::Tracked;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -46,6 +44,7 @@ pub struct Record {
     status: u16,
     grpc_status: Option<u16>,
     error: Option<Token>,
+    denial: Option<Box<Denial>>,
     attempts: u32,
     fallback: bool,
     request_bytes: u64,
@@ -60,6 +59,13 @@ pub struct Peer {
     pub identity: Option<SpiffeId>,
     /// Where it is.
     pub address: Option<SocketAddr>,
+}
+
+/// What rules about access said.
+#[derive(Debug)]
+struct Denial {
+    by: String,
+    why: String,
 }
 
 /// By reference count, not by copy.
@@ -101,6 +107,7 @@ impl Record {
             status: 0,
             grpc_status: None,
             error: None,
+            denial: None,
             attempts: 0,
             fallback: false,
             request_bytes: request.body().size_hint().exact().unwrap_or(0),
@@ -149,6 +156,12 @@ impl Record {
         self.fallback = true;
     }
 
+    /// When the request came.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// One more attempt goes out.
     pub fn attempt(&mut self) {
         self.attempts += 1;
@@ -168,6 +181,8 @@ impl Record {
         self.status = response.status().as_u16();
         self.grpc_status = grpc_status(response.headers());
         self.error = error.map(Error::token);
+        let denial = error.and_then(Error::denial);
+        self.denial = denial.map(|(by, why)| Box::new(Denial { by: by.into(), why: why.into() }));
         self.response_bytes = response.body().size_hint().exact().unwrap_or(0);
         self.close();
     }
@@ -191,16 +206,7 @@ impl Record {
             return Response::from_parts(parts, Body::Empty);
         }
         let grpc = deadline.is_some() && response::is_grpc(&parts.headers);
-        let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        let tracked = Tracked {
-            body,
-            _in_flight: answer.in_flight,
-            record: Some(self),
-            deadline,
-            grpc,
-            given: 0,
-            tail: None,
-        };
+        let tracked = Tracked::new(body, answer.in_flight, self, deadline, grpc);
         Response::from_parts(parts, Body::Tracked(Box::new(tracked)))
     }
 
@@ -232,6 +238,7 @@ impl Record {
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             request_id: text_of(self.head.request_id.as_ref()),
+            denial: self.denial.as_ref().map(|denial| (&*denial.by, &*denial.why)),
         }
     }
 
@@ -270,130 +277,4 @@ pub struct Answer {
     pub written: Instant,
     /// Its place in the endpoint's load.
     pub in_flight: InFlight,
-}
-
-/// A response body on its way to the client.
-#[derive(Debug)]
-pub struct Tracked {
-    body: ResponseBody,
-    _in_flight: InFlight,
-    record: Option<Record>,
-    deadline: Option<Pin<Box<Sleep>>>,
-    /// Is the end by a deadline said as gRPC says it?
-    grpc: bool,
-    given: u64,
-    /// See [`Self::cut`].
-    tail: Option<Bytes>,
-}
-
-impl Tracked {
-    /// As [`HttpBody::poll_frame`].
-    pub(crate) fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(tail) = self.tail.take() {
-            return self.give(Frame::data(tail));
-        }
-        let frame = match self.body.poll_frame(cx) {
-            Poll::Pending => {
-                progress::empty();
-                return self.poll_deadline(cx);
-            }
-            Poll::Ready(frame) => frame,
-        };
-        match frame {
-            Some(Ok(mut frame)) => {
-                self.note(&mut frame);
-                let frame = self.cut(frame);
-                self.give(frame)
-            }
-            Some(Err(error)) => {
-                self.end(Some(Token::ResponseIncomplete));
-                Poll::Ready(Some(Err(error)))
-            }
-            None => {
-                self.end(None);
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn give(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        progress::gave(frame.data_ref().map_or(0, Bytes::len));
-        if self.is_end_stream() {
-            self.end(None);
-        }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    /// See [`progress::tail`].
-    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        if !frame.is_data() {
-            return frame;
-        }
-        let mut data = frame.into_data().unwrap_or_default();
-        self.given += data.len() as u64;
-        let may_be_last = self.body.is_end_stream() || self.body.size_hint().exact().is_none();
-        if may_be_last {
-            self.tail = progress::tail(&mut data, self.given);
-        }
-        Frame::data(data)
-    }
-
-    /// As [`HttpBody::is_end_stream`].
-    pub(crate) fn is_end_stream(&self) -> bool {
-        self.tail.is_none() && self.body.is_end_stream()
-    }
-
-    /// As [`HttpBody::size_hint`].
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        let (hint, held) = (self.body.size_hint(), self.tail.as_ref().map_or(0, Bytes::len));
-        hint.exact().map_or(hint, |rest| SizeHint::with_exact(rest + held as u64))
-    }
-
-    fn poll_deadline(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let over =
-            self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
-        if !over {
-            return Poll::Pending;
-        }
-        self.end(Some(Token::ResponseTimeout));
-        if self.grpc {
-            return Poll::Ready(Some(Ok(Frame::trailers(response::too_late()))));
-        }
-        Poll::Ready(Some(Err("the request's time is over".into())))
-    }
-
-    /// Trailers that none may be are left out (RFC 9110 §6.5.1).
-    fn note(&mut self, frame: &mut Frame<Bytes>) {
-        let Some(record) = &mut self.record else { return };
-        if let Some(data) = frame.data_ref() {
-            record.response_bytes += data.len() as u64;
-        } else if let Some(trailers) = frame.trailers_mut() {
-            record.grpc_status = grpc_status(trailers).or(record.grpc_status);
-            canonical::remove_forbidden_trailers(trailers);
-        }
-    }
-
-    /// Lets the exchange go and closes the record.
-    fn end(&mut self, error: Option<Token>) {
-        self.body = ResponseBody::Empty;
-        if let Some(mut record) = self.record.take() {
-            record.error = error;
-            record.close();
-        }
-    }
-}
-
-impl Drop for Tracked {
-    /// hyper drops a body that says it has ended without asking for the end.
-    fn drop(&mut self) {
-        if self.record.is_some() && self.is_end_stream() {
-            self.end(None);
-        }
-    }
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use weft_certs::DenyList;
 use weft_proto::names::OTHER_PORTS;
 
-use crate::access::{Guests, Told};
+use crate::access::{Guests, Told, Traffic};
 use crate::cluster::Cluster;
 use crate::denied::Denials;
 use crate::model::{Addresses, InboundListener, Locality, PortAccess};
@@ -53,6 +53,7 @@ pub struct State {
     /// The application's callers.
     guests: Guests,
     denials: Arc<Denials>,
+    traffic: Arc<Traffic>,
     /// Lock: taken by the writer and by `admin`, never by a request.
     known: Mutex<Known>,
 }
@@ -101,6 +102,7 @@ impl State {
             told,
             guests: Guests::default(),
             denials,
+            traffic: Arc::new(Traffic::new(workers)),
             known: Mutex::default(),
         }
     }
@@ -220,6 +222,12 @@ impl State {
     #[must_use]
     pub fn denials(&self) -> &Arc<Denials> {
         &self.denials
+    }
+
+    /// What they asked for lately.
+    #[must_use]
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// The limits on requests of one of its ports. Those that nothing speaks of have one in common.

@@ -79,6 +79,8 @@ pub struct RequestEnd<'a> {
     pub response_bytes: u64,
     /// `x-request-id`; empty if none.
     pub request_id: &'a str,
+    /// Who denied it and why, where rules about access did.
+    pub denial: Option<(&'a str, &'a str)>,
 }
 
 impl RequestEnd<'_> {
@@ -120,6 +122,8 @@ pub struct ConnectionEnd<'a> {
     pub duration: Duration,
     /// Why this proxy failed it, if it did.
     pub error: Option<Token>,
+    /// Who denied it and why, where rules about access did.
+    pub denial: Option<(&'a str, &'a str)>,
 }
 
 impl Telemetry {

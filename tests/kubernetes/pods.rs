@@ -6,6 +6,7 @@
 
 mod access;
 mod asked;
+mod authz;
 mod faults;
 mod figures;
 mod filter;

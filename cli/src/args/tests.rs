@@ -67,6 +67,33 @@ fn wait_takes_files_and_a_time() {
 }
 
 #[test]
+fn a_question_and_a_trial_are_told_apart() {
+    let authz = |line: &[&str]| match Cli::try_parse_from(line).map(|cli| cli.command) {
+        Ok(Command::Authz(authz)) => Ok(authz),
+        Ok(_) => panic!("not authz"),
+        Err(error) => Err(error.exit_code()),
+    };
+    let asked = authz(&["weft", "authz", "--request", "get /carts/7?x=1"]).unwrap();
+    let request = asked.request.clone().unwrap();
+    assert_eq!((&*request.method, &*request.path), ("GET", "/carts/7?x=1"));
+    assert!(!asked.is_trial());
+    let tried =
+        authz(&["weft", "authz", "--try", "a.yaml", "--try", "-", "--since", "5m"]).unwrap();
+    assert_eq!((tried.tried.len(), tried.since), (2, Duration::from_secs(300)));
+    assert!(tried.is_trial());
+    assert!(authz(&["weft", "authz", "--delete", "AccessPolicy/a/b"]).unwrap().is_trial());
+    for wrong in [
+        &["--try", "a", "--from", "a/b"][..],
+        &["--request", "GET"],
+        &["--request", "GET carts"],
+        &["--since", "11m"],
+        &["--since", "0s"],
+    ] {
+        assert_eq!(authz(&[&["weft", "authz"], wrong].concat()).unwrap_err(), 2, "{wrong:?}");
+    }
+}
+
+#[test]
 fn wrong_usage_exits_with_two() {
     assert_eq!(parse("weft stat nonsense").unwrap_err().exit_code(), 2);
     assert_eq!(parse("weft demo --rate 5000").unwrap_err().exit_code(), 2);

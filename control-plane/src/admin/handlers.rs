@@ -21,13 +21,13 @@ use super::json::{
     Bootstrap, ControlPlane, Counts, JoinRequest, Locality, MeshSummary, Proxy, ServiceName,
     Version,
 };
-use super::{View, metrics, trust};
+use super::{View, access, metrics, trust};
 use crate::ca::MintError;
 use crate::finding::Finding;
 use crate::model::{self, Key};
 use crate::telemetry::{Stat, WINDOW_MAX, Window};
 
-// Bound: the only body there is names a workload.
+// Bound: most bodies name a workload; others have a bound of their own.
 const MAX_BODY: usize = 64 * 1024;
 // Bound: requests at once; further ones wait.
 const MAX_REQUESTS: usize = 64;
@@ -88,6 +88,7 @@ pub(super) fn router(view: Arc<View>) -> Router {
         .route("/v1/analysis", get(analysis))
         .route("/v1/trust", get(trust::look))
         .route("/v1/trust/{step}", post(trust::step))
+        .merge(access::routes())
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "no such endpoint"))
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has another method")

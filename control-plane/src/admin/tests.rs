@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Admin, View};
+use crate::access::Trials;
 use crate::finding::{Code, Finding};
 use crate::telemetry::TelemetryService;
 use crate::testing::{TestCa, http, id};
@@ -49,6 +50,7 @@ async fn serve() -> Fixture {
         findings: watch::Sender::new(Arc::new(vec![finding])).subscribe(),
         ca: ca.ca.clone(),
         trust: Arc::new(Trust::new(own, ca.mesh.subscribe(), issuer, None)),
+        trials: Trials::new(telemetry.clone()),
         telemetry,
         registry,
         generation: generation.subscribe(),

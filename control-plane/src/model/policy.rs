@@ -180,6 +180,8 @@ impl Default for RetryBudget {
 pub struct InboundPolicy {
     /// Where it was read.
     pub origin: Origin,
+    /// Seconds since the epoch; 0 where nobody says when.
+    pub created: i64,
     /// Namespace it applies to.
     pub namespace: String,
     /// Labels of the workloads; empty means all of the namespace.
@@ -247,6 +249,13 @@ impl InboundPolicy {
     pub fn applies_to(&self, workload: &Key, labels: &BTreeMap<String, String>, port: u16) -> bool {
         let Self { namespace, selector, ports, .. } = self;
         Selection { namespace, selector, ports }.covers(workload, labels, port)
+    }
+
+    /// The smaller is in force where several apply; between equals the key decides. Workloads before namespace, ports
+    /// before all ports, older before younger.
+    #[must_use]
+    pub fn precedence(&self) -> (bool, bool, i64) {
+        (self.selector.is_empty(), self.ports.is_empty(), self.created)
     }
 }
 

@@ -14,11 +14,10 @@ use super::names;
 use super::problem::Problems;
 use super::schema::policy::{InboundPolicySpec, RateLimit as LimitSpec, RateLimitKey as KeySpec};
 
-/// A policy with what decides its precedence.
+/// A policy with its name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InboundDraft {
     pub(crate) key: Key,
-    pub(crate) created: i64,
     pub(crate) policy: InboundPolicy,
 }
 
@@ -47,6 +46,7 @@ pub(crate) fn read(spec: InboundPolicySpec, id: Identity, problems: &mut Problem
     }
     let policy = InboundPolicy {
         origin: Origin::default(),
+        created: id.created,
         namespace: id.key.namespace.clone(),
         selector: spec.selector.match_labels,
         ports,
@@ -54,7 +54,7 @@ pub(crate) fn read(spec: InboundPolicySpec, id: Identity, problems: &mut Problem
         default_access: spec.default_access.map(default_access),
         rate_limits,
     };
-    InboundDraft { key: id.key, created: id.created, policy }
+    InboundDraft { key: id.key, policy }
 }
 
 fn rate_limits(written: &[LimitSpec], problems: &mut Problems) -> Vec<RateLimit> {

@@ -87,7 +87,7 @@ pub(super) fn origins(workload: &Workload, mesh: &Mesh) -> BTreeSet<Arc<Origin>>
 
 /// The ports that something is said of, and [`OTHER_PORTS`]. Of two entries for one number the first counts: they would
 /// be two equal matches, which Envoy refuses.
-pub(super) fn ports(workload: &Workload, mesh: &Mesh) -> BTreeMap<u16, AppProtocol> {
+pub(crate) fn ports(workload: &Workload, mesh: &Mesh) -> BTreeMap<u16, AppProtocol> {
     let mut ports = BTreeMap::from([(OTHER_PORTS, AppProtocol::Detect)]);
     for port in &workload.ports {
         ports.entry(port.port).or_insert(port.protocol);

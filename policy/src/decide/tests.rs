@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderValue;
 use proptest::prelude::*;
 use weft_certs::SpiffeId;
 
 use super::{Reason, Verdict, decide};
+use crate::testing::{ADDRESSES, IDENTITIES, METHODS, PATHS, identity, rules};
 use crate::{Access, Caller, Condition, HeaderMatch, Narrowed, Request, Rule};
 
 fn rule(name: &str, from: Condition) -> Rule {
@@ -136,43 +137,6 @@ mod reference {
     }
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
-    let id =
-        |namespace: &str, account: &str| format!("spiffe://a.test/ns/{namespace}/sa/{account}");
-    let text = |all: &'static [&'static str]| proptest::sample::select(all).prop_map(str::to_owned);
-    let value = move || {
-        prop_oneof![
-            Just(HeaderMatch::Present),
-            text(&["a", "ab"]).prop_map(HeaderMatch::Exact),
-            text(&["a", "b"]).prop_map(HeaderMatch::Prefix),
-        ]
-    };
-    let leaf = prop_oneof![
-        Just(Condition::Mesh),
-        Just(Condition::Identity(id("shop", "web"))),
-        text(&["spiffe://a.test/ns/shop/", "spiffe://a.test/"]).prop_map(Condition::IdentityPrefix),
-        text(&["10.0.0.0/8", "10.0.0.1/32", "fd00::/8"])
-            .prop_map(|network| Condition::Source(network.parse().unwrap())),
-        (80..82_u16).prop_map(Condition::Port),
-        text(&["GET", "POST"]).prop_map(Condition::Method),
-        text(&["/", "/a"]).prop_map(Condition::Path),
-        text(&["/", "/a/"]).prop_map(Condition::PathPrefix),
-        text(&["/*", "/a/*"]).prop_map(|text| Condition::PathTemplate(text.parse().unwrap())),
-        value().prop_map(|value| Condition::Header(HeaderName::from_static("x"), value)),
-    ];
-    leaf.prop_recursive(3, 24, 4, |inner| {
-        let parts = proptest::collection::vec(inner, 0..4);
-        prop_oneof![parts.clone().prop_map(Condition::All), parts.prop_map(Condition::Any),]
-    })
-}
-
-fn rules() -> impl Strategy<Value = Vec<Rule>> {
-    proptest::collection::vec(
-        (condition(), condition()).prop_map(|(from, to)| Rule { name: "r".into(), from, to }),
-        0..4,
-    )
-}
-
 const VALUES: &[&[u8]] =
     &[b"a", b"ab", b"b", b"", b"a,b", b"b , a", b"a,ab", b"a,", b"a\xe9", b"b,a\xff", b"A"];
 
@@ -184,16 +148,15 @@ proptest! {
         deny in rules(),
         allow in proptest::option::of(rules()),
         audit in rules(),
-        identity in proptest::sample::select(&["", "shop/sa/web", "shop/sa/job", "bank/sa/web"][..]),
-        address in proptest::sample::select(&["10.0.0.1", "10.0.0.2", "192.0.2.1", "fd00::1"][..]),
+        name in proptest::sample::select(&IDENTITIES[..]),
+        address in proptest::sample::select(&ADDRESSES[..]),
         port in 80..82_u16,
-        method in proptest::sample::select(&["GET", "POST"][..]),
-        path in proptest::sample::select(&["/", "/a", "/a/", "/a/b", "/a/b/c"][..]),
+        method in proptest::sample::select(&METHODS[..]),
+        path in proptest::sample::select(&PATHS[..]),
         values in proptest::collection::vec(proptest::sample::select(VALUES), 0..3),
     ) {
         let access = Access { deny, allow, audit };
-        let identity: Option<SpiffeId> = (!identity.is_empty())
-            .then(|| format!("spiffe://a.test/ns/{identity}").parse().unwrap());
+        let identity = identity(name);
         let address: IpAddr = address.parse().unwrap();
         let caller = Caller { identity: identity.as_ref(), address, port };
         let mut headers = HeaderMap::new();

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::{App, HOLD, Stopping, admin, subscriptions};
@@ -30,6 +31,8 @@ use crate::xds::{self, SyncState};
 const SWEEP_APP: Duration = Duration::from_secs(1);
 /// Rounds of it between two sweeps of everything.
 const SWEEP: u64 = 5;
+/// Rounds until what callers asked for is looked through for what is over.
+const SWEEP_TRAFFIC: u64 = 30;
 /// Bound of the last export of spans.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -187,7 +190,8 @@ impl App {
             Arc::clone(&self.shared.telemetry),
             Arc::clone(&identity_handle.renew),
             move || Box::pin(authenticated(control_plane.clone(), credentials.clone())),
-        );
+        )
+        .answering(Arc::clone(self.shared.state.traffic()));
         tokio::spawn(identity.run());
         tokio::spawn(client.run());
         tokio::spawn(follow_credentials(identity_handle.credentials.clone(), self.shared.clone()));
@@ -275,6 +279,9 @@ async fn sweep(idle: Idle) {
     for round in 0_u64.. {
         tick.tick().await;
         idle.of_apps(Pool::sweep);
+        if round.is_multiple_of(SWEEP_TRAFFIC) {
+            idle.state.traffic().sweep(Instant::now());
+        }
         if round.is_multiple_of(SWEEP) {
             idle.of_clusters(Pool::sweep);
         }

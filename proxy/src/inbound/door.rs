@@ -16,7 +16,7 @@ use weft_certs::{Serial, SpiffeId};
 use weft_proto::alpn::{self, word};
 
 use super::Inbound;
-use crate::access::Concern;
+use crate::access::{Concern, Notes};
 use crate::error::{Error, Token};
 use crate::io::{Ahead, Io};
 use crate::listener::{
@@ -68,6 +68,8 @@ pub struct Who {
     pub forwarded: Option<HeaderValue>,
     /// The rules that are about this caller.
     pub concern: Concern,
+    /// What it asks for is noted here.
+    pub notes: Arc<Notes>,
 }
 
 impl Inbound {
@@ -186,9 +188,11 @@ impl Inbound {
             Carried::Http(version) => version,
             Carried::Opaque | Carried::Nothing => Version::Http1,
         };
+        let (traffic, worker) = (self.state.traffic(), self.upstream.worker);
+        let notes = traffic.page(worker, identity.as_ref(), address.ip().to_canonical(), self.port);
         let concern = Concern::default();
         let (serial, probes) = (None, None);
-        Who { identity, serial, address, version, edge, probes, forwarded, concern }
+        Who { identity, serial, address, version, edge, probes, forwarded, concern, notes }
     }
 }
 

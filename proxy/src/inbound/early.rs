@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
 
 use super::Inbound;
 use super::door::{self, Caller};
@@ -51,7 +52,8 @@ impl Inbound {
 
     async fn hear(&self, caller: Caller) -> Result<(Caller, Opened), Error> {
         // Order: the application's first words are for those only who may talk to it in opaque bytes.
-        self.authorize_opaque(&caller.who)?;
+        self.authorize_opaque(&caller.who)
+            .inspect_err(|_| caller.who.notes.connection(Instant::now()))?;
         let app = self.dial().await.map_err(|error| self.unreachable(&error))?;
         match caller.io {
             Io::Plain(_) => self.hear_plaintext(caller, app).await,

@@ -58,6 +58,7 @@ impl Interceptor {
             received: relayed.received,
             duration: started.elapsed(),
             error: relayed.error,
+            denial: None,
         };
         self.telemetry.finish_connection(&end, &self.passed);
     }

@@ -95,6 +95,7 @@ impl Outbound {
             received: relayed.received,
             duration: started.elapsed(),
             error: relayed.error,
+            denial: None,
         };
         self.telemetry.finish_connection(&end, &tcp.edge);
     }

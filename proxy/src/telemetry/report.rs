@@ -4,6 +4,9 @@
 //! While the control plane is away nothing is taken from the counters, which go on counting: they are the
 //! memory of an outage, whatever its length. What was taken is kept until it is acknowledged and then goes
 //! first on the next stream. Where an acknowledgement is lost on its way, that one report counts twice.
+//!
+//! The control plane may ask at any time what the workload's callers asked for lately; the answer goes at once, and what
+//! is not asked for is not sent.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -21,6 +24,7 @@ use weft_proto::telemetry::telemetry_client::TelemetryClient;
 
 use super::Telemetry;
 use super::metrics::{Delta, Direction, EdgeKey, Standing};
+use crate::access::Traffic;
 use crate::control_channel::{Backoff, random_unit};
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -30,6 +34,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bound on one message: about 300 bytes an edge.
 const EDGES_PER_MESSAGE: usize = 1000;
+/// Bound: questions that wait; what is more is not answered.
+const QUESTIONS: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(10);
 
@@ -47,6 +53,8 @@ pub struct Reporter {
     said: Option<(Standing, Instant)>,
     /// Whoever renews the certificate; told when the control plane asks for it.
     renews: Arc<Notify>,
+    /// What the workload's callers asked for.
+    traffic: Option<Arc<Traffic>>,
     period: Duration,
 }
 
@@ -54,6 +62,8 @@ pub struct Reporter {
 struct Stream {
     reports: mpsc::Sender<wire::ReportRequest>,
     acks: Streaming<wire::ReportAck>,
+    /// Questions not answered yet. Bound: [`QUESTIONS`].
+    asked: VecDeque<wire::AskTraffic>,
 }
 
 impl std::fmt::Debug for Reporter {
@@ -79,8 +89,15 @@ impl Reporter {
             unacknowledged: VecDeque::new(),
             said: None,
             renews,
+            traffic: None,
             period: PERIOD,
         }
+    }
+
+    /// The same, which tells what callers asked for when it is asked.
+    #[must_use]
+    pub fn answering(self, traffic: Arc<Traffic>) -> Self {
+        Self { traffic: Some(traffic), ..self }
     }
 
     /// Reports until `stop` is true or its sender is gone; then once more, if a stream is open.
@@ -123,9 +140,15 @@ impl Reporter {
                 // Callers are to know it before the next tick.
                 () = self.telemetry.metrics.drains() => false,
                 () = stopped(stop) => true,
-                ack = stream.acks.message() => return Err(unexpected(ack)),
+                ack = stream.acks.message() => {
+                    stream.take(ack)?;
+                    false
+                }
             };
+            self.answer(&mut stream).await?;
             self.report(&mut stream).await?;
+            // What came meanwhile.
+            self.answer(&mut stream).await?;
             backoff.reset();
             if std::mem::take(told) {
                 tracing::info!("reports to the control plane again");
@@ -145,7 +168,7 @@ impl Reporter {
         let acks = opened
             .map_err(|_| "the stream did not open".to_owned())?
             .map_err(|status| text(&status))?;
-        Ok(Stream { reports, acks: acks.into_inner() })
+        Ok(Stream { reports, acks: acks.into_inner(), asked: VecDeque::new() })
     }
 
     /// Sends what there is to say, if there is anything, and waits until it is acknowledged.
@@ -168,6 +191,22 @@ impl Reporter {
             self.said = Some((standing.clone(), Instant::now()));
             if ack.renew {
                 self.renews.notify_one();
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers what was asked.
+    async fn answer(&self, stream: &mut Stream) -> Result<(), String> {
+        let Some(traffic) = &self.traffic else { return Ok(()) };
+        while let Some(ask) = stream.asked.pop_front() {
+            for part in traffic.answer(ask, Instant::now()) {
+                let standing = self.telemetry.metrics.standing();
+                let message = self.message(Vec::new(), &standing);
+                let message = wire::ReportRequest { access: Some(part), ..message };
+                if stream.exchange(message).await?.renew {
+                    self.renews.notify_one();
+                }
             }
         }
         Ok(())
@@ -203,6 +242,7 @@ impl Reporter {
                 roots: standing.trust.roots.clone(),
                 leaf_not_before: standing.identity_not_before,
             }),
+            access: None,
         }
     }
 }
@@ -215,13 +255,33 @@ impl Stream {
                 // The end of the stream says why.
                 return Err(unexpected(self.acks.message().await));
             }
-            match self.acks.message().await {
-                Ok(Some(ack)) => Ok(ack),
-                end => Err(unexpected(end)),
+            loop {
+                match self.acks.message().await {
+                    Ok(Some(wire::ReportAck { ask: Some(ask), .. })) => self.note(ask),
+                    Ok(Some(ack)) => return Ok(ack),
+                    end => return Err(unexpected(end)),
+                }
             }
         };
         let answered = tokio::time::timeout(PATIENCE, exchange).await;
         answered.unwrap_or_else(|_| Err("a report was not acknowledged".to_owned()))
+    }
+
+    /// Takes what comes while no report is under way.
+    fn take(&mut self, ack: Result<Option<wire::ReportAck>, Status>) -> Result<(), String> {
+        match ack {
+            Ok(Some(wire::ReportAck { ask: Some(ask), .. })) => {
+                self.note(ask);
+                Ok(())
+            }
+            end => Err(unexpected(end)),
+        }
+    }
+
+    fn note(&mut self, ask: wire::AskTraffic) {
+        if self.asked.len() < QUESTIONS {
+            self.asked.push_back(ask);
+        }
     }
 }
 

@@ -30,5 +30,6 @@ pub(crate) fn end() -> RequestEnd<'static> {
         request_bytes: 0,
         response_bytes: 42,
         request_id: "given",
+        denial: None,
     }
 }

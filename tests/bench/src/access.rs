@@ -2,7 +2,9 @@
 //!
 //! Two meshes. In one each rule is about a caller of its own, as where every service names its own; in the other all are
 //! about this caller and want a path each, the worst case: the last one allows. `narrow` is once for a connection and
-//! change of the rules, `decide` for each request.
+//! change of the rules, `decide` for each request. A second table has what it costs to note what callers ask for.
+
+mod noting;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -54,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     println_table(&table);
+    println_table(&noting::table(&id)?);
     Ok(())
 }
 

@@ -65,6 +65,7 @@ fn the_default_of_a_policy_counts_before_the_meshs() {
     let mut mesh = Mesh::default();
     mesh.inbound_policies.push(InboundPolicy {
         origin: Origin::from_text("InboundPolicy/shop/closed").unwrap(),
+        created: 0,
         namespace: "shop".to_owned(),
         selector: BTreeMap::new(),
         ports: vec![80],

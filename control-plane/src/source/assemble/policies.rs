@@ -83,10 +83,7 @@ fn inbound(objects: &Objects, mesh: &mut Mesh, notes: &mut Notes<'_>) {
             drafts.push((id, found.generation, draft));
         }
     }
-    // Order: workloads before namespace, ports before all ports, older before younger, then the key.
-    drafts.sort_by_key(|(_, _, InboundDraft { key, created, policy })| {
-        (policy.selector.is_empty(), policy.ports.is_empty(), *created, key)
-    });
+    drafts.sort_by_key(|(_, _, InboundDraft { key, policy })| (policy.precedence(), key));
     let effects = effects(&drafts, mesh, notes);
     let selects = |draft: &InboundDraft, workload: &Workload| {
         let ports = workload.ports.iter().map(|port| port.port);

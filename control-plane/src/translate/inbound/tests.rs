@@ -103,6 +103,7 @@ fn the_policy_of_a_port_decides() {
     let mut mesh = shop();
     mesh.inbound_policies.push(InboundPolicy {
         origin: Default::default(),
+        created: 0,
         namespace: "shop".to_owned(),
         selector: [("app".to_owned(), "web".to_owned())].into(),
         ports: vec![80],

@@ -117,6 +117,7 @@ fn what_takes_plaintext_only_is_called_in_plaintext() {
     mesh.config.mtls = MtlsMode::Strict;
     mesh.inbound_policies.push(InboundPolicy {
         origin: Default::default(),
+        created: 0,
         namespace: "shop".to_owned(),
         selector: [("app".to_owned(), "product".to_owned())].into(),
         ports: vec![8080],

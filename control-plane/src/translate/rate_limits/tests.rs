@@ -22,6 +22,7 @@ fn limited(limits: Vec<RateLimit>) -> Mesh {
     let mut mesh = shop();
     mesh.inbound_policies.push(InboundPolicy {
         origin: origin("InboundPolicy", "limits"),
+        created: 0,
         namespace: "shop".to_owned(),
         selector: [("app".to_owned(), "web".to_owned())].into(),
         ports: vec![],

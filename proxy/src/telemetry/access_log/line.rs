@@ -38,6 +38,12 @@ pub(super) struct Line<'a> {
     grpc_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
+    /// The rule about access that denies it, or `none`.
+    #[serde(skip_serializing_if = "is_none")]
+    denied_by: Text<'a>,
+    /// With the nearest miss.
+    #[serde(skip_serializing_if = "is_none")]
+    denial: Text<'a>,
     duration_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
@@ -101,6 +107,8 @@ impl<'a> Line<'a> {
             status: (end.status > 0).then_some(end.status),
             grpc_status: end.grpc_status,
             error: end.error.map(crate::error::Token::as_str),
+            denied_by: Text(end.denial.map_or("", |(by, _)| by)),
+            denial: Text(end.denial.map_or("", |(_, why)| why)),
             duration_ms: millis(end.duration),
             attempts: Some(end.attempts),
             fallback: end.fallback,
@@ -127,6 +135,8 @@ impl<'a> Line<'a> {
             workload,
             service: Text(end.service),
             error: end.error.map(crate::error::Token::as_str),
+            denied_by: Text(end.denial.map_or("", |(by, _)| by)),
+            denial: Text(end.denial.map_or("", |(_, why)| why)),
             duration_ms: millis(end.duration),
             route: Text(end.route),
             peer_address: end.peer_address,

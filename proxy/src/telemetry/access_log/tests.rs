@@ -26,6 +26,7 @@ fn connection(error: Option<Token>) -> ConnectionEnd<'static> {
         received: 2,
         duration: Duration::ZERO,
         error,
+        denial: None,
     }
 }
 

@@ -17,6 +17,7 @@ use weft_proto::telemetry as wire;
 use weft_proto::telemetry::telemetry_server::{self, TelemetryServer};
 
 use super::{Connecting, EDGES_PER_MESSAGE, Reporter};
+use crate::access::Traffic;
 use crate::error::Token;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{Direction, EdgeKey, Observation};
@@ -32,6 +33,8 @@ enum Act {
     EndAfter(usize),
     /// Acknowledges all.
     Acknowledge,
+    /// The same, and asks once what callers asked for.
+    Ask,
 }
 
 struct ControlPlane {
@@ -53,8 +56,9 @@ impl telemetry_server::Telemetry for ControlPlane {
         let most = match self.script[stream.min(self.script.len() - 1)] {
             Act::Refuse => return Err(Status::permission_denied("not you")),
             Act::EndAfter(most) => most,
-            Act::Acknowledge => usize::MAX,
+            Act::Acknowledge | Act::Ask => usize::MAX,
         };
+        let mut asks = matches!(self.script[stream.min(self.script.len() - 1)], Act::Ask);
         let (acks, answer) = mpsc::channel(1);
         let mut reports = request.into_inner();
         let acknowledged = self.acknowledged.clone();
@@ -66,6 +70,11 @@ impl telemetry_server::Telemetry for ControlPlane {
                 }
                 acknowledged.send(report).unwrap();
                 acks.send(Ok(wire::ReportAck::default())).await.unwrap();
+                if std::mem::take(&mut asks) {
+                    let ask = Some(wire::AskTraffic { id: 7, seconds: 60 });
+                    let ack = wire::ReportAck { ask, ..Default::default() };
+                    acks.send(Ok(ack)).await.unwrap();
+                }
             }
         });
         Ok(Response::new(ReceiverStream::new(answer)))
@@ -91,6 +100,10 @@ fn connect(address: SocketAddr) -> impl Fn() -> Connecting {
 }
 
 async fn mesh(script: &[Act]) -> Mesh {
+    mesh_with(script, Duration::from_millis(5), None).await
+}
+
+async fn mesh_with(script: &[Act], period: Duration, traffic: Option<Arc<Traffic>>) -> Mesh {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, acknowledged) = mpsc::unbounded_channel();
@@ -105,7 +118,7 @@ async fn mesh(script: &[Act]) -> Mesh {
     let telemetry = Arc::new(Telemetry::default());
     let mut reporter =
         Reporter::new("web-v1.shop", telemetry.clone(), Arc::default(), connect(address));
-    reporter.period = Duration::from_millis(5);
+    (reporter.period, reporter.traffic) = (period, traffic);
     let (stop, stopped) = watch::channel(false);
     let reporter = tokio::spawn(reporter.run(stopped));
     Mesh { telemetry, acknowledged, streams, stop, reporter }
@@ -214,6 +227,24 @@ async fn a_change_of_standing_is_told_at_once_and_silence_is_kept() {
     // Ten seconds of silence would be more than a thousand of its periods.
     let next = mesh.next().await;
     assert!(next.proxy.unwrap().draining, "nothing in between");
+}
+
+#[tokio::test]
+async fn what_callers_asked_for_is_told_at_once_when_it_is_asked() {
+    let traffic = Arc::new(Traffic::new(1));
+    let page = traffic.page(0, None, [10, 0, 0, 1].into(), 80);
+    page.request("GET", "/carts/7", tokio::time::Instant::now());
+    // No second report would come for an hour.
+    let hour = Duration::from_secs(3600);
+    let mut mesh = mesh_with(&[Act::Ask], hour, Some(traffic)).await;
+    assert_eq!(mesh.next().await.access, None, "what is not asked for is not told");
+    let answer = mesh.next().await.access.unwrap();
+    assert_eq!((answer.id, answer.more), (7, false));
+    assert_eq!(answer.callers[0].requests[0].path, "/carts/7");
+    // The stream goes on.
+    mesh.telemetry.metrics.draining(true);
+    assert!(mesh.next().await.proxy.unwrap().draining);
+    assert_eq!(mesh.streams.load(Relaxed), 1);
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ fn a_connection() {
         received: 20,
         duration: Duration::from_secs(2),
         error: Some(Token::ApplicationUnreachable),
+        denial: None,
     };
     assert_eq!(
         text(&Line::of_connection(&end, "web-v1.shop", at())),
@@ -81,6 +82,19 @@ fn a_connection() {
             r#""peer_address":"10.0.0.9:4242","mtls":false,"bytes_sent":10,"bytes_received":20}"#
         )
     );
+}
+
+#[test]
+fn a_denial_says_who_and_why() {
+    let denial = Some(("none", "no rule allows it; AccessPolicy/shop/readers#0 wants method GET"));
+    let end = RequestEnd { status: 403, error: Some(Token::RequestDenied), denial, ..end() };
+    let read = |line: &Line<'_>| serde_json::from_str::<serde_json::Value>(&text(line)).unwrap();
+    let line = read(&Line::of_request(&end, None, "web-v1.shop", at()));
+    assert_eq!(
+        (&line["error"], &line["denied_by"]),
+        (&"http_request_denied".into(), &"none".into())
+    );
+    assert_eq!(line["denial"], "no rule allows it; AccessPolicy/shop/readers#0 wants method GET");
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! `weft authz` on a real node: the control plane is asked through the API server, and it asks the pods' sidecars.
+
+use anyhow::ensure;
+use serde_json::Value;
+
+use super::{DEADLINE, MESHED, PATH, inside, scene};
+use crate::harness::get;
+use crate::harness::kubernetes::Cluster;
+
+/// Whoever runs as this account may read from the server.
+fn readers(account: &str) -> String {
+    format!(
+        "
+apiVersion: weft.dev/v1alpha1
+kind: AccessPolicy
+metadata: {{name: readers}}
+spec:
+  selector: {{matchLabels: {{app: server}}}}
+  action: ALLOW
+  rules:
+  - from: [{{serviceAccounts: [{account}]}}]
+"
+    )
+}
+
+#[tokio::test]
+async fn authz_asks_the_sidecars_of_a_cluster() {
+    let Some(cluster) = Cluster::installed("authz").await else { return };
+    let namespace = cluster.labelled("authz", &MESHED).await;
+    let server = scene(&namespace).await;
+    let client = inside(&namespace, "client").await;
+    for _ in 0..5 {
+        assert_eq!(client.run(get(server, PATH)).await.unwrap().status, 200);
+    }
+    let name = namespace.name();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_string_lossy().into_owned();
+    for (account, is_denied, code) in [("other", true, 3), ("default", false, 0)] {
+        std::fs::write(file.path(), readers(account)).unwrap();
+        let tried = async || {
+            let output = cluster.weft(&["authz", "--try", &path, "-n", name, "-o", "json"]).await;
+            ensure!(output.code == Some(code), "{output:?}");
+            let outcome = output.json();
+            ensure!(outcome["silent"] == Value::Array(vec![]), "{outcome}");
+            let totals = &outcome["totals"];
+            ensure!(totals["requests"].as_u64() >= Some(5), "{outcome}");
+            let denied = if is_denied { totals["requests"].clone() } else { 0.into() };
+            ensure!(totals["newly_denied"] == denied, "{outcome}");
+            Ok(outcome)
+        };
+        // A sidecar that has just come may not be connected yet.
+        let outcome = namespace.eventually("the trial", name, DEADLINE, tried).await;
+        assert_eq!(outcome["changes"][0]["object"], *format!("AccessPolicy/{name}/readers"));
+    }
+    // Nothing was applied by it.
+    assert_eq!(client.run(get(server, PATH)).await.unwrap().status, 200);
+    namespace.apply(&readers("default")).await;
+    let accepted = "condition=weft.dev/Programmed";
+    namespace.wait(name, "accesspolicy/readers", accepted, DEADLINE).await;
+    let to = format!("server.{name}");
+    for (account, verdict) in [("default", "allowed"), ("other", "denied")] {
+        let from = format!("{name}/{account}");
+        let output = cluster.weft(&["authz", "--from", &from, "--to", &to, "-o", "json"]).await;
+        let answer = output.json();
+        let mut rows = answer["rows"].as_array().into_iter().flatten();
+        assert!(rows.all(|row| row["verdict"] == verdict), "{answer}");
+    }
+}
