@@ -153,10 +153,8 @@ impl App {
         let (generation, latency) = (cache.watch(), Arc::<PublishLatency>::default());
         let limits = xds::Limits::default();
         let ads = xds::Server::new(cache.clone(), registry.clone(), limits, stopping.subscribe());
-        let reviewer = cluster.as_ref().map(Cluster::reviewer);
-        let routes = Routes::new(ads)
-            .add_service(IdentityService::new(ca.clone(), reviewer).into_server())
-            .add_service(telemetry.clone().into_server());
+        let identity = IdentityService::new(ca.clone(), cluster.as_ref().map(Cluster::reviewer));
+        let routes = for_sidecars(ads, identity, telemetry.clone());
 
         let address = port.server.address();
         let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
@@ -293,6 +291,15 @@ impl Port {
         });
         Arc::new(Trust::new(own, mesh, issuer, replicas))
     }
+}
+
+/// What sidecars ask.
+fn for_sidecars(
+    ads: xds::Server,
+    identity: IdentityService,
+    telemetry: TelemetryService,
+) -> Routes {
+    Routes::new(ads).add_service(identity.into_server()).add_service(telemetry.into_server())
 }
 
 /// What the status of objects follows from.

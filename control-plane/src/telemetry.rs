@@ -143,7 +143,7 @@ impl TelemetryService {
         store.set_proxy(Arc::clone(&reporter), state);
         drop(store);
         self.drains(&reporter, draining);
-        Ok(ReportAck { renew })
+        Ok(ReportAck { renew, ask: None })
     }
 
     /// A sidecar that is gone after its drain stays among them until another one reports for its workload.

@@ -83,7 +83,10 @@ impl Asks {
             known.questions.insert(id, (workload, answer));
             (Question { asks: self, id }, acks)
         };
-        let ask = ReportAck { ask: Some(AskTraffic { id: question.id, seconds }) };
+        let ask = ReportAck {
+            ask: Some(AskTraffic { id: question.id, seconds }),
+            ..ReportAck::default()
+        };
         let exchange = async {
             acks.send(Ok(ask)).await.map_err(|_| "its sidecar went away")?;
             let mut seen = Seen::default();

@@ -134,6 +134,28 @@ impl App {
         changed
     }
 
+    /// Puts in force what xDS says.
+    fn applying(
+        &self,
+        credentials: watch::Receiver<Option<Arc<Credentials>>>,
+    ) -> impl Fn(xds::Update) + Send + Sync + use<> {
+        let (state, telemetry) =
+            (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
+        let (shared, changed) = (self.shared.clone(), self.start_health_checks());
+        move |update: xds::Update| {
+            let is_about_peers = |change: &xds::Change| matches!(change, xds::Change::DenyList(_));
+            let anew = update.changes.iter().any(is_about_peers);
+            state.apply(update.changes);
+            // Whoever is denied cannot resume a session: in a full handshake he is told why.
+            if anew {
+                put_in_force(&credentials.borrow(), &shared);
+            }
+            changed.notify_one();
+            let collector = state.inbound().and_then(|listener| listener.tracing.endpoint.clone());
+            telemetry.tracing.set_collector(collector.as_deref());
+        }
+    }
+
     /// Certificate and configuration: what the state directory holds is in force when this returns.
     fn start_planes(&mut self) -> JoinHandle<()> {
         let control_plane = ControlPlane::new(&self.bootstrap);
@@ -157,22 +179,7 @@ impl App {
             trust_bundle: pushed,
             denials,
         };
-        let (state, telemetry) =
-            (Arc::clone(&self.shared.state), Arc::clone(&self.shared.telemetry));
-        let changed = self.start_health_checks();
-        let (shared, credentials) = (self.shared.clone(), identity_handle.credentials.clone());
-        let apply = move |update: xds::Update| {
-            let is_about_peers = |change: &xds::Change| matches!(change, xds::Change::DenyList(_));
-            let anew = update.changes.iter().any(is_about_peers);
-            state.apply(update.changes);
-            // Whoever is denied cannot resume a session: in a full handshake he is told why.
-            if anew {
-                put_in_force(&credentials.borrow(), &shared);
-            }
-            changed.notify_one();
-            let collector = state.inbound().and_then(|listener| listener.tracing.endpoint.clone());
-            telemetry.tracing.set_collector(collector.as_deref());
-        };
+        let apply = self.applying(identity_handle.credentials.clone());
         let (client, xds_handle) = xds::Client::new(&self.bootstrap, options, Box::new(apply));
         let renewal = identity_handle.renewal.clone();
         let failures = move || renewal.borrow().failures;

@@ -38,6 +38,14 @@ impl Inbound {
     pub(super) fn enter(&self, kind: Kind, who: &Who, watch: &drain::Watch) {
         let (guests, cut) = (self.state.guests(), watch.cut());
         guests.enter(kind, who.identity.as_ref(), who.address, self.port, cut);
+        self.watch_for_denial(who, watch);
+    }
+
+    /// A peer may be denied at any time, and may have been since the handshake.
+    pub(super) fn watch_for_denial(&self, who: &Who, watch: &drain::Watch) {
+        if let (Some(id), Some(serial)) = (&who.identity, &who.serial) {
+            self.state.denials().accepted(id, serial, watch.cut());
+        }
     }
 
     /// What the workload's own probes ask for is its kubelet's, who has no identity. Everything else is noted, whatever
