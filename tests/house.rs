@@ -26,7 +26,7 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 24] = [
+const PURE: [&str; 26] = [
     "control-plane/src/injection",
     "control-plane/src/model",
     "control-plane/src/status/desired",
@@ -43,11 +43,13 @@ const PURE: [&str; 24] = [
     "policy/src/decide",
     "policy/src/miss",
     "policy/src/narrow",
+    "policy/src/spelling",
     "policy/src/template",
     "proxy/src/interception/chains",
     "proxy/src/interception/difference",
     "proxy/src/interception/ruleset",
     "proxy/src/model",
+    "proxy/src/overload/level",
     "proxy/src/retry/decide",
     "proxy/src/router",
     "proxy/src/xds/subscription",
