@@ -4,13 +4,17 @@
 
 mod admin;
 mod bombs;
+mod control_plane;
 mod crowd;
 mod descriptors;
 mod handshakes;
 mod header_rules;
 mod hosts;
+mod nesting;
 mod paths;
 mod small_memory;
+mod telemetry;
+mod tls_surface;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

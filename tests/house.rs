@@ -26,7 +26,7 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 28] = [
+const PURE: [&str; 29] = [
     "control-plane/src/access/reach",
     "control-plane/src/access/trial",
     "control-plane/src/injection",
@@ -45,13 +45,14 @@ const PURE: [&str; 28] = [
     "policy/src/decide",
     "policy/src/miss",
     "policy/src/narrow",
-    "policy/src/path",
     "policy/src/reach",
+    "policy/src/spelling",
     "policy/src/template",
     "proxy/src/interception/chains",
     "proxy/src/interception/difference",
     "proxy/src/interception/ruleset",
     "proxy/src/model",
+    "proxy/src/overload/level",
     "proxy/src/retry/decide",
     "proxy/src/router",
     "proxy/src/xds/subscription",

@@ -32,6 +32,14 @@ async fn a_ca_that_is_away_is_told_before_it_is_too_late_and_when_it_is() {
         assert!(mesh.proxy(workload).metric(OVERDUE, &[]).await.unwrap() < 0.5, "{workload}");
     }
     mesh.control_plane().process().kill();
+    alarmed(&mesh, workloads).await;
+    assert_eq!(get(entry, "/").await.unwrap().status, 200, "it is still good");
+    over(&mesh, workloads).await;
+    mended(&mesh, workloads).await;
+}
+
+/// Each tells it in time, and so does `weft check`.
+async fn alarmed(mesh: &Mesh, workloads: [&str; 2]) {
     let mut alarms = Vec::new();
     for workload in workloads {
         eventually("the alarm", DEADLINE, async || {
@@ -39,7 +47,7 @@ async fn a_ca_that_is_away_is_told_before_it_is_too_late_and_when_it_is() {
             Ok(())
         })
         .await;
-        alarms.push((workload, left(&mesh, workload).await.unwrap_or_default()));
+        alarms.push((workload, left(mesh, workload).await.unwrap_or_default()));
     }
     eprintln!("alarm, and seconds left of 24: {alarms:?}");
     assert!(alarms.iter().all(|(_, left)| *left <= 6), "{alarms:?}");
@@ -47,8 +55,11 @@ async fn a_ca_that_is_away_is_told_before_it_is_too_late_and_when_it_is() {
     let said = &check.stdout;
     assert!(said.contains("the certificate of gateway.shop is renewed in time"), "{said}");
     assert!(said.contains("overdue: ") && said.contains("fix: it renews by itself"), "{said}");
-    assert_eq!(get(entry, "/").await.unwrap().status, 200, "it is still good");
+}
 
+/// Nothing goes in or out, and the reason is said.
+async fn over(mesh: &Mesh, workloads: [&str; 2]) {
+    let entry = mesh.entry("gateway", "product");
     eventually("it is over", DEADLINE, async || {
         let answer = get(entry, "/").await?;
         let why = answer.header("proxy-status");
@@ -71,14 +82,14 @@ async fn a_ca_that_is_away_is_told_before_it_is_too_late_and_when_it_is() {
     assert_eq!(get(entry, "/").await.unwrap().status, 503);
     assert_eq!(mesh.app("product-v1").count(), served, "nothing passes");
     for workload in workloads {
-        assert_eq!(
-            lines(&mesh, workload, "renewal of the certificate is overdue"),
-            1,
-            "{workload}"
-        );
+        assert_eq!(lines(mesh, workload, "renewal of the certificate is overdue"), 1, "{workload}");
         assert!(mesh.proxy(workload).readiness().await.is_err(), "{workload}");
     }
+}
 
+/// The control plane is back, and nothing else is done.
+async fn mended(mesh: &Mesh, workloads: [&str; 2]) {
+    let entry = mesh.entry("gateway", "product");
     let since = SystemTime::now();
     mesh.control_plane().restart().await;
     eventually("it mends itself", DEADLINE, async || {
@@ -93,7 +104,7 @@ async fn a_ca_that_is_away_is_told_before_it_is_too_late_and_when_it_is() {
             Ok(())
         })
         .await;
-        assert_eq!(lines(&mesh, workload, "renewal is no longer overdue"), 1, "{workload}");
+        assert_eq!(lines(mesh, workload, "renewal is no longer overdue"), 1, "{workload}");
     }
     eventually("the control plane knows how long it has", DEADLINE, async || {
         let proxy = mesh.control_plane().proxy("gateway.shop").await?;

@@ -65,6 +65,32 @@ impl Desk {
         assert_eq!(status.code(), code, "{what}: {status}");
         eprintln!("{what:<58} {:?}", status.code());
     }
+
+    /// What others' tokens and requests are good for; `before` were issued so far.
+    async fn tokens(&self, victim: &SpiffeId, before: u64) {
+        let (denied, nobody) = (Code::PermissionDenied, Code::Unauthenticated);
+        let replayed = honest(victim);
+        let asked = self.ask(&replayed, None, None).await;
+        self.refuses("no token and no certificate", nobody, asked).await;
+        let asked = self.ask(&replayed, Some("invented"), None).await;
+        self.refuses("a token that nobody has made", nobody, asked).await;
+        let late = self.token("victim").await;
+        self.0.set_control_plane_clock(LATE);
+        let asked = self.ask(&replayed, Some(&late), None).await;
+        self.refuses("an expired token", nobody, asked).await;
+        self.0.set_control_plane_clock(0);
+        assert_eq!(self.issued().await, before, "nothing was issued");
+
+        let used = self.token("victim").await;
+        self.ask(&replayed, Some(&used), None).await.expect("the victim joins");
+        let asked = self.ask(&replayed, Some(&used), None).await;
+        self.refuses("the victim's request and its token again", nobody, asked).await;
+        let asked = self.ask(&replayed, None, None).await;
+        self.refuses("the victim's request again, without proof", nobody, asked).await;
+        let asked = self.ask(&replayed, Some(&self.token("thief").await), None).await;
+        self.refuses("the victim's request again, with a token of one's own", denied, asked).await;
+        assert_eq!(self.issued().await, before + 1, "to the victim");
+    }
 }
 
 #[tokio::test]
@@ -75,16 +101,39 @@ async fn nobody_gets_a_certificate_of_somebody_else() {
     let (thief, victim) = (mesh.id("thief"), mesh.id("victim"));
     let own = mesh.leaf("thief", HOUR);
     let before = desk.issued().await;
-    let (denied, invalid, nobody) =
-        (Code::PermissionDenied, Code::InvalidArgument, Code::Unauthenticated);
+    let denied = Code::PermissionDenied;
 
     let token = desk.token("thief").await;
     let asked = desk.ask(&honest(&victim), Some(&token), None).await;
     desk.refuses("another account's name, with a token of one's own", denied, asked).await;
     let asked = desk.ask(&honest(&victim), None, Some(&own)).await;
     desk.refuses("the same, with a certificate of one's own", denied, asked).await;
+    for (what, csr, code) in forged(&thief, &victim, &mesh.control_plane().id()) {
+        let asked = desk.ask(&csr, None, Some(&own)).await;
+        desk.refuses(what, code, asked).await;
+    }
+    desk.tokens(&victim, before).await;
+
+    // What may be asked for is given, and no more than that: a common name is nobody's.
+    let boasting = csr(thief.as_str(), |p| p.distinguished_name = named(victim.as_str()));
+    let answer = desk.ask(&boasting, None, Some(&own)).await.unwrap();
+    let chain: Vec<_> = answer.chain.into_iter().map(Into::into).collect();
+    let peer = verify::peer(&chain, thief.trust_domain(), std::time::SystemTime::now()).unwrap();
+    assert_eq!(peer.id, thief);
+    let leaf: &[u8] = chain[0].as_ref();
+    let name = victim.as_str().as_bytes();
+    assert!(!leaf.windows(name.len()).any(|bytes| bytes == name), "nothing of it is copied");
+}
+
+/// Requests that say more than one's own name, or another.
+fn forged(
+    thief: &SpiffeId,
+    victim: &SpiffeId,
+    control_plane: &SpiffeId,
+) -> Vec<(&'static str, Vec<u8>, Code)> {
+    let (denied, invalid) = (Code::PermissionDenied, Code::InvalidArgument);
     let both = csr(thief.as_str(), |p| p.subject_alt_names.push(san(victim.as_str())));
-    for (what, csr, code) in [
+    vec![
         ("two names, one's own first", both, invalid),
         (
             "a DNS name beside one's own",
@@ -110,41 +159,6 @@ async fn nobody_gets_a_certificate_of_somebody_else() {
             invalid,
         ),
         ("another trust domain", csr("spiffe://elsewhere.test/ns/shop/sa/thief", |_| {}), denied),
-        ("the control plane's own name", honest(&mesh.control_plane().id()), denied),
-    ] {
-        let asked = desk.ask(&csr, None, Some(&own)).await;
-        desk.refuses(what, code, asked).await;
-    }
-
-    let replayed = honest(&victim);
-    let asked = desk.ask(&replayed, None, None).await;
-    desk.refuses("no token and no certificate", nobody, asked).await;
-    let asked = desk.ask(&replayed, Some("invented"), None).await;
-    desk.refuses("a token that nobody has made", nobody, asked).await;
-    let late = desk.token("victim").await;
-    mesh.set_control_plane_clock(LATE);
-    let asked = desk.ask(&replayed, Some(&late), None).await;
-    desk.refuses("an expired token", nobody, asked).await;
-    mesh.set_control_plane_clock(0);
-    assert_eq!(desk.issued().await, before, "nothing was issued");
-
-    let used = desk.token("victim").await;
-    desk.ask(&replayed, Some(&used), None).await.expect("the victim joins");
-    let asked = desk.ask(&replayed, Some(&used), None).await;
-    desk.refuses("the victim's request and its token again", nobody, asked).await;
-    let asked = desk.ask(&replayed, None, None).await;
-    desk.refuses("the victim's request again, without proof", nobody, asked).await;
-    let asked = desk.ask(&replayed, Some(&desk.token("thief").await), None).await;
-    desk.refuses("the victim's request again, with a token of one's own", denied, asked).await;
-    assert_eq!(desk.issued().await, before + 1, "to the victim");
-
-    // What may be asked for is given, and no more than that: a common name is nobody's.
-    let boasting = csr(thief.as_str(), |p| p.distinguished_name = named(victim.as_str()));
-    let answer = desk.ask(&boasting, None, Some(&own)).await.unwrap();
-    let chain: Vec<_> = answer.chain.into_iter().map(Into::into).collect();
-    let peer = verify::peer(&chain, thief.trust_domain(), std::time::SystemTime::now()).unwrap();
-    assert_eq!(peer.id, thief);
-    let leaf: &[u8] = chain[0].as_ref();
-    let name = victim.as_str().as_bytes();
-    assert!(!leaf.windows(name.len()).any(|bytes| bytes == name), "nothing of it is copied");
+        ("the control plane's own name", honest(control_plane), denied),
+    ]
 }

@@ -72,6 +72,7 @@ mod outage;
 mod program;
 mod relay;
 mod server;
+mod share;
 mod telemetry;
 #[cfg(test)]
 mod testing;

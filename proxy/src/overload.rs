@@ -14,8 +14,8 @@ mod level;
 mod watch;
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{HeaderValue, RETRY_AFTER};
@@ -28,6 +28,7 @@ use crate::telemetry::metrics::{
     MEMORY_LIMIT, MEMORY_SHED, MEMORY_SHEDDING, MEMORY_WORKING_SET, Metrics,
 };
 
+use watch::Gauge;
 pub use watch::{Limit, watch};
 
 /// How long nothing may move on a connection before it counts as waiting, while too little is left; and where its client
@@ -90,6 +91,8 @@ struct Shared {
     /// Bytes, as last read; the limit is 0 where there is none.
     used: AtomicU64,
     limit: AtomicU64,
+    /// Set by [`watch`].
+    gauge: OnceLock<Gauge>,
     /// The process may have so many descriptors.
     most_files: u64,
 }
@@ -111,6 +114,7 @@ impl Overload {
             shed: Default::default(),
             used: AtomicU64::new(0),
             limit: AtomicU64::new(0),
+            gauge: OnceLock::new(),
             most_files,
         }))
     }
@@ -121,6 +125,22 @@ impl Overload {
         self.0.shedding.load(Relaxed)
     }
 
+    /// The same, by what is used at this very moment where it is tight: for who is about to take much. The watcher may
+    /// have to wait for a processor.
+    #[must_use]
+    pub fn is_short_now(&self) -> bool {
+        if self.is_shedding() || *self.0.pressure.borrow() == Pressure::None {
+            return self.is_shedding();
+        }
+        let Some(gauge) = self.0.gauge.get() else { return false };
+        let limit = self.0.limit.load(Relaxed);
+        let short = level::is_short(false, gauge.used(limit), limit);
+        if short {
+            self.0.shedding.store(true, Relaxed);
+        }
+        short
+    }
+
     /// May this connection, which has just been accepted, be served? It is closed so that its client sees at once that
     /// it was not.
     pub fn takes(&self, connection: &(impl AsFd + AsRawFd)) -> bool {
@@ -129,7 +149,7 @@ impl Overload {
         if is_last {
             self.0.files.store(true, Relaxed);
         }
-        if is_last || self.is_shedding() {
+        if is_last || self.is_short_now() {
             self.count(Shed::Connection);
             set_reset_on_close(connection, true);
             return false;
@@ -180,7 +200,9 @@ impl Overload {
         let started = Instant::now();
         loop {
             self.pressed().await;
-            tokio::time::sleep_until(started + HASTE).await;
+            let short = *self.0.pressure.borrow() == Pressure::Short;
+            let haste = if short { HASTE / 5 } else { HASTE };
+            tokio::time::sleep_until(started + haste).await;
             if *self.0.pressure.borrow() > Pressure::None {
                 return self.count(Shed::Stalled);
             }
@@ -188,7 +210,7 @@ impl Overload {
     }
 
     /// Returns when a connection must go because too little is left and nothing has moved on it for a while: as a stalled
-    /// one, if its client owes the rest of a request, else as an idle one. `moved` changes with whatever does.
+    /// one, if its client owes something, else as an idle one. `moved` changes with whatever does.
     pub async fn quiet(&self, mut moved: impl FnMut() -> u64, owes: impl Fn() -> bool) -> Shed {
         let mut last = None;
         loop {

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod report;
 pub mod trace;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -159,6 +160,20 @@ impl Telemetry {
 /// The first `most` bytes of a text, or a few less so that no character is cut.
 fn clip(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
+}
+
+/// The same without what terminals take commands by (controls, those of C1 too) and what has readers see lines or an
+/// order of letters that are not there.
+fn plain(text: &str, most: usize) -> Cow<'_, str> {
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let text = clip(text, most);
+    match text.contains(odd) {
+        true => Cow::Owned(text.replace(odd, "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]

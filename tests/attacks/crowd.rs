@@ -115,8 +115,13 @@ pub(super) fn dripping(bytes: impl Into<Arc<[u8]>>, pause: Duration) -> Words {
 
 /// The first message of a handshake with `account`, as a sidecar would send it.
 pub(super) fn client_hello(mesh: &Mesh, account: &str) -> Vec<u8> {
+    hello(mesh, account, alpn::HTTP1)
+}
+
+/// The same for this protocol.
+pub(super) fn hello(mesh: &Mesh, account: &str, protocol: &[u8]) -> Vec<u8> {
     let authority = mesh.control_plane().authority();
-    let config = tls::client_config(None, authority.bundle(), &[alpn::HTTP1]).unwrap();
+    let config = tls::client_config(None, authority.bundle(), &[protocol]).unwrap();
     let name = tls::server_name(&mesh.id(account));
     let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
     let mut hello = Vec::new();

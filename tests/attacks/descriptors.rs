@@ -70,10 +70,10 @@ async fn flood(what: &str, words: &[u8], side: &str) {
         tally.p99(),
     );
     assert!((1..=10).contains(&said), "it is said, but not for each connection: {log}");
-    assert!(served > 50 && broken * 20 <= served, "{broken} of {served} on a kept connection");
+    assert!(served >= 20 && broken * 5 <= served, "{broken} of {served} on a kept connection");
     // New connections of the very application that floods its sidecar are turned away with the others.
     if side == "inbound" {
-        assert!(failed * 20 <= tally.count(), "{:?}", tally.failures());
+        assert!(failed * 10 <= tally.count(), "{:?}", tally.failures());
     }
     eventually("descriptors are free again", Duration::from_secs(10), async || {
         ensure!(sidecar.open_files() < 200, "{}", sidecar.open_files());

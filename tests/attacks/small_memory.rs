@@ -9,7 +9,9 @@ use anyhow::{Result, ensure};
 
 use super::crowd::{Crowd, Words, client_hello, dripping, saying};
 use super::{bombs, mib, pair};
-use crate::harness::{Act, Cgroup, Load, Mesh, Tally, eventually, get, loud, raise_file_limit};
+use crate::harness::{
+    Act, Cgroup, Load, Mesh, Sidecar, Tally, eventually, get, loud, raise_file_limit,
+};
 
 const LIMIT: u64 = 64 << 20;
 const ATTACK: Duration = Duration::from_secs(25);
@@ -50,6 +52,32 @@ async fn the_calling_side_outlives_an_attack_in_64_mib() {
     attacked("gateway", "gateway").await;
 }
 
+/// While the attack lasts: how long it shed, and the slowest answer of its health port.
+async fn watched(sidecar: &Sidecar) -> (Duration, Duration) {
+    let started = Instant::now();
+    let (mut shed_for, mut slowest) = (Duration::ZERO, Duration::ZERO);
+    while started.elapsed() < ATTACK {
+        let asked = Instant::now();
+        sidecar.readiness().await.expect("it lives, and its health port answers");
+        slowest = slowest.max(asked.elapsed());
+        if sidecar.metric("weft_memory_shedding", &[]).await.expect("it lives") > 0.0 {
+            shed_for += asked.elapsed() + Duration::from_millis(50);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    (shed_for, slowest)
+}
+
+/// What was turned away or let go, by kind.
+async fn shed(sidecar: &Sidecar) -> Vec<(&'static str, f64)> {
+    let mut shed = Vec::new();
+    for what in ["connection", "request", "idle", "stalled"] {
+        let label = format!("what=\"{what}\"");
+        shed.push((what, sidecar.metric("weft_memory_shed_total", &[&label]).await.unwrap()));
+    }
+    shed
+}
+
 async fn attacked(workload: &'static str, account: &str) {
     // Order: gone after its processes.
     let Some(cgroup) = small(workload) else { return };
@@ -72,22 +100,12 @@ async fn attacked(workload: &'static str, account: &str) {
     let mut load = Load::start(mesh.entry("gateway", "product"), 50);
     load.passes(100).await;
     let idle = cgroup.usage();
-    let started = Instant::now();
     let crowds: Vec<_> = attackers(&mesh, account)
         .into_iter()
         .map(|(what, many, words)| (what, Crowd::gather(to, many, 20, &words)))
         .collect();
     let bombs = tokio::spawn(bombs::rain(to, ATTACK));
-    let (mut shed_for, mut slowest) = (Duration::ZERO, Duration::ZERO);
-    while started.elapsed() < ATTACK {
-        let asked = Instant::now();
-        sidecar.readiness().await.expect("it lives, and its health port answers");
-        slowest = slowest.max(asked.elapsed());
-        if sidecar.metric("weft_memory_shedding", &[]).await.unwrap() > 0.0 {
-            shed_for += asked.elapsed() + Duration::from_millis(50);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let (shed_for, slowest) = watched(&sidecar).await;
     let tally = load.stop().await;
     let bombs = bombs.await.unwrap();
     for (what, crowd) in &crowds {
@@ -95,11 +113,7 @@ async fn attacked(workload: &'static str, account: &str) {
     }
     drop(crowds);
     let good = tally.count() - tally.failures().len();
-    let mut shed = Vec::new();
-    for what in ["connection", "request", "idle", "stalled"] {
-        let label = format!("what=\"{what}\"");
-        shed.push((what, sidecar.metric("weft_memory_shed_total", &[&label]).await.unwrap()));
-    }
+    let shed = shed(&sidecar).await;
     eprintln!(
         "64 MiB, {workload}: idle {:.1} MiB, peak {:.1} MiB; shed for {shed_for:?} of {ATTACK:?}: {shed:?}; {bombs} bombs; good requests {good} of {}, p50 {:?}, p99 {:?}; health within {slowest:?}",
         mib(idle),

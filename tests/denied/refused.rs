@@ -124,7 +124,8 @@ async fn the_streams_of_whom_it_names_end_and_do_not_open_again() {
     deny(&mesh, &["shop/web"], &[]);
     assert_denied(within("the end of the other's", DEADLINE, kept.message()).await);
     eventually("it gets no configuration either", DEADLINE, async || {
-        ensure!(subscribe(&mesh, &other, "web.shop").await.is_err(), "not yet");
+        let subscribed = Box::pin(subscribe(&mesh, &other, "web.shop"));
+        ensure!(subscribed.await.is_err(), "not yet");
         Ok(())
     })
     .await;

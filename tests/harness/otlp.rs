@@ -30,6 +30,8 @@ pub(crate) struct Span {
     pub(crate) id: String,
     /// In hexadecimal; empty at the root.
     pub(crate) parent: String,
+    /// Its name.
+    pub(crate) name: String,
     /// Client or server.
     pub(crate) kind: SpanKind,
     /// Attributes, as text.
@@ -94,6 +96,7 @@ impl TraceService for Spans {
                 id: hex(&span.span_id),
                 parent: hex(&span.parent_span_id),
                 kind: span.kind(),
+                name: span.name,
                 attributes: attributes(span.attributes),
             }));
         }

@@ -83,7 +83,7 @@ impl TlsClient {
     /// The same with this request, whose connection must end with it.
     pub(crate) async fn say(&self, to: SocketAddr, words: &str, request: &str) -> Knock {
         let said = self.try_say(to, words, request);
-        within("the server says yes or no", Duration::from_secs(5), said).await
+        within("the server says yes or no", Duration::from_secs(15), said).await
     }
 
     async fn try_say(&self, to: SocketAddr, words: &str, request: &str) -> Knock {

@@ -4,6 +4,7 @@
 //! must never keep another from being accepted.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +12,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use weft_certs::verify;
+use weft_certs::{SpiffeId, verify};
 
 use super::Tls;
-use super::connection::{Connection, ConnectionPeer};
+use super::connection::{Connection, ConnectionPeer, Room};
+use crate::share::Shares;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// While most places for handshakes are taken: whoever takes them and goes no further must not keep the others waiting.
+const CROWDED_TIMEOUT: Duration = Duration::from_secs(1);
 /// After an error of the system's, such as no free file descriptor: time for others to close theirs.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 // Bound: all connections; each costs about 50 KiB with its TLS and HTTP/2 buffers.
 const MAX_CONNECTIONS: usize = 10_000;
-// Bound: of them, in their handshake. Whoever floods the port delays others by at most HANDSHAKE_TIMEOUT.
+// Bound: of them, in their handshake. Whoever floods the port delays others by HANDSHAKE_TIMEOUT, and then by
+// CROWDED_TIMEOUT for each so many.
 const MAX_HANDSHAKES: usize = 1_024;
 // Bound: of them, without a certificate. Strangers cannot take the room of those who have one.
 const MAX_ANONYMOUS: usize = 1_024;
@@ -39,6 +44,8 @@ pub(super) struct Acceptor {
 struct Shared {
     tls: Tls,
     anonymous: Arc<Semaphore>,
+    shares: Shares<SpiffeId>,
+    addresses: Shares<IpAddr>,
     ready: mpsc::Sender<Connection>,
     stopped: watch::Receiver<()>,
 }
@@ -46,12 +53,16 @@ struct Shared {
 /// Why a connection was not served.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("the TLS handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
-    Slow,
+    #[error("the TLS handshake took longer than {0} s")]
+    Slow(u64),
     #[error("TLS: {0}")]
     Handshake(#[from] io::Error),
     #[error(transparent)]
     Peer(#[from] verify::PeerError),
+    #[error("{0} has as many connections as one may have")]
+    TooMany(SpiffeId),
+    #[error("too many clients without a certificate are connected from {0}")]
+    TooManyOf(IpAddr),
     #[error("{MAX_ANONYMOUS} clients without a certificate are connected already")]
     TooManyAnonymous,
 }
@@ -68,7 +79,14 @@ impl Acceptor {
             listener,
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
-            shared: Arc::new(Shared { tls, anonymous, ready, stopped }),
+            shared: Arc::new(Shared {
+                tls,
+                anonymous,
+                shares: Shares::of(MAX_CONNECTIONS),
+                addresses: Shares::of(MAX_ANONYMOUS),
+                ready,
+                stopped,
+            }),
         }
     }
 
@@ -95,8 +113,10 @@ impl Acceptor {
                 }
             };
             let shared = self.shared.clone();
+            let crowded = self.handshakes.available_permits() < MAX_HANDSHAKES / 4;
+            let time = if crowded { CROWDED_TIMEOUT } else { HANDSHAKE_TIMEOUT };
             handshakes.spawn(async move {
-                if let Err(refused) = shared.admit(tcp, connection).await {
+                if let Err(refused) = shared.admit(tcp, from, time, connection).await {
                     tracing::debug!(%from, %refused, "connection refused");
                 }
                 drop(handshake);
@@ -118,13 +138,19 @@ async fn back_off(error: &io::Error) {
 }
 
 impl Shared {
-    async fn admit(&self, tcp: TcpStream, connection: OwnedSemaphorePermit) -> Result<(), Refused> {
+    async fn admit(
+        &self,
+        tcp: TcpStream,
+        from: SocketAddr,
+        time: Duration,
+        connection: OwnedSemaphorePermit,
+    ) -> Result<(), Refused> {
         tcp.set_nodelay(true)?;
         let config = self.tls.config.borrow().clone();
         let handshake = TlsAcceptor::from(config).accept(tcp);
-        let io = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
+        let io = tokio::time::timeout(time, handshake)
             .await
-            .map_err(|_elapsed| Refused::Slow)??;
+            .map_err(|_elapsed| Refused::Slow(time.as_secs()))??;
 
         // Looked at after every handshake: a resumed one has called no verifier.
         let standing = match io.get_ref().1.peer_certificates() {
@@ -134,13 +160,21 @@ impl Shared {
                 Some(verify::peer_allow_expired(chain, &self.tls.trust_domain, now)?)
             }
         };
-        let mut permits = vec![connection];
-        if standing.is_none() {
-            let anonymous = self.anonymous.clone().try_acquire_owned();
-            permits.push(anonymous.map_err(|_full| Refused::TooManyAnonymous)?);
-        }
         let peer = ConnectionPeer::new(standing.as_ref());
-        let connection = Connection::new(io, peer, self.stopped.clone(), permits);
+        let room = match peer.id() {
+            Some(id) => {
+                let share = self.shares.take(id).ok_or_else(|| Refused::TooMany(id.clone()))?;
+                Room::of_peer(connection, share)
+            }
+            None => {
+                let ip = from.ip();
+                let share = self.addresses.take(&ip).ok_or(Refused::TooManyOf(ip))?;
+                let anonymous = self.anonymous.clone().try_acquire_owned();
+                let anonymous = anonymous.map_err(|_full| Refused::TooManyAnonymous)?;
+                Room::of_stranger(connection, anonymous, share)
+            }
+        };
+        let connection = Connection::new(io, peer, self.stopped.clone(), room);
         // Fails only when the server is stopping: then the connection is dropped with it.
         let _ = self.ready.send(connection).await;
         Ok(())

@@ -4,6 +4,7 @@
 //! when the socket is.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -18,6 +19,7 @@ use weft_certs::{Serial, SpiffeId};
 
 use crate::clock;
 use crate::peer::AuthenticatedPeer;
+use crate::share::Share;
 
 /// A client without a certificate is here to get its first one, which takes milliseconds.
 const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
@@ -36,6 +38,11 @@ impl ConnectionPeer {
             };
             (standing.id().clone(), standing.serial().clone(), not_after)
         }))
+    }
+
+    /// Whose it is.
+    pub(super) fn id(&self) -> Option<&SpiffeId> {
+        self.0.as_ref().map(|(id, ..)| id)
     }
 
     /// Did it show no certificate?
@@ -61,7 +68,31 @@ pub(super) struct Connection {
     peer: ConnectionPeer,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
-    _permits: Vec<OwnedSemaphorePermit>,
+    _room: Room,
+}
+
+/// What a connection has of the bounds; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    _connection: OwnedSemaphorePermit,
+    _anonymous: Option<(OwnedSemaphorePermit, Share<IpAddr>)>,
+    _share: Option<Share<SpiffeId>>,
+}
+
+impl Room {
+    /// Of one with a certificate.
+    pub(super) fn of_peer(connection: OwnedSemaphorePermit, share: Share<SpiffeId>) -> Self {
+        Self { _connection: connection, _anonymous: None, _share: Some(share) }
+    }
+
+    /// Of one without.
+    pub(super) fn of_stranger(
+        connection: OwnedSemaphorePermit,
+        anonymous: OwnedSemaphorePermit,
+        share: Share<IpAddr>,
+    ) -> Self {
+        Self { _connection: connection, _anonymous: Some((anonymous, share)), _share: None }
+    }
 }
 
 impl Connection {
@@ -70,10 +101,10 @@ impl Connection {
         io: TlsStream<TcpStream>,
         peer: ConnectionPeer,
         stopped: watch::Receiver<()>,
-        permits: Vec<OwnedSemaphorePermit>,
+        room: Room,
     ) -> Self {
         let end = Box::pin(until_end(stopped, peer.is_anonymous()));
-        Self { io, peer, end, ended: false, _permits: permits }
+        Self { io, peer, end, ended: false, _room: room }
     }
 
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> bool {

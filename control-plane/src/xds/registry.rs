@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::session::Session;
@@ -16,6 +17,9 @@ use crate::translate::ResourceType;
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Bound: proxies that are gone and still listed. Those connected are bounded by `Limits::streams`.
 const GONE: usize = 1024;
+/// Bound: open streams of one workload. A proxy has one, and another for as long as a lost one is not known to be lost;
+/// of more the oldest ends.
+const OF_ONE: usize = 4;
 /// Bound on a proxy's words when it refuses, bytes.
 const REASON: usize = 1024;
 
@@ -39,6 +43,8 @@ struct Entry {
     version: String,
     since: SystemTime,
     gone: Option<Instant>,
+    /// Tells its stream that it has to end.
+    end: Arc<Notify>,
     /// What it holds; let go of with the stream.
     session: Option<SharedSession>,
     resources: [Option<TypeStatus>; ResourceType::ALL.len()],
@@ -142,13 +148,24 @@ impl Registry {
         entries.forget(Instant::now());
         // A proxy that is back need not be listed as gone too.
         entries.by_stream.retain(|_, entry| entry.gone.is_none() || entry.workload != workload);
+        entries.make_room(&workload);
         let id = entries.next;
         entries.next += 1;
+        let end = Arc::new(Notify::new());
         let (since, resources) = (SystemTime::now(), Default::default());
         let session = Some(session);
-        let entry = Entry { workload, identity, version, since, gone: None, session, resources };
+        let entry = Entry {
+            workload,
+            identity,
+            version,
+            since,
+            gone: None,
+            end: Arc::clone(&end),
+            session,
+            resources,
+        };
         entries.by_stream.insert(id, entry);
-        Connection { registry: self.clone(), id }
+        Connection { registry: self.clone(), id, end }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -157,6 +174,22 @@ impl Registry {
 }
 
 impl Entries {
+    /// For one more stream of this workload.
+    fn make_room(&mut self, workload: &Key) {
+        let open: Vec<u64> = self
+            .by_stream
+            .iter()
+            .filter(|(_, entry)| entry.gone.is_none() && entry.workload == *workload)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in open.iter().take((open.len() + 1).saturating_sub(OF_ONE)) {
+            if let Some(entry) = self.by_stream.remove(id) {
+                // A permit is kept for a stream that does not wait at this moment.
+                entry.end.notify_one();
+            }
+        }
+    }
+
     fn forget(&mut self, now: Instant) {
         let expired = |gone: Instant| now.saturating_duration_since(gone) >= REMEMBERED;
         self.by_stream.retain(|_, entry| !entry.gone.is_some_and(expired));
@@ -188,9 +221,15 @@ impl Entry {
 pub(crate) struct Connection {
     registry: Arc<Registry>,
     id: u64,
+    end: Arc<Notify>,
 }
 
 impl Connection {
+    /// Returns when newer streams of the same workload have taken this one's place.
+    pub(crate) async fn displaced(&self) {
+        self.end.notified().await;
+    }
+
     /// A response of this generation is on its way.
     pub(crate) fn sent(&self, kind: ResourceType, generation: u64) {
         self.update(kind, |status| status.sent = generation);

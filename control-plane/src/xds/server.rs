@@ -15,11 +15,13 @@ use tonic::body::Body;
 use tonic::codec::BufferSettings;
 use tonic::{Status, Streaming};
 use tonic_prost::ProstDecoder;
+use weft_certs::SpiffeId;
 
 use super::body::ResponseBody;
 use super::stream::{Shared, Stream, stopping};
 use super::{Cache, Registry};
 use crate::peer::AuthenticatedPeer;
+use crate::share::Shares;
 
 /// Bounds on what a proxy may ask and hold.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ impl Default for Limits {
 pub struct Server {
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
+    shares: Shares<SpiffeId>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -73,7 +76,8 @@ impl Server {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(limits.streams.min(Semaphore::MAX_PERMITS)));
-        Self { shared: Arc::new(Shared { cache, registry, limits }), permits, stopping }
+        let shares = Shares::of(limits.streams);
+        Self { shared: Arc::new(Shared { cache, registry, limits }), permits, shares, stopping }
     }
 
     fn serve(&self, request: http::Request<Body>) -> Result<http::Response<Body>, Box<Status>> {
@@ -90,6 +94,10 @@ impl Server {
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| {
             let streams = self.shared.limits.streams;
             Box::new(Status::resource_exhausted(format!("all {streams} streams are in use")))
+        })?;
+        let share = self.shares.take(&peer.id).ok_or_else(|| {
+            let most = self.shares.most();
+            Box::new(Status::resource_exhausted(format!("{} has {most} streams", peer.id)))
         })?;
 
         // Bound: one response waits here, one is being written; the rest is not made yet.
@@ -109,7 +117,7 @@ impl Server {
             };
             // Order: the status is there before the queue closes, which is when it is looked for.
             let _ = ended.send(status);
-            drop(gone);
+            drop((gone, share));
         });
         let response = http::Response::builder().header(CONTENT_TYPE, "application/grpc");
         let body = Body::new(ResponseBody::new(queue, status, permit));

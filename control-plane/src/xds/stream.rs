@@ -102,6 +102,10 @@ impl Open<'_> {
                 },
                 changed = generation.changed() => changed.map_err(|_| stopping())?,
                 () = sleep_until(deadline) => {}
+                () = self.connection.displaced() => {
+                    let reason = "newer streams of the same workload have taken its place";
+                    return Err(Box::new(Status::aborted(reason)));
+                }
             }
         }
     }

@@ -21,8 +21,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use self::scan::{FINDINGS, Scan};
+use super::limits::HttpLimits;
 use super::linger::Lingering;
 use crate::canonical::Malformed;
+use crate::overload::{Overload, Shed};
+
+/// What an incomplete head may have when memory is short. Most heads are smaller, and come at once.
+const SMALL_HEAD: usize = 4 * 1024;
 
 /// The stream as hyper gets it.
 #[derive(Debug)]
@@ -30,6 +35,9 @@ pub(super) struct Watched {
     io: Lingering,
     scan: Scan,
     found: Arc<Found>,
+    overload: Overload,
+    /// Bytes of the head that is incomplete.
+    of_head: usize,
     timeout: Duration,
     /// Set while a head is incomplete and nothing more of it is there.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -46,6 +54,8 @@ pub(super) struct Found {
     moved: AtomicU64,
     /// A request has begun to come, and has not come to its end.
     coming: AtomicBool,
+    /// Bytes wait for the client to take them.
+    blocked: AtomicBool,
 }
 
 impl Found {
@@ -54,9 +64,15 @@ impl Found {
         self.moved.load(Relaxed)
     }
 
-    /// Does the client owe the rest of a request?
-    pub(super) fn is_coming(&self) -> bool {
-        self.coming.load(Relaxed)
+    /// Does the client owe the rest of a request, or to take what is sent to it?
+    pub(super) fn is_owed(&self) -> bool {
+        self.coming.load(Relaxed) || self.blocked.load(Relaxed)
+    }
+
+    /// A write has been tried.
+    fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.blocked.store(written.is_pending(), Relaxed);
+        written
     }
 
     fn note(&self, scan: &Scan) {
@@ -77,7 +93,7 @@ pub(super) struct Judged<S> {
 /// Watches `io` on behalf of `service`.
 pub(super) fn watch<S>(
     io: Lingering,
-    timeout: Duration,
+    limits: &HttpLimits,
     service: S,
 ) -> (Watched, Judged<S>, Arc<Found>) {
     let found = Arc::new(Found {
@@ -85,9 +101,17 @@ pub(super) fn watch<S>(
         what: AtomicUsize::new(0),
         moved: AtomicU64::new(0),
         coming: AtomicBool::new(false),
+        blocked: AtomicBool::new(false),
     });
-    let watched =
-        Watched { io, scan: Scan::default(), found: Arc::clone(&found), timeout, deadline: None };
+    let watched = Watched {
+        io,
+        scan: Scan::default(),
+        found: Arc::clone(&found),
+        overload: limits.overload.clone(),
+        of_head: 0,
+        timeout: limits.head_timeout,
+        deadline: None,
+    };
     let judged = Judged { service, found: Arc::clone(&found), requests: AtomicU64::new(0) };
     (watched, judged, found)
 }
@@ -134,15 +158,22 @@ impl AsyncRead for Watched {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let this = self.get_mut();
+        // Order: a head that goes on is what a connection grows by; it is looked at before there is more of it.
+        if this.of_head > SMALL_HEAD && this.overload.is_short_now() {
+            this.overload.count(Shed::Stalled);
+            let message = "too little memory is left for a head of this size";
+            return Poll::Ready(Err(Error::new(ErrorKind::OutOfMemory, message)));
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut this.io).poll_read(cx, buf);
         if read.is_ready() {
             this.scan(&buf.filled()[before..]);
         }
         if !this.scan.is_in_head() {
-            this.deadline = None;
+            (this.deadline, this.of_head) = (None, 0);
             return read;
         }
+        this.of_head += buf.filled().len() - before;
         match read {
             Poll::Pending => this.poll_deadline(cx),
             Poll::Ready(result) => Poll::Ready(result),
@@ -155,7 +186,7 @@ impl AsyncWrite for Watched {
         let this = self.get_mut();
         this.scan.written(buf);
         this.found.note(&this.scan);
-        Pin::new(&mut this.io).poll_write(cx, buf)
+        this.found.wrote(Pin::new(&mut this.io).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -166,7 +197,7 @@ impl AsyncWrite for Watched {
         let this = self.get_mut();
         this.scan.written(bufs.first().map_or(&[], |first| first));
         this.found.note(&this.scan);
-        Pin::new(&mut this.io).poll_write_vectored(cx, bufs)
+        this.found.wrote(Pin::new(&mut this.io).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

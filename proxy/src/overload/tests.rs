@@ -65,7 +65,7 @@ async fn who_only_waits_is_let_go_and_who_moves_is_not() {
     let (overload, _) = watched(Limit::Resident(1)).await;
     let started = Instant::now();
     overload.hurried().await;
-    assert!(started.elapsed() >= HASTE);
+    assert!(started.elapsed() >= HASTE / 5);
     let started = Instant::now();
     assert_eq!(overload.quiet(|| 7, || false).await, Shed::Idle);
     assert_eq!(overload.quiet(|| 7, || true).await, Shed::Stalled);

@@ -31,7 +31,9 @@ pub enum Limit {
     None,
 }
 
-enum Gauge {
+/// Where what is used is read.
+#[derive(Debug)]
+pub(super) enum Gauge {
     Cgroup(Cgroup),
     Resident(u64),
     None,
@@ -40,11 +42,12 @@ enum Gauge {
 /// Watches for ever. `relieve` lets go of what the process keeps for later; it is called each second while memory is
 /// short.
 pub async fn watch(overload: Overload, limit: Limit, relieve: impl Fn()) {
-    let gauge = match limit {
+    let found = match limit {
         Limit::Cgroup => Cgroup::of_this_process().map_or(Gauge::None, Gauge::Cgroup),
         Limit::Resident(bytes) => Gauge::Resident(bytes),
         Limit::None => Gauge::None,
     };
+    let gauge = overload.0.gauge.get_or_init(|| found);
     let mut said: [Option<Instant>; 2] = [None; 2];
     let (mut relieved, mut files_until, mut limit) = (None::<Instant>, None::<Instant>, 0);
     for look in 0_u64.. {
@@ -112,7 +115,7 @@ impl Gauge {
     }
 
     /// What the kernel could not take back without harm: the working set, as the kubelet counts it.
-    fn used(&self, limit: u64) -> u64 {
+    pub(super) fn used(&self, limit: u64) -> u64 {
         match self {
             Self::Cgroup(cgroup) => {
                 let usage = cgroup.usage().unwrap_or_default();

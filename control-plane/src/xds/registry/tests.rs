@@ -72,3 +72,18 @@ async fn a_rejection_stays_until_a_later_response_is_acknowledged() {
     proxy.acked(ResourceType::Route, 3);
     assert_eq!(routes()[0].rejected, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_many_streams_of_one_workload_the_oldest_ends() {
+    let registry = Registry::new();
+    let mut open: Vec<_> = (0..OF_ONE).map(|_| connect(&registry, "a")).collect();
+    let other = connect(&registry, "b");
+    assert_eq!(listed(&registry).len(), OF_ONE + 1);
+    open.push(connect(&registry, "a"));
+    assert_eq!(listed(&registry).len(), OF_ONE + 1);
+    let wait = Duration::from_secs(1);
+    for (number, connection) in open.iter().chain([&other]).enumerate() {
+        let displaced = tokio::time::timeout(wait, connection.displaced()).await.is_ok();
+        assert_eq!(displaced, number == 0, "stream {number}");
+    }
+}

@@ -1,6 +1,5 @@
 //! One line: its fields, their order and their bounds. What has no value is left out.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +7,7 @@ use http::Version;
 use opentelemetry::trace::TraceId;
 use serde::{Serialize, Serializer};
 
-use crate::telemetry::{ConnectionEnd, RequestEnd, clip};
+use crate::telemetry::{ConnectionEnd, RequestEnd, plain};
 
 /// Bound: bytes of a text that a client chose.
 const MAX_TEXT: usize = 1024;
@@ -65,8 +64,7 @@ pub(super) struct Line<'a> {
     request_id: Text<'a>,
 }
 
-/// A text of bounded length without control characters. Serde escapes quotes and those below U+0020, but not
-/// DEL and C1 (U+0080 to U+009F), by which terminals take commands too.
+/// A text of bounded length without what is no letter. Serde escapes quotes and controls below U+0020, and nothing else.
 #[derive(Debug, Default)]
 struct Text<'a>(&'a str);
 
@@ -76,14 +74,7 @@ fn is_none(text: &Text<'_>) -> bool {
 
 impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let hidden = |c: char| c >= '\u{7f}' && c.is_control();
-        let text = clip(self.0, MAX_TEXT);
-        let text = if text.contains(hidden) {
-            Cow::Owned(text.replace(hidden, "\u{fffd}"))
-        } else {
-            Cow::Borrowed(text)
-        };
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&plain(self.0, MAX_TEXT))
     }
 }
 

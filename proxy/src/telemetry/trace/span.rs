@@ -16,7 +16,7 @@ use super::context::Outgoing;
 use super::{Settings, SpanKind};
 use crate::error::Token;
 use crate::telemetry::metrics::{Direction, is_server_fault};
-use crate::telemetry::{RequestEnd, clip};
+use crate::telemetry::{RequestEnd, clip, plain};
 
 /// Bound: longest text of an attribute, bytes.
 const MAX_TEXT: usize = 1024;
@@ -103,7 +103,7 @@ impl Open {
     }
 
     pub(super) fn close(self, end: &RequestEnd<'_>) -> Box<Span> {
-        let text = |text: &str| Box::from(clip(text, MAX_TEXT));
+        let text = |text: &str| Box::from(&*plain(text, MAX_TEXT));
         Box::new(Span {
             ended: self.started + self.clock.elapsed(),
             open: self,

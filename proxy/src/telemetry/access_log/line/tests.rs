@@ -101,7 +101,7 @@ fn a_denial_says_who_and_why() {
 fn nothing_that_a_client_sends_breaks_out_of_its_field() {
     let long = "ü".repeat(4096);
     let end = RequestEnd {
-        path: "/a\"b\\\r\n{\"forged\":true}\u{1b}[31m\u{7f}\u{9b}31m",
+        path: "/a\"b\\\r\n{\"forged\":true}\u{1b}[31m\u{7f}\u{9b}31m\u{202e}",
         host: &long,
         request_id: &long,
         ..end()
@@ -109,7 +109,10 @@ fn nothing_that_a_client_sends_breaks_out_of_its_field() {
     let line = text(&Line::of_request(&end, None, "web-v1.shop", at()));
     assert!(line.chars().all(|c| !c.is_control()), "{line}");
     let read: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(read["path"], "/a\"b\\\r\n{\"forged\":true}\u{1b}[31m\u{fffd}\u{fffd}31m");
+    assert_eq!(
+        read["path"],
+        "/a\"b\\\u{fffd}\u{fffd}{\"forged\":true}\u{fffd}[31m\u{fffd}\u{fffd}31m\u{fffd}"
+    );
     assert_eq!(read["host"].as_str().unwrap().len(), 1024);
     assert!(line.len() < 4096);
 }
