@@ -8,9 +8,13 @@
 
 mod condition;
 mod decide;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod miss;
 mod narrow;
 mod reach;
+#[cfg(any(test, fuzzing))]
+mod reference;
 mod spelling;
 mod template;
 #[cfg(test)]

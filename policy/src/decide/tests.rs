@@ -9,7 +9,7 @@ use weft_certs::SpiffeId;
 
 use super::{Reason, Verdict, decide};
 use crate::testing::{ADDRESSES, IDENTITIES, METHODS, PATHS, identity, rules};
-use crate::{Access, Caller, Condition, HeaderMatch, Narrowed, Request, Rule};
+use crate::{Access, Caller, Condition, Narrowed, Request, Rule, reference};
 
 fn rule(name: &str, from: Condition) -> Rule {
     Rule { name: name.into(), from, to: Condition::All(vec![]) }
@@ -58,82 +58,6 @@ fn deny_comes_before_allow_and_allow_before_the_default() {
     ] {
         assert_eq!(said(&decide(&access, &caller, Some(&request))), http, "{access:?}");
         assert_eq!(said(&decide(&access, &caller, None)), opaque, "{access:?}");
-    }
-}
-
-/// What the documentation says, word by word, with nothing prepared.
-mod reference {
-    use super::*;
-
-    pub(super) fn allows(access: &Access, caller: &Caller<'_>, request: &Request<'_>) -> bool {
-        let denied = access.deny.iter().any(|rule| applies(rule, caller, request, false));
-        let allowed = match &access.allow {
-            None => true,
-            Some(rules) => rules.iter().any(|rule| applies(rule, caller, request, true)),
-        };
-        allowed && !denied
-    }
-
-    pub(super) fn applies(
-        rule: &Rule,
-        caller: &Caller<'_>,
-        request: &Request<'_>,
-        every: bool,
-    ) -> bool {
-        is(&rule.from, caller, request, every) && is(&rule.to, caller, request, every)
-    }
-
-    fn is(of: &Condition, caller: &Caller<'_>, request: &Request<'_>, every: bool) -> bool {
-        let id = caller.identity.map_or("", SpiffeId::as_str);
-        let path: Vec<&str> = request.path.split('/').collect();
-        match of {
-            Condition::All(parts) => !parts.iter().any(|part| !is(part, caller, request, every)),
-            Condition::Any(parts) => parts.iter().any(|part| is(part, caller, request, every)),
-            Condition::Mesh => !id.is_empty(),
-            Condition::Identity(wanted) => !id.is_empty() && id == wanted,
-            Condition::IdentityPrefix(wanted) => !id.is_empty() && id.starts_with(wanted),
-            Condition::Source(network) => network.contains(&caller.address),
-            Condition::Port(port) => caller.port == *port,
-            Condition::Method(method) => request.method == method,
-            Condition::Path(wanted) => request.path == wanted,
-            Condition::PathPrefix(wanted) => request.path.starts_with(wanted),
-            Condition::PathTemplate(template) => {
-                let wanted: Vec<&str> = template.as_str().split('/').collect();
-                wanted.len() == path.len()
-                    && wanted.iter().zip(path).all(|(wanted, given)| match *wanted {
-                        "*" => !given.is_empty(),
-                        literal => literal == given,
-                    })
-            }
-            Condition::Header(name, wanted) => {
-                let fits = |value: &str| match wanted {
-                    HeaderMatch::Present => true,
-                    HeaderMatch::Exact(exact) => value == exact,
-                    HeaderMatch::Prefix(prefix) => value.starts_with(prefix),
-                };
-                // Every way to read every line: whole, and what stands between its commas. `None` is no text.
-                let mut readings: Vec<Option<&str>> = Vec::new();
-                for value in request.headers.get_all(name) {
-                    let text = std::str::from_utf8(value.as_bytes()).ok();
-                    readings.push(text);
-                    if !(every && matches!(wanted, HeaderMatch::Exact(_))) {
-                        readings.extend(
-                            text.unwrap_or_default()
-                                .split(',')
-                                .map(str::trim)
-                                .map(Some)
-                                .filter(|_| text.is_some()),
-                        );
-                    }
-                }
-                let fitting = readings.iter().filter(|text| match text {
-                    Some(text) => fits(text),
-                    None => !every || *wanted == HeaderMatch::Present,
-                });
-                let fitting = fitting.count();
-                fitting > 0 && (!every || fitting == readings.len())
-            }
-        }
     }
 }
 
