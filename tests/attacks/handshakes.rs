@@ -182,7 +182,7 @@ async fn half_done(mesh: &Mesh, client: &TlsClient, what: &str, words: &[u8]) {
     let let_go = full.map(|full| full.elapsed()).unwrap_or_default();
     eventually("sockets are closed", Duration::from_secs(5), async || {
         // The load keeps more connections when it was slowed down.
-        ensure!(sidecar.open_files() <= files + HALF / 50, "{} of {files}", sidecar.open_files());
+        ensure!(sidecar.open_files() <= files + HALF / 10, "{} of {files}", sidecar.open_files());
         Result::Ok(())
     })
     .await;
