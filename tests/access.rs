@@ -89,7 +89,7 @@ fn denials(mesh: &Mesh, workload: &str) -> Vec<serde_json::Value> {
 
 #[tokio::test]
 async fn every_denial_names_its_reason_in_log_metric_and_to_the_mesh() {
-    let deny = "  action: DENY\n  rules: [{name: admin, to: [{paths: [{value: /admin}]}]}]\n";
+    let deny = "  selector: {matchLabels: {app: product}}\n  action: DENY\n  rules: [{name: admin, to: [{paths: [{value: /admin}]}]}]\n";
     let policies = policy("readers", READERS) + "---\n" + &policy("closed", deny);
     let mesh = shop()
         .without_app("db", "tcp")

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -17,6 +17,8 @@ use clap::Parser;
 
 /// The subcommand's name.
 pub(crate) const NAME: &str = "relay";
+/// Said first, once the socket is there: what is sent before may be lost where the container's runtime is not ready for it.
+pub const GREETING: &[u8] = b"weft relay\n";
 
 /// Connects stdin and stdout to the admin socket of the control plane that runs in this container.
 #[derive(Debug, Parser)]
@@ -54,10 +56,24 @@ fn relay(socket: &std::path::Path) -> io::Result<()> {
     // The descriptors themselves: what std puts around them waits for the end of a line.
     let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    stdout.write_all(GREETING)?;
     // It may never see the end of stdin, and ends with the process.
     std::thread::spawn(move || {
-        let _ = io::copy(&mut stdin, &mut questions);
+        let _ = pass(&mut stdin, &mut questions);
         let _ = questions.shutdown(Shutdown::Write);
     });
-    io::copy(&mut answers, &mut stdout).map(drop)
+    pass(&mut answers, &mut stdout)
+}
+
+/// By reading and writing: what is spliced through the kernel from a pipe may wait there for more.
+fn pass(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => to.write_all(&buffer[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

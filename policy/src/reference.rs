@@ -34,7 +34,7 @@ fn is(of: &Condition, caller: &Caller<'_>, request: &Request<'_>, every: bool) -
         Condition::Mesh => !id.is_empty(),
         Condition::Identity(wanted) => !id.is_empty() && id == wanted,
         Condition::IdentityPrefix(wanted) => !id.is_empty() && id.starts_with(wanted),
-        Condition::Source(network) => network.contains(&caller.address),
+        Condition::Source(network) => network.contains(&caller.address.to_canonical()),
         Condition::Port(port) => caller.port == *port,
         Condition::Method(method) => request.method == method,
         Condition::Path(wanted) => request.path == wanted,

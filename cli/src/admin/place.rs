@@ -11,13 +11,20 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, AttachParams, AttachedProcess};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::timeout;
+use weft_control_plane::relay;
 
 /// Bound: what a relay that fails has to say.
 const MAX_COMPLAINT: u64 = 4096;
 /// An answer comes from memory; a peer that needs longer is stuck.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// A program is started for it, by way of the API server and a kubelet.
-const DEADLINE_IN_POD: Duration = Duration::from_secs(20);
+/// A program is started for it, by way of the API server and a kubelet, if need be again.
+const DEADLINE_IN_POD: Duration = Duration::from_secs(45);
+/// For that program to say that it is there. On a busy node a runtime loses the first bytes of one now and then, and nothing
+/// follows.
+const GREETING: Duration = Duration::from_secs(5);
+/// How often it is started.
+const STARTS: usize = 5;
 
 /// See the module.
 #[derive(Clone)]
@@ -66,18 +73,38 @@ impl Place {
                 let stream = tokio::net::UnixStream::connect(path).await?;
                 Ok(Connection { stream: Box::new(stream), relay: None })
             }
-            Self::Pod(pods, Container { pod, name, command }) => {
-                let params = AttachParams::default().container(name).stdin(true).stdout(true);
-                let started = pods.exec(pod, command, &params.stderr(true)).await;
-                let mut relay = started.map_err(io::Error::other)?;
-                let (Some(stdin), Some(stdout)) = (relay.stdin(), relay.stdout()) else {
-                    return Err(io::Error::other("the API server gives no way in or out"));
-                };
-                let stream = Box::new(tokio::io::join(stdout, stdin));
-                Ok(Connection { stream, relay: Some(relay) })
+            Self::Pod(pods, container) => {
+                let mut silence = None;
+                for _ in 0..STARTS {
+                    match timeout(GREETING, start(pods, container)).await {
+                        Ok(connected) => return connected,
+                        Err(silent) => silence = Some(silent),
+                    }
+                }
+                Err(silence.map_or_else(|| io::Error::other("never started"), Into::into))
             }
         }
     }
+}
+
+/// Starts the program that relays, and waits until it does.
+async fn start(pods: &Api<Pod>, container: &Container) -> io::Result<Connection> {
+    let Container { pod, name, command } = container;
+    let params = AttachParams::default().container(name).stdin(true).stdout(true);
+    let started = pods.exec(pod, command, &params.stderr(true)).await;
+    let mut process = started.map_err(io::Error::other)?;
+    let (Some(stdin), Some(mut stdout)) = (process.stdin(), process.stdout()) else {
+        return Err(io::Error::other("the API server gives no way in or out"));
+    };
+    let mut said = [0; relay::GREETING.len()];
+    if let Err(error) = stdout.read_exact(&mut said).await {
+        let complaint = complaint(Some(process)).await;
+        return Err(complaint.map_or(error, io::Error::other));
+    }
+    if said != *relay::GREETING {
+        return Err(io::Error::other("the control plane is of a version that relays nothing"));
+    }
+    Ok(Connection { stream: Box::new(tokio::io::join(stdout, stdin)), relay: Some(process) })
 }
 
 /// What the process behind a connection that broke off said of it.

@@ -24,13 +24,6 @@ async fn proxy_status_lists_the_sidecars_of_a_cluster() {
     };
     namespace.eventually("the sidecar is listed", name, DEADLINE, listed).await;
 
-    if std::env::var_os("EXPERIMENT").is_some() {
-        for round in 0..15 {
-            let t = std::time::Instant::now();
-            let o = cluster.weft(&["proxy-status", "-o", "json"]).await;
-            eprintln!("weft {round}: {:?} {:?} {}", o.code, t.elapsed(), o.stderr);
-        }
-    }
     let nobody = namespace.asked_by(name, "default").await;
     let refused = nobody.weft(&["proxy-status"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
