@@ -91,7 +91,7 @@ struct Shared {
     /// Bytes, as last read; the limit is 0 where there is none.
     used: AtomicU64,
     limit: AtomicU64,
-    /// Set by [`watch`].
+    /// Set by [`watch()`].
     gauge: OnceLock<Gauge>,
     /// The process may have so many descriptors.
     most_files: u64,
@@ -104,7 +104,7 @@ impl Default for Overload {
 }
 
 impl Overload {
-    /// Of a process that may open so many files. Nothing is short until [`watch`] says so.
+    /// Of a process that may open so many files. Nothing is short until [`watch()`] says so.
     #[must_use]
     pub fn new(most_files: u64) -> Self {
         Self(Arc::new(Shared {

@@ -1,6 +1,6 @@
 //! What somebody asks of a CA: to change its root in steps, and to take an issuer from outside.
 //!
-//! Called by [`super::Authority::change`] and by `store` for directories. Each step is one new state, written as a whole:
+//! Called by [`super::Authority::change_state`] and by `store` for directories. Each step is one new state, written as a whole:
 //! whoever is interrupted finds the CA before the step or after it. Whether everybody is ready for a step is the caller's
 //! to know.
 

@@ -1,5 +1,5 @@
 //! The limit of memory that the kernel sets on this process, and what of it is used: cgroup v1 or v2, in a container or
-//! not. Called by [`super::watch`], before anything is under load: the file that is read often stays open, for there may
+//! not. Called by [`super::watch()`], before anything is under load: the file that is read often stays open, for there may
 //! be no descriptor when it matters.
 
 use std::fs::{self, File};
