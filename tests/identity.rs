@@ -5,15 +5,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use http::Method;
-use tonic::{Code, Request, Status};
-use weft_certs::{Leaf, PrivateKey, SpiffeId, csr};
+use tonic::{Code, Status};
+use weft_certs::Leaf;
 use weft_proto::envoy::core::Node;
 use weft_proto::envoy::discovery::DeltaDiscoveryRequest;
 use weft_proto::envoy::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use weft_proto::identity::identity_client::IdentityClient;
-use weft_proto::identity::{IssueRequest, IssueResponse};
 
-use crate::harness::{Builder, Mesh, control_channel};
+use crate::harness::{Builder, Mesh, control_channel, issue, join_token};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
@@ -21,28 +19,6 @@ const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 /// `web` and `job` are known to the mesh; the test takes the place of both.
 fn known() -> Builder {
     Mesh::builder().absent_caller("web").absent_caller("job")
-}
-
-/// Asks for a certificate in the name of `id`, with a join token, a certificate, or nothing.
-async fn issue(
-    mesh: &Mesh,
-    id: &SpiffeId,
-    token: Option<&str>,
-    leaf: Option<&Leaf>,
-) -> Result<IssueResponse, Status> {
-    let csr = csr::create(&PrivateKey::generate().unwrap(), id).unwrap();
-    let mut request = Request::new(IssueRequest { csr });
-    if let Some(token) = token {
-        let value = format!("Bearer {token}").parse().unwrap();
-        request.metadata_mut().insert("authorization", value);
-    }
-    let channel = control_channel(mesh.control_plane(), leaf).await.unwrap();
-    Ok(IdentityClient::new(channel).issue(request).await?.into_inner())
-}
-
-async fn token(mesh: &Mesh, workload: &str) -> String {
-    let bootstrap = mesh.control_plane().join(workload).await.unwrap();
-    bootstrap["join_token"].as_str().unwrap().to_owned()
 }
 
 fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code) {
@@ -54,7 +30,7 @@ fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code) {
 async fn a_certificate_is_issued_in_the_proven_name_only() {
     let mesh = known().start().await;
     let (web, job) = (mesh.id("web"), mesh.id("job"));
-    let token_of_web = token(&mesh, "web.shop").await;
+    let token_of_web = join_token(&mesh, "web.shop").await;
     assert_refused(issue(&mesh, &job, Some(&token_of_web), None).await, Code::PermissionDenied);
 
     let leaf_of_web = mesh.leaf("web", HOUR);
@@ -71,7 +47,7 @@ async fn a_certificate_is_issued_in_the_proven_name_only() {
 async fn a_join_token_works_once_and_only_a_real_one() {
     let mesh = known().start().await;
     let web = mesh.id("web");
-    let token_of_web = token(&mesh, "web.shop").await;
+    let token_of_web = join_token(&mesh, "web.shop").await;
     issue(&mesh, &web, Some(&token_of_web), None).await.unwrap();
     assert_refused(issue(&mesh, &web, Some(&token_of_web), None).await, Code::Unauthenticated);
     assert_refused(issue(&mesh, &web, Some("invented"), None).await, Code::Unauthenticated);
@@ -81,7 +57,7 @@ async fn a_join_token_works_once_and_only_a_real_one() {
 #[tokio::test]
 async fn a_join_token_is_spent_by_the_attempt_to_take_another_name() {
     let mesh = known().start().await;
-    let stolen = token(&mesh, "web.shop").await;
+    let stolen = join_token(&mesh, "web.shop").await;
     assert_refused(
         issue(&mesh, &mesh.id("job"), Some(&stolen), None).await,
         Code::PermissionDenied,

@@ -23,6 +23,7 @@ mod client;
 mod compare;
 mod detected;
 mod envoy;
+mod forwarded;
 mod generate;
 mod install;
 mod neighbour;

@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use weft_certs::{Leaf, SpiffeId, verify};
-use weft_proto::identity::identity_client::IdentityClient;
-use weft_proto::identity::{IssueRequest, IssueResponse};
+use weft_proto::identity::IssueResponse;
 
-use crate::harness::{Mesh, control_channel, named, san};
+use crate::harness::{Mesh, issue_for, join_token, named, san};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Seconds after which a join token is worth nothing, and one.
@@ -38,18 +37,11 @@ impl Desk {
         token: Option<&str>,
         leaf: Option<&Leaf>,
     ) -> Result<IssueResponse, Status> {
-        let mut request = Request::new(IssueRequest { csr: csr.to_vec() });
-        if let Some(token) = token {
-            let value = format!("Bearer {token}").parse().unwrap();
-            request.metadata_mut().insert("authorization", value);
-        }
-        let channel = control_channel(self.0.control_plane(), leaf).await.unwrap();
-        Ok(IdentityClient::new(channel).issue(request).await?.into_inner())
+        issue_for(&self.0, csr.to_vec(), token, leaf).await
     }
 
     async fn token(&self, workload: &str) -> String {
-        let bootstrap = self.0.control_plane().join(&format!("{workload}.shop")).await.unwrap();
-        bootstrap["join_token"].as_str().unwrap().to_owned()
+        join_token(&self.0, &format!("{workload}.shop")).await
     }
 
     async fn issued(&self) -> u64 {

@@ -7,11 +7,12 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http::Method;
 use tonic::Code;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 
 use super::pair;
-use crate::harness::{Mesh, Program, binary, control_channel, eventually, get, request, run};
+use crate::harness::{
+    Mesh, Plain, Program, binary, control_channel, eventually, get, request, run,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DEEP: usize = 10_000;
@@ -46,48 +47,13 @@ fn groups(number: u8, depth: usize) -> Vec<u8> {
     [vec![number << 3 | 3; depth], vec![number << 3 | 4; depth]].concat()
 }
 
-/// Bytes as they are.
-#[derive(Clone, Debug, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = tonic::Status;
-    fn encode(&mut self, item: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), tonic::Status> {
-        bytes::BufMut::put(to, item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = tonic::Status;
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, tonic::Status> {
-        let length = bytes::Buf::remaining(from);
-        Ok(Some(bytes::Buf::copy_to_bytes(from, length)))
-    }
-}
-
 /// The code that a stream ends with whose first message is these bytes.
 async fn said(channel: Channel, method: &'static str, message: Vec<u8>) -> Code {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.unwrap();
     let path = http::uri::PathAndQuery::from_static(method);
     let messages = tokio_stream::once(Bytes::from(message));
-    match client.streaming(tonic::Request::new(messages), path, Raw).await {
+    match client.streaming(tonic::Request::new(messages), path, Plain).await {
         Err(status) => status.code(),
         Ok(responses) => {
             let mut responses = responses.into_inner();

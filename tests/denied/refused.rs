@@ -3,40 +3,17 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use tonic::{Code, Request, Status};
-use weft_certs::{Leaf, PrivateKey, SpiffeId, csr};
+use tonic::{Code, Status};
+use weft_certs::Leaf;
 use weft_proto::envoy::core::Node;
 use weft_proto::envoy::discovery::DeltaDiscoveryRequest;
 use weft_proto::envoy::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use weft_proto::identity::identity_client::IdentityClient;
-use weft_proto::identity::{IssueRequest, IssueResponse};
 use weft_proto::names::{DENY_LIST, type_url};
 use weft_proto::telemetry::telemetry_client::TelemetryClient;
 use weft_proto::telemetry::{ReportAck, ReportRequest};
 
 use super::{DEADLINE, HOUR, deny, serial, succeeds};
-use crate::harness::{Mesh, control_channel, eventually, within};
-
-async fn issue(
-    mesh: &Mesh,
-    id: &SpiffeId,
-    token: Option<&str>,
-    leaf: Option<&Leaf>,
-) -> Result<IssueResponse, Status> {
-    let csr = csr::create(&PrivateKey::generate().unwrap(), id).unwrap();
-    let mut request = Request::new(IssueRequest { csr });
-    if let Some(token) = token {
-        let value = format!("Bearer {token}").parse().unwrap();
-        request.metadata_mut().insert("authorization", value);
-    }
-    let channel = control_channel(mesh.control_plane(), leaf).await.unwrap();
-    Ok(IdentityClient::new(channel).issue(request).await?.into_inner())
-}
-
-async fn token(mesh: &Mesh, workload: &str) -> String {
-    let bootstrap = mesh.control_plane().join(workload).await.unwrap();
-    bootstrap["join_token"].as_str().unwrap().to_owned()
-}
+use crate::harness::{Mesh, control_channel, eventually, issue, join_token, within};
 
 #[track_caller]
 fn assert_denied<T: std::fmt::Debug>(answer: Result<T, Status>) {
@@ -51,7 +28,7 @@ async fn a_denied_identity_gets_no_certificate_and_a_denied_one_does_not_renew_i
     let mesh = Mesh::builder().absent_caller("web").absent_caller("job").start().await;
     let (web, job) = (mesh.id("web"), mesh.id("job"));
     let [leaf_of_web, leaf_of_job] = ["web", "job"].map(|account| mesh.leaf(account, HOUR));
-    let tokens = [token(&mesh, "web.shop").await, token(&mesh, "job.shop").await];
+    let tokens = [join_token(&mesh, "web.shop").await, join_token(&mesh, "job.shop").await];
     deny(&mesh, &["shop/web"], &[&leaf_of_job.serial().to_string()]);
     eventually("it is refused", DEADLINE, async || {
         ensure!(issue(&mesh, &web, None, Some(&leaf_of_web)).await.is_err(), "not yet");
@@ -141,7 +118,7 @@ async fn a_sidecar_with_a_token_replaces_a_denied_certificate_by_itself() {
     job.ready().await;
     let entry = mesh.entry("job", "product");
     succeeds(entry).await;
-    std::fs::write(job.mounted("token"), token(&mesh, "job.shop").await).unwrap();
+    std::fs::write(job.mounted("token"), join_token(&mesh, "job.shop").await).unwrap();
     let denied = serial(&mesh, "job").await.unwrap();
     let since = deny(&mesh, &[], &[&denied]);
     eventually("it has another certificate", DEADLINE, async || {

@@ -40,8 +40,8 @@ impl Grpc {
 }
 
 /// Messages are what they are.
-#[derive(Default)]
-struct Plain;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plain;
 
 impl Codec for Plain {
     type Encode = Bytes;

@@ -120,6 +120,22 @@ async fn served(namespace: &Namespace, to: SocketAddr) {
         .await;
 }
 
+/// A policy: of all others nobody but who runs as this account may call the server; `what` is what else its rule says.
+fn readers(account: &str, what: &str) -> String {
+    format!(
+        "
+apiVersion: weft.dev/v1alpha1
+kind: AccessPolicy
+metadata: {{name: readers}}
+spec:
+  selector: {{matchLabels: {{app: server}}}}
+  action: ALLOW
+  rules:
+  - from: [{{serviceAccounts: [{account}]}}]{what}
+"
+    )
+}
+
 /// A way into a pod.
 async fn inside(namespace: &Namespace, pod: &str) -> Inside {
     Inside::of(namespace.pod(namespace.name(), pod).await).expect("the pod runs on this machine")

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,7 +18,8 @@ use weft_proto::names::LEAF_SECRET;
 
 use crate::harness::{Mesh, Process, Program, control_channel, eventually, http1, request};
 
-const TYPES: &str = "type.googleapis.com/envoy.extensions";
+/// Where the types of what is not core are.
+pub(super) const TYPES: &str = "type.googleapis.com/envoy.extensions";
 
 /// Where it listens.
 #[derive(Clone, Copy, Debug)]
@@ -59,10 +60,21 @@ impl Envoy {
         let file = |name: &str| json!({"filename": directory.join(name)});
         let leaf = json!({"certificate_chain": file("leaf.pem"), "private_key": file("leaf.key")});
         let bootstrap = bootstrap(mesh, &key, &leaf, &file("bundle.pem"), ports);
+        Self::run(program, &format!("Envoy of {key}"), &directory, &bootstrap, ports)
+    }
+
+    /// Starts one from its bootstrap, with what it writes in `directory`.
+    pub(crate) fn run(
+        program: PathBuf,
+        name: &str,
+        directory: &Path,
+        bootstrap: &Value,
+        ports: Ports,
+    ) -> Result<Self> {
         let config = directory.join("bootstrap.json");
-        fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)?;
+        fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
         let process = Process::start(Program {
-            name: format!("Envoy of {key}"),
+            name: name.to_owned(),
             path: program,
             args: vec![
                 "-c".into(),
@@ -211,7 +223,8 @@ fn control_plane(mesh: &Mesh, leaf: &Value, bundle: &Value) -> Value {
     })
 }
 
-fn socket(address: SocketAddr) -> Value {
+/// An address as Envoy's API writes it.
+pub(super) fn socket(address: SocketAddr) -> Value {
     let ip = address.ip().to_string();
     json!({"socket_address": {"address": ip, "port_value": address.port()}})
 }

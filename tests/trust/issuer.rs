@@ -11,6 +11,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
+use serde_json::{Value, json};
 use weft_certs::{PrivateKey, TrustBundle, csr};
 
 use super::{ROTATION, SOON, Traffic, assert_done, roots, shop_of, status};
@@ -54,6 +55,19 @@ impl Made {
     pub(crate) fn key(&self) -> String {
         self.key.serialize_pem()
     }
+}
+
+/// The Secret that cert-manager would write of it.
+pub(crate) fn secret(certificate: &str, key: &str, root: &str) -> Value {
+    let data = [("tls.crt", certificate), ("tls.key", key), ("ca.crt", root)];
+    let data: serde_json::Map<_, _> = data
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), json!(STANDARD.encode(text))))
+        .collect();
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "weft-issuer", "namespace": "weft-system"}, "data": data,
+    })
 }
 
 /// What cert-manager would write.

@@ -1,5 +1,5 @@
 //! Roots where there are replicas: the state is in the Secret, what one replica does the others take up, and none takes a
-//! step over the head of a sidecar that only another one knows.
+//! step over the head of a sidecar that only another one knows. And an issuing CA in a Secret, good and bad.
 
 use anyhow::{Result, ensure};
 use http::Method;
@@ -11,6 +11,9 @@ use super::proxy::Proxy;
 use super::receipts::list;
 use super::scene::{Replica, SOON, Scene};
 use crate::harness::{Answer, eventually};
+use crate::trust::issuer::{Made, secret};
+
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/weft-system/events";
 
 /// Fingerprints of the roots in this state, as a replica sees it.
 async fn roots(replica: &Replica, state: &str) -> Result<Vec<String>> {
@@ -102,4 +105,58 @@ async fn a_replica_takes_no_step_over_the_sidecars_of_another() {
     let three = scene.replica("three").await;
     assert_eq!(roots(&three, "issuing").await.unwrap(), new);
     scene.assert_nothing_was_forbidden(&[&one, &two, &three]);
+}
+
+/// What `kubectl describe secret` would show of it.
+async fn warned(scene: &Scene, words: &str) {
+    eventually("an Event says what is wrong", SOON, async || {
+        let found = scene.server.get(EVENTS).await?;
+        let of = found["items"].as_array().into_iter().flatten();
+        let told = of.filter(|event| event["regarding"]["name"] == "weft-issuer").any(|event| {
+            let note = event["note"].as_str().unwrap_or_default();
+            event["type"] == "Warning"
+                && event["reason"] == "IssuerUnusable"
+                && note.contains(words)
+        });
+        ensure!(told, "{found}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bad_issuer_secret_is_told_of_in_an_event_and_a_good_one_is_taken_up_by_all() {
+    let Some(scene) = Scene::start("issuer").await else { return };
+    let replicas = [scene.replica("one").await, scene.replica("two").await];
+    let own = roots(&replicas[0], "issuing").await.unwrap();
+    let (root, other) = (Made::root("company"), Made::root("other"));
+    let made = root.below("mesh");
+    let write = async |key: &str, root: &str| {
+        scene.server.apply(&secret(&made.pem, key, root).to_string()).await;
+    };
+    for (key, root, words) in [
+        ("no key", &root.pem, "tls.key"),
+        (&made.key(), &other.pem, "none of its certificates signed tls.crt"),
+        (&made.key(), &String::new(), "ca.crt: there is no certificate"),
+    ] {
+        write(key, root).await;
+        warned(&scene, words).await;
+        for replica in &replicas {
+            assert_eq!(roots(replica, "issuing").await.unwrap(), own, "{words}");
+        }
+    }
+    write(&made.key(), &root.pem).await;
+    for replica in &replicas {
+        eventually("it is taken up", SOON, async || {
+            let (issuing, staged) =
+                (roots(replica, "issuing").await?, roots(replica, "staged").await?);
+            ensure!(issuing != own || !staged.is_empty(), "{issuing:?} {staged:?}");
+            let status = replica.admin().get("/v1/trust").await?;
+            ensure!(status["issuer"]["fault"].is_null(), "{status}");
+            Ok(())
+        })
+        .await;
+    }
+    let [one, two] = &replicas;
+    scene.assert_nothing_was_forbidden(&[one, two]);
 }

@@ -3,25 +3,9 @@
 use anyhow::ensure;
 use serde_json::Value;
 
-use super::{DEADLINE, MESHED, PATH, inside, scene};
+use super::{DEADLINE, MESHED, PATH, inside, readers, scene};
 use crate::harness::get;
 use crate::harness::kubernetes::Cluster;
-
-/// Whoever runs as this account may read from the server.
-fn readers(account: &str) -> String {
-    format!(
-        "
-apiVersion: weft.dev/v1alpha1
-kind: AccessPolicy
-metadata: {{name: readers}}
-spec:
-  selector: {{matchLabels: {{app: server}}}}
-  action: ALLOW
-  rules:
-  - from: [{{serviceAccounts: [{account}]}}]
-"
-    )
-}
 
 #[tokio::test]
 async fn authz_asks_the_sidecars_of_a_cluster() {
@@ -36,7 +20,7 @@ async fn authz_asks_the_sidecars_of_a_cluster() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_string_lossy().into_owned();
     for (account, is_denied, code) in [("other", true, 3), ("default", false, 0)] {
-        std::fs::write(file.path(), readers(account)).unwrap();
+        std::fs::write(file.path(), readers(account, "")).unwrap();
         let tried = async || {
             let output = cluster.weft(&["authz", "--try", &path, "-n", name, "-o", "json"]).await;
             ensure!(output.code == Some(code), "{output:?}");
@@ -54,7 +38,7 @@ async fn authz_asks_the_sidecars_of_a_cluster() {
     }
     // Nothing was applied by it.
     assert_eq!(client.run(get(server, PATH)).await.unwrap().status, 200);
-    namespace.apply(&readers("default")).await;
+    namespace.apply(&readers("default", "")).await;
     let accepted = "condition=weft.dev/Programmed";
     namespace.wait(name, "accesspolicy/readers", accepted, DEADLINE).await;
     let to = format!("server.{name}");

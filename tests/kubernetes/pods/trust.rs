@@ -5,8 +5,6 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -14,7 +12,7 @@ use super::rolling::restarts;
 use super::{Calls, DEADLINE, MESHED, images, scene};
 use crate::harness::kubernetes::{Cluster, Namespace};
 use crate::harness::{Admin, Answer};
-use crate::trust::issuer::Made;
+use crate::trust::issuer::{Made, secret};
 
 const SECRETS: &str = "/api/v1/namespaces/weft-system/secrets";
 const BUNDLES: &str = "configmaps/weft-trust-bundle";
@@ -84,16 +82,7 @@ async fn rotate(namespace: &Namespace) {
 
 /// What cert-manager would write.
 async fn write(cluster: &Cluster, certificate: &str, key: &str, root: &str) {
-    let data = [("tls.crt", certificate), ("tls.key", key), ("ca.crt", root)];
-    let data: serde_json::Map<_, _> = data
-        .iter()
-        .map(|(name, text)| ((*name).to_owned(), json!(STANDARD.encode(text))))
-        .collect();
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-        "metadata": {"name": "weft-issuer", "namespace": "weft-system"}, "data": data,
-    });
-    cluster.apply(&secret.to_string()).await;
+    cluster.apply(&secret(certificate, key, root).to_string()).await;
 }
 
 /// Waits until the root that issues came from outside, and every sidecar of the namespace has a certificate of it.
