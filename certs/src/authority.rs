@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{Issuer, PublicKeyData};
 use rustls::pki_types::CertificateDer;
+use zeroize::Zeroizing;
 
 pub use self::error::{AuthorityError, IssueError};
 pub use self::issuer::{ExternalIssuer, IssuerFault};
@@ -140,7 +141,7 @@ impl Authority {
     pub fn new_state(
         trust_domain: &TrustDomain,
         now: SystemTime,
-    ) -> Result<String, AuthorityError> {
+    ) -> Result<Zeroizing<String>, AuthorityError> {
         Ok(Material::create(trust_domain, now, Lifetimes::default())?.to_pem())
     }
 
@@ -152,7 +153,7 @@ impl Authority {
         state: &str,
         trust_domain: &TrustDomain,
         now: SystemTime,
-    ) -> Result<(Self, Option<String>), AuthorityError> {
+    ) -> Result<(Self, Option<Zeroizing<String>>), AuthorityError> {
         Self::change_state(state, trust_domain, now, &Change::Renew)
     }
 
@@ -165,7 +166,7 @@ impl Authority {
         trust_domain: &TrustDomain,
         now: SystemTime,
         change: &Change,
-    ) -> Result<(Self, Option<String>), AuthorityError> {
+    ) -> Result<(Self, Option<Zeroizing<String>>), AuthorityError> {
         let mut material = Material::from_pem(state)?;
         // Order: checked before it is changed, so that no change ever writes over what is damaged.
         material.authority(trust_domain)?;

@@ -16,6 +16,7 @@ use std::fmt::Write as _;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind::{Certificate, PrivateKey};
+use zeroize::Zeroizing;
 
 use super::AuthorityError;
 use super::issuing_key::IssuingKey;
@@ -25,10 +26,13 @@ use crate::key::PrivateKey as Key;
 use crate::pem::{self, PemError, Section};
 
 const LABEL: &str = "# weft:";
+/// Bound, bytes: four sections of about 1 KiB each, and for each old root three more.
+pub(super) const MAX_STATE: usize = 128 * 1024;
 
 impl Material {
-    pub(super) fn to_pem(&self) -> String {
-        let mut out = String::new();
+    pub(super) fn to_pem(&self) -> Zeroizing<String> {
+        // Never moved to where it would have room, which would leave a copy behind.
+        let mut out = Zeroizing::new(String::with_capacity(MAX_STATE));
         if let Some(life) = self.leaf_life {
             label(&mut out, "leaf-life", Some(life));
         }

@@ -10,15 +10,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use zeroize::Zeroizing;
+
 use super::material::Material;
+use super::state::MAX_STATE;
 use super::{Authority, AuthorityError, Change, Lifetimes};
 use crate::spiffe::TrustDomain;
 
 const STATE: &str = "authority.pem";
 const NEW: &str = "authority.pem.new";
 const LOCK: &str = "authority.lock";
-// Bound: four sections of about 1 KiB each, and for each old root three more.
-const MAX_STATE: u64 = 128 * 1024;
 
 /// Why the CA's state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +122,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 /// `None` if there is no state yet.
-fn read(path: &Path) -> Result<Option<String>, StoreError> {
+fn read(path: &Path) -> Result<Option<Zeroizing<String>>, StoreError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -132,8 +133,8 @@ fn read(path: &Path) -> Result<Option<String>, StoreError> {
     if mode & 0o077 != 0 {
         return Err(StoreError::FileOpen { path: path.to_owned(), mode });
     }
-    let mut text = String::new();
-    file.take(MAX_STATE)
+    let mut text = Zeroizing::new(String::with_capacity(MAX_STATE + 1));
+    file.take(MAX_STATE as u64)
         .read_to_string(&mut text)
         .map_err(|source| failed("read", path, source))?;
     Ok(Some(text))

@@ -18,6 +18,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use weft_certs::{Change, ExternalIssuer, IssuerFault, RootState};
+use zeroize::Zeroizing;
 
 use super::CertificateAuthority;
 use crate::finding::{Code, Finding};
@@ -29,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How often a Secret is looked at that nobody says has changed: certificates end, and writes of the CA fail.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 // Bound: bytes of one of the three.
-const MAX_TEXT: u64 = 256 * 1024;
+const MAX_TEXT: usize = 256 * 1024;
 
 /// Where it is.
 #[derive(Clone)]
@@ -88,8 +89,8 @@ pub(crate) struct IssuerView {
     pub(crate) fault: Option<IssuerFault>,
 }
 
-/// The three texts.
-type Texts = [String; 3];
+/// The three texts, one of which is a key.
+type Texts = [Zeroizing<String>; 3];
 
 impl Issuer {
     /// Of `source`; `view` is told how it stands.
@@ -238,7 +239,7 @@ impl Issuer {
             Source::Secret { client, namespace, name } => {
                 let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
                 let found = api.get_opt(name).await.map_err(|error| error.to_string())?;
-                Ok(found.map(|secret| read_secret(&secret)))
+                Ok(found.map(read_secret))
             }
         }
     }
@@ -252,9 +253,12 @@ fn read_files(dir: &Path) -> Result<Option<Texts>, String> {
         match std::fs::File::open(dir.join(field)) {
             Ok(file) => {
                 any = true;
-                let mut bytes = Vec::new();
-                file.take(MAX_TEXT).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-                *text = String::from_utf8_lossy(&bytes).into_owned();
+                // Room for all of it at once: growing would leave copies behind.
+                let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_TEXT + 1));
+                file.take(MAX_TEXT as u64)
+                    .read_to_end(&mut bytes)
+                    .map_err(|error| error.to_string())?;
+                *text = String::from_utf8_lossy(&bytes).into_owned().into();
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(format!("{}: {error}", dir.join(field).display())),
@@ -263,10 +267,11 @@ fn read_files(dir: &Path) -> Result<Option<Texts>, String> {
     Ok(any.then_some(texts))
 }
 
-fn read_secret(secret: &Secret) -> Texts {
+fn read_secret(mut secret: Secret) -> Texts {
     FIELDS.map(|field| {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(field));
-        bytes.map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned()).unwrap_or_default()
+        let bytes = secret.data.as_mut().and_then(|data| data.remove(field));
+        let bytes = Zeroizing::new(bytes.map(|bytes| bytes.0).unwrap_or_default());
+        String::from_utf8_lossy(&bytes).into_owned().into()
     })
 }
 

@@ -18,6 +18,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Client, ResourceExt};
 use tokio_stream::{Stream, StreamExt};
 use weft_certs::{Authority, AuthorityError, Change, TrustDomain};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::outage::Pace;
 
@@ -176,8 +177,9 @@ impl SecretStore {
 
     /// The trust domain that the CA was made for; `None` before there is one.
     pub(crate) async fn trust_domain(&self) -> Result<Option<TrustDomain>, StoreError> {
-        let Some(secret) = self.read().await? else { return Ok(None) };
-        let text = self.text(&secret, TRUST_DOMAIN)?;
+        let Some(mut secret) = self.read().await? else { return Ok(None) };
+        let text = self.text(&mut secret, TRUST_DOMAIN)?;
+        wipe(&mut secret);
         text.trim()
             .parse()
             .map(Some)
@@ -191,28 +193,30 @@ impl SecretStore {
         (change, absent): (&Change, Absent),
     ) -> Result<(Authority, bool), StoreError> {
         for _ in 0..ATTEMPTS {
-            let Some(secret) = self.read().await? else {
+            let Some(mut secret) = self.read().await? else {
                 if absent == Absent::IsALoss {
                     return Err(StoreError::Gone { namespace: self.namespace.clone() });
                 }
                 let state = Authority::new_state(trust_domain, now)?;
-                let secret = self.secret(None, trust_domain, state);
+                let mut secret = self.secret(None, trust_domain, &state);
                 let made = self.api.create(&PostParams::default(), &secret).await;
+                wipe(&mut secret);
                 if self.unless_conflict("create", made)? {
                     tracing::info!(%trust_domain, "made a CA: there was no Secret {SECRET}");
                 }
                 // Order: read back what won, ours or another's.
                 continue;
             };
-            let state = self.text(&secret, STATE)?;
+            let state = self.text(&mut secret, STATE)?;
             let changed = Authority::change_state(&state, trust_domain, now, change);
             let (authority, new) = changed.map_err(|error| match error {
                 AuthorityError::TooManyRoots(_) => StoreError::Authority(error),
                 error => self.damaged(error.to_string()),
             })?;
             let Some(new) = new else { return Ok((authority, false)) };
-            let new = self.secret(secret.resource_version(), trust_domain, new);
+            let mut new = self.secret(secret.resource_version(), trust_domain, &new);
             let replaced = self.api.replace(SECRET, &PostParams::default(), &new).await;
+            wipe(&mut new);
             if self.unless_conflict("replace", replaced)? {
                 return Ok((authority, true));
             }
@@ -237,9 +241,9 @@ impl SecretStore {
         }
     }
 
-    fn secret(&self, version: Option<String>, trust_domain: &TrustDomain, state: String) -> Secret {
+    fn secret(&self, version: Option<String>, trust_domain: &TrustDomain, state: &str) -> Secret {
         let data = [
-            (STATE.to_owned(), ByteString(state.into_bytes())),
+            (STATE.to_owned(), ByteString(state.as_bytes().to_vec())),
             (TRUST_DOMAIN.to_owned(), ByteString(trust_domain.as_str().as_bytes().to_vec())),
         ];
         let part_of = ("app.kubernetes.io/part-of".to_owned(), "weft".to_owned());
@@ -256,10 +260,12 @@ impl SecretStore {
         }
     }
 
-    fn text(&self, secret: &Secret, key: &str) -> Result<String, StoreError> {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    /// Takes it out, so that no copy stays where it was.
+    fn text(&self, secret: &mut Secret, key: &str) -> Result<Zeroizing<String>, StoreError> {
+        let bytes = secret.data.as_mut().and_then(|data| data.remove(key));
         let bytes = bytes.ok_or_else(|| self.damaged(format!("there is no {key}")))?;
-        String::from_utf8(bytes.0.clone()).map_err(|_| self.damaged(format!("{key} is no text")))
+        let text = String::from_utf8(bytes.0);
+        text.map(Zeroizing::new).map_err(|_| self.damaged(format!("{key} is no text")))
     }
 
     fn damaged(&self, reason: String) -> StoreError {
@@ -268,5 +274,12 @@ impl SecretStore {
 
     fn api_error(&self, action: &'static str, error: kube::Error) -> StoreError {
         StoreError::Api { action, namespace: self.namespace.clone(), source: Box::new(error) }
+    }
+}
+
+/// What was sent or read, as far as it is in our hands: the API's client has buffers of its own.
+fn wipe(secret: &mut Secret) {
+    for value in secret.data.iter_mut().flat_map(BTreeMap::values_mut) {
+        value.0.zeroize();
     }
 }

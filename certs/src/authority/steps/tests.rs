@@ -13,7 +13,7 @@ struct Kept {
 
 impl Kept {
     fn new() -> Self {
-        Self { state: Authority::new_state(&domain(), noon()).unwrap() }
+        Self { state: Authority::new_state(&domain(), noon()).unwrap().to_string() }
     }
 
     fn change(&mut self, change: &Change) -> (Authority, bool) {
@@ -21,7 +21,7 @@ impl Kept {
         let (authority, new) = changed;
         let is_new = new.is_some();
         if let Some(new) = new {
-            self.state = new;
+            self.state = new.to_string();
         }
         let again = Authority::from_state(&self.state, &domain(), noon()).unwrap().0;
         assert_eq!(again.roots(), authority.roots(), "what is written is what is read");
