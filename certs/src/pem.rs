@@ -1,11 +1,12 @@
 //! PEM in and out, bounded and without surprises.
 //!
 //! Used by keys, leaves, bundles and the CA's state. A section that the caller did not expect is an
-//! error: a private key in a trust bundle must be noticed, not skipped.
+//! error: a private key in a trust bundle must be noticed, not skipped. Both ways are our own, because what the libraries
+//! have for it leaves copies of a key's text in memory that is given back.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::pem::{PemObject, SectionKind};
+use rustls::pki_types::pem::SectionKind;
 use zeroize::Zeroizing;
 
 // Bound: the most text that is looked at; a bundle of 100 certificates is about 100 KiB.
@@ -38,10 +39,39 @@ pub(crate) fn sections(text: &str) -> Result<Vec<Section>, PemError> {
     if text.len() > MAX_TEXT {
         return Err(PemError::TooLong(text.len()));
     }
-    <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes())
-        .map(|section| section.map(|(kind, der)| (kind, Zeroizing::new(der))))
-        .collect::<Result<_, _>>()
-        .map_err(|e| PemError::Syntax(e.to_string()))
+    let mut sections = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let begins = at;
+        at += line.len();
+        // Inside of the section before.
+        if sections.last().is_some_and(|(end, _)| begins < *end) {
+            continue;
+        }
+        let Some(label) = line.trim_end().strip_prefix("-----BEGIN ") else { continue };
+        let label =
+            label.strip_suffix("-----").ok_or_else(|| syntax("a BEGIN without its dashes"))?;
+        let body = text[at..].find(&format!("-----END {label}-----"));
+        let body = body.ok_or_else(|| syntax("a section does not end"))?;
+        sections.push((at + body, section(label, &text[at..at + body])?));
+    }
+    Ok(sections.into_iter().filter_map(|(_, section)| section).collect())
+}
+
+/// `None` for what is nobody's here.
+fn section(label: &str, body: &str) -> Result<Option<Section>, PemError> {
+    let Ok(kind) = SectionKind::try_from(label.as_bytes()) else { return Ok(None) };
+    let mut encoded = Zeroizing::new(Vec::with_capacity(body.len()));
+    encoded.extend(body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+    let mut der = Zeroizing::new(vec![0; encoded.len() / 4 * 3 + 3]);
+    let decoded = STANDARD.decode_slice(&*encoded, &mut der);
+    let length = decoded.map_err(|error| PemError::Syntax(error.to_string()))?;
+    der.truncate(length);
+    Ok(Some((kind, der)))
+}
+
+fn syntax(what: &str) -> PemError {
+    PemError::Syntax(what.to_owned())
 }
 
 /// The error for sections that are not the `expected` ones. Names kinds, never contents.
@@ -85,3 +115,6 @@ fn name(kind: SectionKind) -> &'static str {
         _ => "something else",
     }
 }
+
+#[cfg(test)]
+mod tests;

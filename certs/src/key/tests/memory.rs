@@ -5,12 +5,13 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
+use rustls::pki_types::pem::SectionKind;
 use zeroize::Zeroizing;
 
 use super::super::PrivateKey;
-use crate::testing::{Ca, shop};
+use crate::testing::{Ca, domain, shop};
 use crate::tls::{ClientAuth, KeyExchange};
-use crate::{Leaf, TrustBundle, pem};
+use crate::{Authority, Change, Leaf, TrustBundle, pem};
 
 /// The other way round, so that what looks for a secret does not hold it.
 type Masked = Vec<u8>;
@@ -18,11 +19,18 @@ type Masked = Vec<u8>;
 /// Bytes at a time, each piece with the end of the one before.
 const PIECE: usize = 1 << 20;
 
-/// The private number of a key: 32 bytes behind the tag of the octet string in the EC key of its PKCS #8.
 fn secret(key: &PrivateKey) -> Masked {
-    let text = key.to_pem();
-    let sections = pem::sections(&text).unwrap();
-    let der = &sections[0].1;
+    secrets(&key.to_pem()).remove(0)
+}
+
+/// The private number of each key in a text: 32 bytes behind the tag of the octet string in the EC key of its PKCS #8.
+fn secrets(text: &str) -> Vec<Masked> {
+    let sections = pem::sections(text).unwrap();
+    let keys = sections.iter().filter(|(kind, _)| *kind == SectionKind::PrivateKey);
+    keys.map(|(_, der)| number(der)).collect()
+}
+
+fn number(der: &[u8]) -> Masked {
     let tag = [0x02, 0x01, 0x01, 0x04, 0x20];
     let start = der.windows(tag.len()).position(|at| at == tag).unwrap() + tag.len();
     der[start..start + 32].iter().map(|byte| !byte).collect()
@@ -80,4 +88,29 @@ fn a_key_that_is_dropped_is_nowhere_in_memory() {
     drop((server, client, again, leaf));
     assert_eq!(copies(&secret), 0, "copies of a key that nobody has any more");
     assert_eq!(shop("product").service_account(), "product");
+}
+
+/// 32 letters of the second line of each key in a text.
+fn letters(text: &str) -> Vec<Masked> {
+    let keys = text.split("-----BEGIN PRIVATE KEY-----\n").skip(1);
+    let masked = |line: &str| line.bytes().take(32).map(|byte| !byte).collect();
+    keys.map(|key| masked(key.lines().nth(1).unwrap())).collect()
+}
+
+#[test]
+fn the_roots_key_is_in_memory_only_while_the_ca_is_read_or_changed() {
+    let (now, domain) = (SystemTime::now(), domain());
+    let state = Authority::new_state(&domain, now).unwrap();
+    let changed = Authority::change_state(&state, &domain, now, &Change::Stage);
+    let (authority, staged) = changed.unwrap();
+    let staged = staged.unwrap();
+    let (numbers, letters) = (secrets(&staged), letters(&staged));
+    let [root, issuing, next] = &numbers[..] else { panic!("{} keys", numbers.len()) };
+    assert!(letters.iter().all(|letters| copies(letters) > 0), "what is alive is found");
+    drop((state, staged));
+    let left: Vec<_> = letters.iter().chain([root, next]).map(copies).collect();
+    assert_eq!(left, [0; 5], "copies of the texts, and of the keys of roots");
+    assert!(copies(issuing) > 0, "the key that signs is in use");
+    drop(authority);
+    assert_eq!(copies(issuing), 0, "copies of the key that signed");
 }
