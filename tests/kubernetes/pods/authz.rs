@@ -5,7 +5,33 @@ use serde_json::Value;
 
 use super::{DEADLINE, MESHED, PATH, inside, readers, scene};
 use crate::harness::get;
-use crate::harness::kubernetes::Cluster;
+use crate::harness::kubernetes::{Cluster, Namespace};
+
+/// The outcome of a trial of a policy that lets only this account call, which denies all that was asked or nothing of it. No
+/// sidecar of the namespace is silent, whichever replica it is connected to.
+pub(super) async fn tried(
+    cluster: &Cluster,
+    namespace: &Namespace,
+    (account, is_denied): (&str, bool),
+) -> Value {
+    let file = tempfile::NamedTempFile::new().expect("a file can be made");
+    std::fs::write(file.path(), readers(account, "")).expect("it is ours");
+    let (path, name) = (file.path().to_string_lossy(), namespace.name());
+    let code = if is_denied { 3 } else { 0 };
+    let tried = async || {
+        let output = cluster.weft(&["authz", "--try", &path, "-n", name, "-o", "json"]).await;
+        ensure!(output.code == Some(code), "{output:?}");
+        let outcome = output.json();
+        ensure!(outcome["silent"] == Value::Array(vec![]), "{outcome}");
+        let totals = &outcome["totals"];
+        ensure!(totals["requests"].as_u64() >= Some(5), "{outcome}");
+        let denied = if is_denied { totals["requests"].clone() } else { 0.into() };
+        ensure!(totals["newly_denied"] == denied, "{outcome}");
+        Ok(outcome)
+    };
+    // A sidecar that has just come may not be connected yet.
+    namespace.eventually("the trial", name, DEADLINE, tried).await
+}
 
 #[tokio::test]
 async fn authz_asks_the_sidecars_of_a_cluster() {
@@ -17,23 +43,8 @@ async fn authz_asks_the_sidecars_of_a_cluster() {
         assert_eq!(client.run(get(server, PATH)).await.unwrap().status, 200);
     }
     let name = namespace.name();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = file.path().to_string_lossy().into_owned();
-    for (account, is_denied, code) in [("other", true, 3), ("default", false, 0)] {
-        std::fs::write(file.path(), readers(account, "")).unwrap();
-        let tried = async || {
-            let output = cluster.weft(&["authz", "--try", &path, "-n", name, "-o", "json"]).await;
-            ensure!(output.code == Some(code), "{output:?}");
-            let outcome = output.json();
-            ensure!(outcome["silent"] == Value::Array(vec![]), "{outcome}");
-            let totals = &outcome["totals"];
-            ensure!(totals["requests"].as_u64() >= Some(5), "{outcome}");
-            let denied = if is_denied { totals["requests"].clone() } else { 0.into() };
-            ensure!(totals["newly_denied"] == denied, "{outcome}");
-            Ok(outcome)
-        };
-        // A sidecar that has just come may not be connected yet.
-        let outcome = namespace.eventually("the trial", name, DEADLINE, tried).await;
+    for (account, is_denied) in [("other", true), ("default", false)] {
+        let outcome = tried(cluster, &namespace, (account, is_denied)).await;
         assert_eq!(outcome["changes"][0]["object"], *format!("AccessPolicy/{name}/readers"));
     }
     // Nothing was applied by it.

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::rolling::restarts;
-use super::{Calls, DEADLINE, MESHED, images, scene};
+use super::{Calls, DEADLINE, MESHED, authz, images, scene};
 use crate::harness::kubernetes::{Cluster, Namespace};
 use crate::harness::{Admin, Answer};
 use crate::trust::issuer::{Made, secret};
@@ -198,6 +198,8 @@ async fn a_cluster_changes_its_roots_under_load() {
     assert_ne!(after["roots"][0]["fingerprint"], before);
     calls.pass(200).await;
     ask_by_command(cluster).await;
+    let trial = authz::tried(cluster, &namespace, ("other", true)).await;
+    assert_eq!(trial["answered"].as_array().map(Vec::len), Some(3), "one for each pod: {trial}");
     rotate_by_command(cluster).await;
     calls.pass(200).await;
 
