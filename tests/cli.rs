@@ -6,7 +6,7 @@ use anyhow::ensure;
 use serde_json::Value;
 
 use crate::harness::manifests::{backend, http_route};
-use crate::harness::{Builder, Mesh, Output, eventually, get};
+use crate::harness::{Builder, Mesh, Output, Program, binary, eventually, get, run};
 
 fn shop() -> Builder {
     let split = [backend("product-v1", 3), backend("product-v2", 1)].join(", ");
@@ -136,4 +136,100 @@ async fn run_puts_a_sidecar_beside_a_program_of_ones_own() {
     let certificate = echo["headers"]["x-forwarded-client-cert"].as_str().unwrap();
     assert!(certificate.contains(mesh.id("web").as_str()), "{certificate}");
     assert!(std::net::TcpStream::connect(entry).is_err(), "the sidecar ends with the program");
+}
+
+#[tokio::test]
+async fn analyze_without_a_directory_says_what_is_wrong_with_what_is_in_force() {
+    let mesh = shop().start().await;
+    let nothing = mesh.weft(&["analyze"]).await;
+    assert_shows(&nothing, &["Nothing to complain about in the configuration in force"]);
+    let gone =
+        http_route("gone", "product", &format!("  - backendRefs: [{}]\n", backend("gone", 1)));
+    mesh.write("gone.yaml", &gone);
+    let found = eventually("it is found", Duration::from_secs(10), async || {
+        let found = mesh.weft(&["analyze", "-o", "json"]).await;
+        ensure!(found.code == Some(3), "{found:?}");
+        Ok(found.json())
+    })
+    .await;
+    let finding = &found["findings"][0];
+    assert_eq!((&finding["code"], &finding["file"]), (&"WEFT0101".into(), &"gone.yaml".into()));
+    assert!(finding["line"].as_u64() > Some(0) && finding["hint"] != "", "{finding}");
+    let codes = include_str!("../docs/reference/findings.md");
+    assert!(codes.contains("`WEFT0101`"), "every code is documented");
+}
+
+/// The names and the texts of a report's files.
+fn unpacked(archive: &std::path::Path) -> Vec<(String, String)> {
+    let file = std::fs::File::open(archive).unwrap();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut text).unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        (name, String::from_utf8_lossy(&text).into_owned())
+    });
+    entries.collect()
+}
+
+#[tokio::test]
+async fn a_bug_report_has_what_the_mesh_says_and_no_key() {
+    let mesh = shop().start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.tar.gz");
+    let file = path.to_string_lossy().into_owned();
+    let output = mesh.weft(&["bug-report", "--file", &file]).await;
+    assert_shows(&output, &[&file]);
+    let found = unpacked(&path);
+    for name in [
+        "about.txt",
+        "version.json",
+        "analysis.json",
+        "proxies.json",
+        "stat.json",
+        "trust.json",
+        "metrics.txt",
+    ] {
+        let one = found.iter().find(|(path, _)| path.ends_with(name));
+        assert!(one.is_some_and(|(_, text)| !text.is_empty()), "{name}: {output:?}");
+    }
+    let proxies = found.iter().find(|(path, _)| path.ends_with("proxies.json")).unwrap();
+    assert!(proxies.1.contains("gateway.shop"), "{}", proxies.1);
+    for (name, text) in &found {
+        assert!(!text.contains("PRIVATE KEY") && !name.ends_with(".missing"), "{name}: {text}");
+    }
+    let again = mesh.weft(&["bug-report", "--file", &file]).await;
+    assert_eq!(again.code, Some(1), "{again:?}");
+    assert!(again.stderr.contains("cannot make"), "{again:?}");
+}
+
+#[tokio::test]
+async fn completion_and_man_pages_come_from_the_commands() {
+    let weft = async |args: &[&str]| {
+        let program = Program {
+            name: format!("weft {}", args.join(" ")),
+            path: binary("weft"),
+            args: args.iter().map(Into::into).collect(),
+            variables: Vec::new(),
+            log: "".into(),
+        };
+        run(&program, Duration::from_secs(30)).await
+    };
+    for (shell, word) in
+        [("bash", "complete -F"), ("zsh", "#compdef weft"), ("fish", "complete -c weft")]
+    {
+        let script = weft(&["completion", shell]).await;
+        assert_shows(&script, &[word, "proxy-status", "bug-report"]);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let pages = weft(&["man", &directory.path().to_string_lossy()]).await;
+    assert_eq!(pages.code, Some(0), "{pages:?}");
+    let page = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    assert!(
+        page("weft.1").contains("weft-stat(1)") || page("weft.1").contains("weft\\-stat"),
+        "{}",
+        page("weft.1")
+    );
+    assert!(page("weft-stat.1").contains("Measure over this long"));
 }

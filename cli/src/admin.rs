@@ -88,6 +88,20 @@ impl AdminSocket {
         self.decode(target, &body)
     }
 
+    /// Asks for a text.
+    ///
+    /// # Errors
+    /// No answer, or not a good one.
+    pub(crate) async fn text(&self, target: &str) -> Result<String, AdminError> {
+        let body = self.exchange(Method::GET, target, Bytes::new()).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        self.place.to_string()
+    }
+
     /// Sends a JSON value and reads the JSON answer.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! `weft analyze DIR`: reads a directory of manifests as the control plane would and says what it would say.
+//! `weft analyze`: what is wrong or odd in the configuration. Of a directory it says what the control plane would say of it;
+//! without one, what the control plane says of what it has.
 //!
 //! The reading is the control plane's own; nothing is checked in here.
 
@@ -10,18 +11,47 @@ use weft_control_plane::source::DirectorySource;
 
 use crate::admin::Finding;
 use crate::args::AnalyzeArgs;
+use crate::control_planes;
+use crate::environment::Environment;
 use crate::output::{BAD, FAINT, GOOD, Output, STRONG, Verdict, WARN, styled};
 
 /// Runs `weft analyze`.
-pub(crate) fn run(args: &AnalyzeArgs, output: &Output) -> Result<Verdict> {
-    let findings = read(&args.directory)?;
+pub(crate) async fn run(
+    args: &AnalyzeArgs,
+    mesh: Option<&str>,
+    environment: &Environment,
+    output: &Output,
+) -> Result<Verdict> {
+    let (findings, place) = match &args.directory {
+        Some(directory) => (read(directory)?, directory.display().to_string()),
+        None => (ask(args, mesh, environment).await?, "the configuration in force".to_owned()),
+    };
     if output.is_json() {
         output.json(&json!({ "schema_version": 1, "findings": findings }))?;
     } else {
-        output.data(&draw(&findings, &args.directory.display().to_string()))?;
+        output.data(&draw(&findings, &place))?;
     }
     let complaint = findings.iter().any(Finding::is_complaint);
     Ok(if complaint { Verdict::Findings } else { Verdict::Fine })
+}
+
+/// What the control planes say. Replicas read the same configuration, so each thing is said once.
+async fn ask(
+    args: &AnalyzeArgs,
+    mesh: Option<&str>,
+    environment: &Environment,
+) -> Result<Vec<Finding>> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for control_plane in control_planes::find(&args.place, mesh, environment).await? {
+        let of_one: Vec<Finding> =
+            control_plane.get("/v1/analysis").await.context("cannot ask for the findings")?;
+        for finding in of_one {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+    Ok(findings)
 }
 
 fn read(directory: &Path) -> Result<Vec<Finding>> {

@@ -8,6 +8,7 @@ mod demo;
 mod duration;
 mod inject;
 mod inspect;
+mod manual;
 mod run;
 mod service;
 mod stat;
@@ -22,6 +23,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use duration::{Window, duration};
 pub(crate) use inject::{InjectArgs, UninjectArgs};
 pub(crate) use inspect::{AnalyzeArgs, ProxyConfigArgs, ProxyStatusArgs};
+pub(crate) use manual::{BugReportArgs, CompletionArgs, ManArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
@@ -111,7 +113,7 @@ pub(crate) enum Command {
     Uninstall(UninstallArgs),
     /// Wait until what was applied to a cluster is in force on every sidecar
     Wait(WaitArgs),
-    /// Check configuration files before anything reads them
+    /// Say what is wrong or odd in the configuration: in files, or in what a mesh has now
     Analyze(AnalyzeArgs),
     /// Show what one sidecar really has
     #[command(alias = "pc")]
@@ -130,6 +132,12 @@ pub(crate) enum Command {
     Uninject(UninjectArgs),
     /// Show the version of weft, of the control plane and of the sidecars
     Version,
+    /// Collect in one file what somebody needs to understand what is wrong
+    BugReport(BugReportArgs),
+    /// Print what a shell needs to complete commands and flags
+    Completion(CompletionArgs),
+    /// Write the man pages
+    Man(ManArgs),
     /// One service of the demo's shop.
     #[command(hide = true)]
     DemoService(DemoServiceArgs),

@@ -12,8 +12,8 @@ use crate::args::{Cli, Command};
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
-    analyze, authz, check, demo, inject, install, proxy_config, proxy_status, run as run_program,
-    shop, stat, trust, uninstall, version, wait,
+    analyze, authz, bug_report, check, demo, inject, install, manual, proxy_config, proxy_status,
+    run as run_program, shop, stat, trust, uninstall, version, wait,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -44,7 +44,7 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::Check(args) => check::run(&args, mesh, environment, output).await,
         Command::Install(args) => install::run(&args, output),
         Command::Uninstall(args) => uninstall::run(&args, output).await,
-        Command::Analyze(args) => analyze::run(&args, output),
+        Command::Analyze(args) => analyze::run(&args, mesh, environment, output).await,
         Command::ProxyConfig(args) => proxy_config::run(&args, mesh, environment, output).await,
         Command::ProxyStatus(args) => proxy_status::run(&args, mesh, environment, output).await,
         Command::Authz(args) => authz::run(&args, mesh, environment, output).await,
@@ -54,6 +54,9 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::Trust(args) => trust::run(&args, mesh, environment, output).await,
         Command::Wait(args) => wait::run(&args, output).await,
         Command::Version => version::run(mesh, environment, output).await,
+        Command::BugReport(args) => bug_report::run(&args, mesh, environment, output).await,
+        Command::Completion(args) => manual::completion(&args, output),
+        Command::Man(args) => manual::pages(&args, output),
         Command::DemoService(args) => shop::run(args).await,
     }
 }

@@ -1,5 +1,6 @@
 //! `weft stat`: golden metrics of workloads, edges and routes. The demo's screen draws the same tables.
 
+mod merge;
 pub(crate) mod tables;
 
 use std::time::Duration;
@@ -9,8 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::admin::{AdminSocket, Stat};
 use crate::args::{Format, StatArgs, StatView, Window};
+use crate::control_planes;
 use crate::environment::Environment;
-use crate::mesh::Mesh;
 use crate::output::{Output, Verdict};
 
 /// Runs `weft stat`.
@@ -20,26 +21,27 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let mesh = Mesh::find(mesh, environment)?;
-    let admin = mesh.control_plane();
+    let mut planes = control_planes::find(&args.place, mesh, environment).await?;
     let in_place =
         args.watch && !output.is_json() && environment.smart_terminal && output.is_terminal();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
-        let value: Value = match fetch(&admin, args.window).await {
-            Ok(value) => value,
-            // Whoever watches wants to see it come back.
+        let stat = match fetch_all(&planes, args.window).await {
+            Ok(stat) => stat,
+            // Whoever watches wants to see it come back, as another pod perhaps.
             Err(error) if args.watch => {
                 output.note(&format!("{error:#}; trying again"));
+                if let Ok(found) = control_planes::find(&args.place, mesh, environment).await {
+                    planes = found;
+                }
                 continue;
             }
             Err(error) => return Err(error).context("cannot measure"),
         };
         if output.is_json() {
-            print_json(args, value, output)?;
+            print_json(args, serde_json::to_value(&stat)?, output)?;
         } else {
-            let stat: Stat = serde_json::from_value(value).context("cannot read the figures")?;
             let table = draw(args.view.unwrap_or(StatView::Workloads), &stat, output.format);
             // Home, and clear what is there: the table is drawn over the last one.
             let clear = if in_place { "\x1b[H\x1b[2J" } else { "" };
@@ -55,11 +57,19 @@ pub(crate) async fn run(
 ///
 /// # Errors
 /// It does not answer.
-pub(crate) async fn fetch<T: serde::de::DeserializeOwned>(
-    admin: &AdminSocket,
-    window: Window,
-) -> Result<T> {
+pub(crate) async fn fetch(admin: &AdminSocket, window: Window) -> Result<Stat> {
     Ok(admin.get(&format!("/v1/stat?window={}", window.query())).await?)
+}
+
+/// The same of all replicas together. Each is asked at the same time, so that they speak of the same seconds.
+async fn fetch_all(planes: &[AdminSocket], window: Window) -> Result<Stat> {
+    if let [one] = planes {
+        return fetch(one, window).await;
+    }
+    let path = format!("/v1/stat?window={}&buckets=true", window.query());
+    let asked = planes.iter().map(|plane| plane.get(&path));
+    let all: Vec<Stat> = futures_util::future::try_join_all(asked).await?;
+    Ok(merge::merged(all))
 }
 
 fn draw(view: StatView, stat: &Stat, format: Format) -> String {

@@ -5,6 +5,8 @@
 
 mod code;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod tests;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};

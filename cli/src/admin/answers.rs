@@ -25,7 +25,7 @@ pub(crate) struct Stat {
 }
 
 /// Golden metrics; shares are 0 to 1, and absent where there were no requests.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Golden {
     /// Requests within the window.
     #[serde(default)]
@@ -42,6 +42,9 @@ pub(crate) struct Golden {
     /// 99th percentile of latency in milliseconds.
     #[serde(default)]
     pub(crate) p99_ms: Option<f64>,
+    /// Bucket and count, where they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) latency: Vec<(usize, u64)>,
     /// Attempts beyond the first.
     #[serde(default)]
     pub(crate) retries: u64,

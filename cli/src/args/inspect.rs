@@ -7,19 +7,26 @@ use clap::{Args, ValueEnum};
 use super::PlaceArgs;
 
 const ANALYZE_EXAMPLES: &str = "\
-Exit code 0: nothing found. 3: something was found. 1: the directory could not be read.
+Without a directory it says what the control plane says of the configuration that it has: of the mesh on this machine; where \
+none runs and there is a kubeconfig, of that of the cluster. docs/reference/findings.md has all codes.
+
+Exit code 0: nothing found. 3: something was found. 1: the directory could not be read, or nobody could be asked.
 
 Examples:
-  weft analyze k8s/demo
-  weft analyze manifests -o json";
+  weft analyze k8s/demo            before anything reads it
+  weft analyze                     what is in force
+  weft analyze --context staging -o json";
 
 /// `weft analyze`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = ANALYZE_EXAMPLES)]
 pub(crate) struct AnalyzeArgs {
-    /// Directory of YAML files
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
+    /// Directory of YAML files; without it a mesh is asked
+    #[arg(value_name = "DIR", conflicts_with_all = ["kubernetes", "context", "kubeconfig"])]
+    pub(crate) directory: Option<PathBuf>,
+    /// Which mesh
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 const PROXY_STATUS_EXAMPLES: &str = "\

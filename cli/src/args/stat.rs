@@ -2,11 +2,12 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Window;
+use super::{PlaceArgs, Window};
 
 const STAT_EXAMPLES: &str = "\
 Workloads are measured by their own sidecar, edges and routes by the caller's sidecar. An edge from outside \
-the mesh is plaintext and measured where it comes in.
+the mesh is plaintext and measured where it comes in. Without flags it is about the mesh on this machine; where none runs and \
+there is a kubeconfig, about that of the cluster, whose replicas of the control plane are all asked and added up.
 
 Examples:
   weft stat                    each workload over the last 10 seconds
@@ -27,6 +28,9 @@ pub(crate) struct StatArgs {
     /// Show it again every second until Ctrl-C
     #[arg(short, long)]
     pub(crate) watch: bool,
+    /// Which mesh
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 /// The first argument of `weft stat`.

@@ -223,7 +223,7 @@ impl Stage {
         let mut stat = Stat::default();
         let settled = async {
             loop {
-                if let Ok(newer) = stat::fetch::<Stat>(&admin, Window::All).await {
+                if let Ok(newer) = stat::fetch(&admin, Window::All).await {
                     stat = newer;
                 }
                 if has_settled(&stat, load) {

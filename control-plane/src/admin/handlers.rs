@@ -197,6 +197,9 @@ fn refuse_token(view: &View, error: &MintError) -> Refusal {
 #[serde(deny_unknown_fields)]
 struct StatQuery {
     window: Option<String>,
+    /// With the buckets of the latency, for whoever adds up what several replicas say.
+    #[serde(default)]
+    buckets: bool,
 }
 
 async fn stat(
@@ -207,7 +210,11 @@ async fn stat(
     let window = window(query.window.as_deref())?;
     // Summing up a large mesh takes milliseconds, in which streams are not to wait.
     let telemetry = view.telemetry.clone();
-    let stat = tokio::task::spawn_blocking(move || telemetry.stat(window)).await;
+    let sum = move || {
+        let stat = telemetry.stat(window);
+        if query.buckets { stat } else { stat.without_buckets() }
+    };
+    let stat = tokio::task::spawn_blocking(sum).await;
     stat.map(Json).map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))
 }
 

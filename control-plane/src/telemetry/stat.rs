@@ -168,6 +168,7 @@ fn workload_stat(workload: &Workload, mesh: &Mesh, tally: &Tally, seconds: u64) 
         success_rate: tally.success_rate(),
         p50_ms: tally.quantile_ms(0.5),
         p99_ms: tally.quantile_ms(0.99),
+        latency: tally.buckets(),
         mtls_share: tally.mtls_share(),
         retries: 0,
     }
@@ -185,6 +186,7 @@ impl ShownEdge {
             success_rate: tally.success_rate(),
             p50_ms: tally.quantile_ms(0.5),
             p99_ms: tally.quantile_ms(0.99),
+            latency: tally.buckets(),
             mtls_share: tally.mtls_share(),
             retries: tally.counters.retries,
             connections: tally.counters.connections,
@@ -208,6 +210,7 @@ impl ShownRoute {
             success_rate: tally.success_rate(),
             p50_ms: tally.quantile_ms(0.5),
             p99_ms: tally.quantile_ms(0.99),
+            latency: tally.buckets(),
             retries: tally.counters.retries,
             errors: json::errors(tally),
         }

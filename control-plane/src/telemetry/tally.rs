@@ -129,6 +129,11 @@ impl Tally {
         latency::quantile(&self.latency, q).map(|micros| micros as f64 / 1000.0)
     }
 
+    /// Latency bucket and count, ascending; none that is empty.
+    pub(crate) fn buckets(&self) -> Vec<(usize, u64)> {
+        self.latency.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect()
+    }
+
     /// Share of the requests that did not fail; `None` without requests.
     pub(crate) fn success_rate(&self) -> Option<f64> {
         let failures = self.counters.failures.min(self.counters.requests);

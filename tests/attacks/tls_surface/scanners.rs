@@ -76,8 +76,6 @@ async fn testssl_finds_nothing_old() {
             "batch",
             "--nodns",
             "none",
-            "--ip",
-            "one",
             "--jsonfile",
             &file,
             "-p",

@@ -85,6 +85,23 @@ async fn rotate_by_command(cluster: &Cluster) {
     assert_ne!(after["roots"][0]["fingerprint"], before, "{output:?}");
 }
 
+/// `weft stat` has the figures of every sidecar, whichever replica it tells them.
+async fn measured_by_command(cluster: &Cluster, namespace: &str) {
+    let output = cluster.weft(&["stat", "-t", "1m", "-o", "json"]).await;
+    let stat = output.json();
+    let workloads = stat["workloads"].as_array().into_iter().flatten();
+    let asked = workloads.filter(|row| row["namespace"] == namespace && row["requests"] != 0);
+    let asked: Vec<&Value> = asked.collect();
+    assert_eq!(asked.len(), 3, "one for each pod: {stat}");
+    assert!(
+        asked.iter().all(|row| row["success_rate"] == 1.0 && row["p99_ms"].is_number()),
+        "{stat}"
+    );
+    let edges = stat["edges"].as_array().into_iter().flatten();
+    let edges = edges.filter(|edge| edge["namespace"] == namespace && edge["source"] == "client");
+    assert_eq!(edges.count(), 1, "{stat}");
+}
+
 /// The same question again and again, while the node has other things to do.
 async fn ask_by_command(cluster: &Cluster) {
     let mut taken = Vec::new();
@@ -200,6 +217,7 @@ async fn a_cluster_changes_its_roots_under_load() {
     ask_by_command(cluster).await;
     let trial = authz::tried(cluster, &namespace, ("other", true)).await;
     assert_eq!(trial["answered"].as_array().map(Vec::len), Some(3), "one for each pod: {trial}");
+    measured_by_command(cluster, name).await;
     rotate_by_command(cluster).await;
     calls.pass(200).await;
 

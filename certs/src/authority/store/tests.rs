@@ -104,7 +104,7 @@ fn state_that_cannot_be_used_is_named_and_left_alone() {
         (good.clone() + &foreign, "it has to hold"),
         (exchange(&good, &foreign, 1), "the root certificate has another key"),
         (exchange(&good, &foreign, 3), "the issuing certificate has another key"),
-        ("x".repeat(usize::try_from(MAX_STATE).unwrap() + 1), "no section"),
+        ("x".repeat(MAX_STATE + 1), "no section"),
     ];
     for (text, reason) in broken {
         fs::write(&state, &text).unwrap();

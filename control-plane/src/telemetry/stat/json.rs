@@ -34,6 +34,9 @@ pub(crate) struct WorkloadStat {
     pub(crate) success_rate: Option<f64>,
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
+    /// Bucket and count, where it was asked for: what quantiles of several answers can be made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) latency: Vec<(usize, u64)>,
     pub(crate) mtls_share: Option<f64>,
     pub(crate) retries: u64,
 }
@@ -51,6 +54,9 @@ pub(crate) struct EdgeStat {
     pub(crate) success_rate: Option<f64>,
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
+    /// Bucket and count, where it was asked for: what quantiles of several answers can be made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) latency: Vec<(usize, u64)>,
     pub(crate) mtls_share: Option<f64>,
     pub(crate) retries: u64,
     pub(crate) connections: u64,
@@ -76,9 +82,22 @@ pub(crate) struct RouteStat {
     pub(crate) success_rate: Option<f64>,
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
+    /// Bucket and count, where it was asked for: what quantiles of several answers can be made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) latency: Vec<(usize, u64)>,
     pub(crate) retries: u64,
     /// Failures by the proxy's error token.
     pub(crate) errors: BTreeMap<String, u64>,
+}
+
+impl Stat {
+    /// The same without buckets.
+    pub(crate) fn without_buckets(mut self) -> Self {
+        self.workloads.iter_mut().for_each(|row| row.latency = Vec::new());
+        self.edges.iter_mut().for_each(|row| row.latency = Vec::new());
+        self.routes.iter_mut().for_each(|row| row.latency = Vec::new());
+        self
+    }
 }
 
 /// Per second.

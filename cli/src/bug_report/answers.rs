@@ -1,0 +1,30 @@
+//! What a control plane says of itself and its sidecars.
+
+use super::Piece;
+use crate::admin::AdminSocket;
+
+/// File, and what is asked for it.
+const QUESTIONS: [(&str, &str); 7] = [
+    ("version.json", "/v1/version"),
+    ("mesh.json", "/v1/mesh"),
+    ("analysis.json", "/v1/analysis"),
+    ("proxies.json", "/v1/proxies"),
+    ("stat.json", "/v1/stat?window=all"),
+    ("trust.json", "/v1/trust"),
+    ("metrics.txt", "/metrics"),
+];
+
+/// All of it, in a folder of its own.
+pub(super) async fn of(plane: &AdminSocket) -> Vec<Piece> {
+    let place = plane.place();
+    let folder: String = place
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .collect();
+    let folder = folder.trim_matches('-');
+    let mut pieces = Vec::new();
+    for (name, target) in QUESTIONS {
+        pieces.push(Piece::new(format!("{folder}/{name}"), plane.text(target).await));
+    }
+    pieces
+}
