@@ -4,6 +4,7 @@
 
 mod authz;
 mod cluster;
+mod dashboard;
 mod demo;
 mod duration;
 mod inject;
@@ -19,6 +20,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use authz::AuthzArgs;
 pub(crate) use cluster::{CheckArgs, ClusterArgs, InstallArgs, PlaceArgs, UninstallArgs};
+pub(crate) use dashboard::{DASHBOARD_PORT, DashboardArgs};
 pub(crate) use demo::DemoArgs;
 pub(crate) use duration::{Window, duration};
 pub(crate) use inject::{InjectArgs, UninjectArgs};
@@ -105,6 +107,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Show success rate, requests per second, latency and mTLS share
     Stat(StatArgs),
+    /// Show topology and golden metrics in a browser, live
+    Dashboard(DashboardArgs),
     /// Check the installation: is everything there, connected, in step and certified?
     Check(CheckArgs),
     /// Print the manifest that installs Weft on Kubernetes

@@ -12,8 +12,8 @@ use crate::args::{Cli, Command};
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
-    analyze, authz, bug_report, check, demo, inject, install, manual, proxy_config, proxy_status,
-    run as run_program, shop, stat, trust, uninstall, version, wait,
+    analyze, authz, bug_report, check, dashboard, demo, inject, install, manual, proxy_config,
+    proxy_status, run as run_program, shop, stat, trust, uninstall, version, wait,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -41,6 +41,7 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
     match cli.command {
         Command::Demo(args) => demo::run(&args, mesh, environment, output).await,
         Command::Stat(args) => stat::run(&args, mesh, environment, output).await,
+        Command::Dashboard(args) => dashboard::run(&args, mesh, environment, output).await,
         Command::Check(args) => check::run(&args, mesh, environment, output).await,
         Command::Install(args) => install::run(&args, output),
         Command::Uninstall(args) => uninstall::run(&args, output).await,

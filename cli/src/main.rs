@@ -13,6 +13,7 @@ mod bug_report;
 mod check;
 mod cluster;
 mod control_planes;
+mod dashboard;
 mod demo;
 mod dispatch;
 mod environment;

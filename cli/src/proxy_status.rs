@@ -34,7 +34,7 @@ pub(crate) async fn run(
 }
 
 /// One line a sidecar, by name: a replica that it has left remembers it for a while.
-fn one_each(mut proxies: Vec<Proxy>) -> Vec<Proxy> {
+pub(crate) fn one_each(mut proxies: Vec<Proxy>) -> Vec<Proxy> {
     proxies.sort_by(|one, other| {
         one.workload.cmp(&other.workload).then(other.connected.cmp(&one.connected))
     });

@@ -62,7 +62,7 @@ pub(crate) async fn fetch(admin: &AdminSocket, window: Window) -> Result<Stat> {
 }
 
 /// The same of all replicas together. Each is asked at the same time, so that they speak of the same seconds.
-async fn fetch_all(planes: &[AdminSocket], window: Window) -> Result<Stat> {
+pub(crate) async fn fetch_all(planes: &[AdminSocket], window: Window) -> Result<Stat> {
     if let [one] = planes {
         return fetch(one, window).await;
     }

@@ -100,6 +100,9 @@ pub(crate) struct Workload {
 pub(crate) struct Edge {
     /// Who calls; `outside` for whoever has no sidecar.
     pub(crate) source: String,
+    /// Its namespace; empty where it is outside.
+    #[serde(default)]
+    pub(crate) source_namespace: String,
     /// The service called.
     pub(crate) destination: String,
     /// The destination's namespace.
@@ -124,6 +127,9 @@ pub(crate) struct Edge {
 pub(crate) struct Route {
     /// Who calls.
     pub(crate) source: String,
+    /// Its namespace.
+    #[serde(default)]
+    pub(crate) source_namespace: String,
     /// The service called.
     pub(crate) destination: String,
     /// The route that decided.

@@ -32,6 +32,9 @@ pub(crate) struct DemoArgs {
     /// Port of the shop; the next free one if it is taken
     #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1024..), value_name = "PORT")]
     pub(crate) port: u16,
+    /// Port of the dashboard; the next free one if it is taken
+    #[arg(long, default_value_t = super::DASHBOARD_PORT, value_parser = clap::value_parser!(u16).range(1024..), value_name = "PORT")]
+    pub(crate) dashboard_port: u16,
     /// Seed of the payment service's failures
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,

@@ -15,7 +15,10 @@ pub(super) fn next(environment: &Environment, mesh: &str, manifests: &str) -> St
     let command = |command: &str| styled(STRONG, &format!("{weft} {command}"));
     let canary = styled(STRONG, &format!("{manifests}/product-canary.yaml"));
     [
-        format!("Something is wrong in this shop. Find it:  {}", command("stat edges")),
+        format!(
+            "Something is wrong in this shop. Find it:  {}, or open the dashboard",
+            command("stat edges")
+        ),
         format!(
             "See what a sidecar has:                    {}",
             command("proxy-config routes gateway")

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::chronicle::Chronicle;
@@ -22,6 +23,7 @@ use super::screen::Screen;
 use super::topology::WORKLOADS;
 use crate::admin::{AdminSocket, Finding, MeshInfo, Proxy, Stat};
 use crate::args::{DemoArgs, Window};
+use crate::dashboard::{self, Board};
 use crate::environment::Environment;
 use crate::mesh::sidecar_socket;
 use crate::process::{Inlet, Keeper};
@@ -56,6 +58,8 @@ struct Up {
     urls: BTreeMap<String, String>,
     collector: Collector,
     manifests: PathBuf,
+    /// Ends with it.
+    _dashboard: JoinSet<()>,
     _claims: Claims,
 }
 
@@ -100,7 +104,8 @@ impl Stage {
         let manifests = manifests::prepare(environment, &layout, self.directory.path())?;
         let collector = Collector::find(environment).await;
         self.raise_control_plane(&manifests, &layout).await?;
-        let urls = collector.urls(layout.front());
+        let mut urls = collector.urls(layout.front());
+        let dashboard = self.raise_dashboard(args, &collector, &mut urls).await?;
         self.publish(&urls, &manifests)?;
         let collector_url = collector.endpoint.as_deref();
         let watching = Watching { collector: collector_url, log: self.screen.is_verbose() };
@@ -122,6 +127,7 @@ impl Stage {
             urls,
             collector,
             manifests,
+            _dashboard: dashboard,
             _claims: claims,
         });
         Ok(())
@@ -136,6 +142,27 @@ impl Stage {
         let how = format!("grpc {}   CA of spiffe://{}", layout.control_plane, mesh.trust_domain);
         self.screen.up("control plane", &how);
         Ok(())
+    }
+
+    /// The page, in this process.
+    async fn raise_dashboard(
+        &self,
+        args: &DemoArgs,
+        collector: &Collector,
+        urls: &mut BTreeMap<String, String>,
+    ) -> Result<JoinSet<()>> {
+        let listener = dashboard::listen_near(args.dashboard_port).await?;
+        urls.insert("dashboard".to_owned(), format!("http://{}", listener.local_addr()?));
+        let jaeger = collector.jaeger.as_deref().and_then(dashboard::origin);
+        let board = Board { planes: vec![self.admin()], jaeger };
+        let (mut served, screen) = (JoinSet::new(), self.screen.clone());
+        served.spawn(async move {
+            // The demo is of use without it.
+            if let Err(error) = dashboard::serve(listener, board).await {
+                screen.warn(&format!("{error:#}"));
+            }
+        });
+        Ok(served)
     }
 
     async fn raise_shop(

@@ -21,11 +21,12 @@ pub(super) fn merged(all: Vec<Stat>) -> Stat {
             add(&mut workloads, key, row, Workload::add);
         }
         for row in stat.edges {
-            let key = (row.source.clone(), row.destination.clone(), row.namespace.clone());
+            let from = (row.source.clone(), row.source_namespace.clone());
+            let key = (from, row.destination.clone(), row.namespace.clone());
             add(&mut edges, key, row, Edge::add);
         }
         for row in stat.routes {
-            let from = (row.source.clone(), row.destination.clone());
+            let from = (row.source.clone(), row.source_namespace.clone(), row.destination.clone());
             add(&mut routes, (from, row.route.clone(), row.backend.clone()), row, Route::add);
         }
     }

@@ -51,6 +51,7 @@ struct Sums {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct ShownEdge {
     source: String,
+    source_namespace: String,
     destination: String,
     namespace: String,
     mesh: bool,
@@ -59,6 +60,7 @@ struct ShownEdge {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct ShownRoute {
     source: String,
+    source_namespace: String,
     destination: String,
     namespace: String,
     route: String,
@@ -83,6 +85,7 @@ impl Sums {
         if key.peer.is_empty() {
             let edge = ShownEdge {
                 source: OUTSIDE.to_owned(),
+                source_namespace: String::new(),
                 destination: reporter.name().to_owned(),
                 namespace: reporter.key.namespace.clone(),
                 mesh: false,
@@ -99,12 +102,14 @@ impl Sums {
         };
         let edge = ShownEdge {
             source: reporter.name().to_owned(),
+            source_namespace: reporter.key.namespace.clone(),
             destination: service.to_owned(),
             namespace: namespace.to_owned(),
             mesh: in_mesh(service, namespace, mesh),
         };
         let route = ShownRoute {
             source: edge.source.clone(),
+            source_namespace: edge.source_namespace.clone(),
             destination: edge.destination.clone(),
             namespace: edge.namespace.clone(),
             route: key.route.to_string(),
@@ -178,6 +183,7 @@ impl ShownEdge {
     fn stat(self, tally: &Tally, seconds: u64) -> EdgeStat {
         EdgeStat {
             source: self.source,
+            source_namespace: self.source_namespace,
             destination: self.destination,
             namespace: self.namespace,
             mesh: self.mesh,
@@ -201,6 +207,7 @@ impl ShownRoute {
     fn stat(self, tally: &Tally, seconds: u64) -> RouteStat {
         RouteStat {
             source: self.source,
+            source_namespace: self.source_namespace,
             destination: self.destination,
             namespace: self.namespace,
             route: self.route,

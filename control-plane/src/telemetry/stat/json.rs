@@ -45,6 +45,8 @@ pub(crate) struct WorkloadStat {
 #[derive(Debug, Serialize)]
 pub(crate) struct EdgeStat {
     pub(crate) source: String,
+    /// Empty where the source is outside.
+    pub(crate) source_namespace: String,
     pub(crate) destination: String,
     /// The destination's.
     pub(crate) namespace: String,
@@ -70,6 +72,7 @@ pub(crate) struct EdgeStat {
 #[derive(Debug, Serialize)]
 pub(crate) struct RouteStat {
     pub(crate) source: String,
+    pub(crate) source_namespace: String,
     pub(crate) destination: String,
     /// The destination's.
     pub(crate) namespace: String,
