@@ -16,6 +16,7 @@ mod clock_skew;
 mod config_errors;
 mod conformance;
 mod consumer_routes;
+mod dashboard;
 mod demo;
 mod denied;
 mod drain;

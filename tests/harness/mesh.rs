@@ -267,7 +267,8 @@ impl Mesh {
         *hosts.entry(name.to_owned()).or_insert(next)
     }
 
-    fn run_root(&self) -> String {
+    /// The directory of running meshes, for `XDG_RUNTIME_DIR`.
+    pub(crate) fn run_root(&self) -> String {
         self.directory.path().join("run").to_string_lossy().into_owned()
     }
 

@@ -133,4 +133,6 @@ function drawFindings(findings) {
 }
 
 fromHash();
+const asked = new URLSearchParams(location.search).get("window");
+if ([...choice.options].some(option => option.value === asked)) choice.value = asked;
 follow();
