@@ -66,12 +66,7 @@ pub(crate) async fn run(
     // Order: nobody waits for what cannot be written then.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let file = file.with_context(|| format!("cannot make {}", path.display()))?;
-    let about = format!(
-        "weft {VERSION}\n{} {}\n{}\n",
-        std::env::consts::OS,
-        std::env::consts::ARCH,
-        now.shown()
-    );
+    let about = format!("weft {VERSION}\n{}\n", now.shown());
     let mut pieces = vec![Piece::new("about.txt", Ok::<_, io::Error>(about))];
     match control_planes::find(&args.place, mesh, environment).await {
         Ok(planes) => {
