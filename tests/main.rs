@@ -48,6 +48,7 @@ mod outlier;
 mod peer_certificates;
 mod pods;
 mod post_quantum;
+mod prometheus;
 mod rate_limits;
 mod renewal;
 mod retries;

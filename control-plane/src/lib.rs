@@ -68,6 +68,7 @@ pub mod xds;
 mod access;
 mod admin;
 mod ca;
+mod histogram;
 mod log;
 mod outage;
 mod program;

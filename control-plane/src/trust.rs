@@ -73,6 +73,24 @@ pub(crate) struct Look {
     pub(crate) issuer: IssuerView,
 }
 
+/// How everything stands as far as this replica knows.
+#[derive(Debug)]
+pub(crate) struct Here {
+    pub(crate) next: Step,
+    pub(crate) roots: Vec<RootHere>,
+    /// Sidecars that are connected, and have said which roots they have to do with.
+    pub(crate) sidecars: usize,
+}
+
+/// Of them, those that have to do with one root.
+#[derive(Debug)]
+pub(crate) struct RootHere {
+    pub(crate) root: Root,
+    pub(crate) believe: usize,
+    /// Their certificate leads to it.
+    pub(crate) used: usize,
+}
+
 /// Why a step was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
@@ -134,6 +152,22 @@ impl Trust {
         self.look_at(None).await.0
     }
 
+    /// How everything stands as far as this replica knows; nobody is asked.
+    pub(crate) fn here(&self) -> Here {
+        let roots = self.own.ca.roots().borrow().0.clone();
+        let sidecars = self.own.known().sidecars;
+        let mut counts = counts(&roots, &sidecars);
+        let of = |root: &Root| {
+            let (believe, used) = counts.remove(&root.fingerprint).unwrap_or_default();
+            RootHere { root: root.clone(), believe, used }
+        };
+        Here {
+            next: guard::next(&roots),
+            roots: roots.iter().map(of).collect(),
+            sidecars: connected(&sidecars).filter_map(Sidecar::word).count(),
+        }
+    }
+
     /// Also whether there are other replicas. The obstacles are those of `step`, or of the next one.
     async fn look_at(&self, step: Option<Step>) -> (Look, bool) {
         let mesh = self.mesh.borrow().clone();
@@ -159,7 +193,7 @@ impl Trust {
             next,
             counts: counts(&roots, &sidecars),
             known: sidecars.len(),
-            connected: sidecars.values().filter(|sidecar| sidecar.connected.is_some()).count(),
+            connected: connected(&sidecars).count(),
             issuer: self.issuer.borrow().clone(),
             roots,
         };
@@ -233,15 +267,18 @@ impl Trust {
     }
 }
 
+fn connected(sidecars: &BTreeMap<String, Sidecar>) -> impl Iterator<Item = &Sidecar> {
+    sidecars.values().filter(|sidecar| sidecar.connected.is_some())
+}
+
 /// By root: those that believe it, and those whose certificate leads there.
 fn counts(
     roots: &[Root],
     sidecars: &BTreeMap<String, Sidecar>,
 ) -> BTreeMap<String, (usize, usize)> {
-    let connected = || sidecars.values().filter(|sidecar| sidecar.connected.is_some());
     let count = |root: &Root| {
         let is = |with: fn(&Said, &String) -> bool| {
-            let words = connected().filter_map(Sidecar::word);
+            let words = connected(sidecars).filter_map(Sidecar::word);
             words.filter(|said| with(said, &root.fingerprint)).count()
         };
         let believe = is(|said, root| said.roots.contains(root));

@@ -102,6 +102,7 @@ impl App {
         });
         view::watch(&state, &telemetry.metrics);
         view::health::watch(&state, &telemetry.metrics);
+        view::watch_limits(&state, &telemetry.metrics);
         view::watch_upstreams(&state, &telemetry.metrics);
         let overload = Overload::new(most_files());
         overload.tell(&telemetry.metrics);
@@ -197,12 +198,7 @@ fn intercepting(ports: Transparent) -> anyhow::Result<Vec<Door>> {
 }
 
 fn intercepted(workload: &str, workers: usize, metrics: &Metrics) -> Intercepted {
-    let passed = metrics.edge(EdgeKey {
-        direction: Direction::Outbound,
-        peer: PASSTHROUGH.to_owned(),
-        route: String::new(),
-        backend: String::new(),
-    });
+    let passed = metrics.edge(EdgeKey::unrouted(Direction::Outbound, PASSTHROUGH));
     let apps = Arc::new(Apps::new(workload, workers));
     Intercepted { apps, addresses: own_addresses().into(), passed }
 }
@@ -229,7 +225,7 @@ fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetr
     for problem in problems {
         tracing::warn!(%problem, "environment");
     }
-    let metrics = Metrics::new(SystemTime::now());
+    let metrics = Metrics::with_series(SystemTime::now(), config.metrics_series);
     let (name, namespace) = names::parse_workload(&bootstrap.workload).unwrap_or_default();
     let instance = match bootstrap.in_pod {
         // As OpenTelemetry's conventions for Kubernetes make it: namespace, pod, container.

@@ -18,7 +18,10 @@ use crate::bootstrap::Source;
 use crate::interception::{HEALTH_PORT, INBOUND_PORT, Init, OUTBOUND_PORT};
 use crate::model::HttpSettings;
 use crate::overload::Limit;
+use crate::telemetry::metrics::DEFAULT_SERIES;
 
+/// Of metrics; each costs some hundred bytes, and a scrape has all of them.
+const MOST_SERIES: usize = 1_000_000;
 /// The port that `weft-proxy init` leaves alone.
 const HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), HEALTH_PORT);
 
@@ -45,6 +48,8 @@ pub struct Config {
     pub workers: usize,
     /// Which requests are logged.
     pub access_log: AccessLogMode,
+    /// Series of metrics about requests and connections.
+    pub metrics_series: usize,
     /// How TLS with other sidecars comes to its secrets.
     pub key_exchange: KeyExchange,
     /// How long a drain waits for what is under way.
@@ -162,6 +167,10 @@ struct RunArgs {
     /// Which requests are logged, as JSON lines on standard output.
     #[arg(long, env = "WEFT_ACCESS_LOG", default_value = "off")]
     access_log: AccessLogMode,
+    /// Series of metrics about requests and connections that a scrape has at most; what is more is counted under `other`.
+    #[arg(long, env = "WEFT_METRICS_SERIES", default_value_t = DEFAULT_SERIES, value_name = "COUNT",
+          value_parser = series)]
+    metrics_series: usize,
     /// Post-quantum key exchange with other sidecars; it costs 2.3 KB and some microseconds a handshake.
     #[arg(long, env = "WEFT_POST_QUANTUM", default_value = "prefer")]
     post_quantum: PostQuantum,
@@ -324,6 +333,7 @@ pub fn parse(
         health,
         workers: run.workers.map_or(processors.min(2), usize::from),
         access_log: run.access_log,
+        metrics_series: run.metrics_series,
         key_exchange: match run.post_quantum {
             PostQuantum::Prefer => KeyExchange::PreferPostQuantum,
             PostQuantum::Off => KeyExchange::Classic,
@@ -337,6 +347,12 @@ pub fn parse(
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("`{text}` is no ADDRESS:PORT"))
+}
+
+/// From none to as many as memory bears.
+fn series(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= MOST_SERIES);
+    count.ok_or_else(|| format!("`{text}` is no number from 0 to {MOST_SERIES}"))
 }
 
 /// `5s`, `500ms`, `1m`.

@@ -108,14 +108,9 @@ impl Inbound {
     }
 
     fn count_refusal(&self, token: Token) {
-        let edge = self.telemetry.metrics.edge(EdgeKey {
-            direction: Direction::Inbound,
-            peer: String::new(),
-            route: String::new(),
-            backend: String::new(),
-        });
+        let edge = self.telemetry.metrics.edge(EdgeKey::unrouted(Direction::Inbound, ""));
         edge.connection_opened(false);
-        edge.connection_closed(0, 0, Some(token));
+        edge.connection_closed(Some(token));
     }
 
     async fn serve_http(self: Arc<Self>, caller: Caller, watch: drain::Watch) {
@@ -147,8 +142,13 @@ impl Inbound {
         watch: &Arc<drain::Watch>,
     ) -> Result<Response<Body>, Infallible> {
         let grpc = response::is_grpc(request.headers());
-        let mut record =
-            Record::begin(&self.telemetry, Direction::Inbound, &self.workload, &who.edge, &request);
+        let mut record = Record::begin(
+            &self.telemetry,
+            Direction::Inbound,
+            &self.workload,
+            &who.edge,
+            (&request, grpc),
+        );
         record.peer(Peer { identity: who.identity.clone(), address: Some(who.address) });
         let sampling = self.sampling(&request, who);
         record.trace(request.headers_mut(), sampling);
@@ -299,7 +299,7 @@ impl Inbound {
         };
         let relayed = match app {
             Ok(app) if self.may_only_connect(&who) => wait(&mut io, app, watch).await,
-            Ok(mut app) => relay(&mut io, &mut app.io, watch).await,
+            Ok(mut app) => relay(&mut io, &mut app.io, watch, &who.edge).await,
             Err(error) => {
                 tracing::warn!(client = %who.address, port = self.port, %error, "opaque connection");
                 Relayed { sent: 0, received: 0, error: Some(Token::ApplicationUnreachable) }

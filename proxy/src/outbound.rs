@@ -198,7 +198,7 @@ impl Outbound {
             Direction::Outbound,
             &self.service,
             &config.unrouted,
-            &request,
+            (&request, grpc),
         );
         headers::remove_trusted(request.headers_mut());
         record.trace(request.headers_mut(), config.listener.tracing.sampling);

@@ -28,6 +28,9 @@ pub use tracked::Tracked;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// Codes of gRPC.
+const CANCELLED: u16 = 1;
+const DEADLINE_EXCEEDED: u16 = 4;
 
 /// One request, from its head to the end of its response.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub struct Record {
     started: Instant,
     peer: Peer,
     status: u16,
+    grpc: bool,
     grpc_status: Option<u16>,
     error: Option<Token>,
     denial: Option<Box<Denial>>,
@@ -79,13 +83,13 @@ struct Head {
 }
 
 impl Record {
-    /// Opens a record. `edge` counts the request unless a rule's edge takes its place.
+    /// Opens a record. `edge` counts the request unless a rule's edge takes its place; `grpc`: it is a call of gRPC.
     pub fn begin<B: HttpBody>(
         telemetry: &Arc<Telemetry>,
         direction: Direction,
         service: &Arc<str>,
         edge: &Arc<Edge>,
-        request: &Request<B>,
+        (request, grpc): (&Request<B>, bool),
     ) -> Self {
         let head = Head {
             method: request.method().clone(),
@@ -105,6 +109,7 @@ impl Record {
             started: Instant::now(),
             peer: Peer::default(),
             status: 0,
+            grpc,
             grpc_status: None,
             error: None,
             denial: None,
@@ -224,7 +229,8 @@ impl Record {
             host: self.host(),
             version: self.head.version,
             status: self.status,
-            grpc_status: self.grpc_status,
+            grpc: self.grpc,
+            grpc_status: self.grpc_status.or_else(|| self.own_code()),
             error: self.error,
             duration: self.started.elapsed(),
             attempts: self.attempts,
@@ -239,6 +245,15 @@ impl Record {
             response_bytes: self.response_bytes,
             request_id: text_of(self.head.request_id.as_ref()),
             denial: self.denial.as_ref().map(|denial| (&*denial.by, &*denial.why)),
+        }
+    }
+
+    /// How a call of gRPC ended whose server has not said so.
+    fn own_code(&self) -> Option<u16> {
+        match self.error {
+            Some(Token::ResponseTimeout) if self.grpc => Some(DEADLINE_EXCEEDED),
+            Some(Token::DownstreamClosed) if self.grpc => Some(CANCELLED),
+            _ => None,
         }
     }
 

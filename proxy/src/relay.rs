@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use crate::drain;
 use crate::error::Token;
 use crate::io::{Io, set_reset_on_close};
+use crate::telemetry::metrics::Edge;
 
 /// Bytes that are read at once. One buffer serves all relays of a thread; what finds no room on the other side is
 /// kept in a copy, which bounds what a relay holds in each direction.
@@ -41,13 +42,18 @@ pub struct Relayed {
 }
 
 /// Carries bytes both ways until both sides have ended, one of them breaks, or the drain aborts. Unless both have
-/// ended in order, dropping the streams resets both.
-pub async fn relay(downstream: &mut Io, upstream: &mut Io, watch: &drain::Watch) -> Relayed {
+/// ended in order, dropping the streams resets both. `edge` counts the bytes as they pass.
+pub async fn relay(
+    downstream: &mut Io,
+    upstream: &mut Io,
+    watch: &drain::Watch,
+    edge: &Edge,
+) -> Relayed {
     refuse(downstream);
     refuse(upstream);
     let (mut sent, mut received) = (Half::default(), Half::default());
     let copied = tokio::select! {
-        copied = copy(downstream, upstream, &mut sent, &mut received) => copied,
+        copied = copy((&mut *downstream, &mut *upstream), (&mut sent, &mut received), edge) => copied,
         () = watch.aborted() => Err(io::ErrorKind::ConnectionAborted.into()),
     };
     let error = match copied {
@@ -68,15 +74,18 @@ pub fn refuse(stream: &Io) {
 }
 
 async fn copy(
-    downstream: &mut Io,
-    upstream: &mut Io,
-    sent: &mut Half,
-    received: &mut Half,
+    (downstream, upstream): (&mut Io, &mut Io),
+    (sent, received): (&mut Half, &mut Half),
+    edge: &Edge,
 ) -> io::Result<()> {
     let mut look: Option<Pin<Box<tokio::time::Sleep>>> = None;
     poll_fn(|context| {
-        let forth = sent.poll(downstream, upstream, context)?;
-        let back = received.poll(upstream, downstream, context)?;
+        let before = (sent.carried, received.carried);
+        let forth = sent.poll(downstream, upstream, context);
+        let back = received.poll(upstream, downstream, context);
+        // Once for all that found its way at this wake, however many pieces it was.
+        edge.carried(sent.carried - before.0, received.carried - before.1);
+        let (forth, back) = (forth?, back?);
         if forth.is_ready() && back.is_ready() {
             return Poll::Ready(Ok(()));
         }

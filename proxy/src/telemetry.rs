@@ -11,6 +11,7 @@
 //! a reader that is slow or away costs lines and spans, which are counted, and never a request.
 
 pub mod access_log;
+pub mod conventions;
 pub mod metrics;
 pub mod report;
 pub mod trace;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::error::Token;
 
 use self::access_log::AccessLog;
+use self::conventions::Verb;
 use self::metrics::{Direction, Edge, Metrics, Observation};
 use self::trace::{RequestTrace, Tracing};
 
@@ -52,6 +54,8 @@ pub struct RequestEnd<'a> {
     pub version: http::Version,
     /// Status of the response; 0 if there was none.
     pub status: u16,
+    /// Is it a call of gRPC?
+    pub grpc: bool,
     /// `grpc-status`, if the response had one.
     pub grpc_status: Option<u16>,
     /// Why this proxy failed it, if it did.
@@ -89,6 +93,9 @@ impl RequestEnd<'_> {
     #[must_use]
     pub fn observation(&self) -> Observation {
         Observation {
+            method: Verb::of(self.method),
+            version: self.version,
+            grpc: self.grpc,
             status: self.status,
             grpc_status: self.grpc_status,
             duration: self.duration,
@@ -145,9 +152,9 @@ impl Telemetry {
     }
 
     /// Closes an opaque connection's record: counters and log line. Never blocks. Its opening was
-    /// counted by [`Edge::connection_opened`].
+    /// counted by [`Edge::connection_opened`], its bytes by [`Edge::carried`].
     pub fn finish_connection(&self, end: &ConnectionEnd<'_>, edge: &Edge) {
-        edge.connection_closed(end.sent, end.received, end.error);
+        edge.connection_closed(end.error);
         self.access_log.connection(end);
     }
 

@@ -18,7 +18,7 @@ mod subscription;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -188,7 +188,9 @@ impl Client {
         } else {
             tracing::warn!(error, "no configuration from the control plane");
         }
-        self.state.connected = false;
+        if std::mem::take(&mut self.state.connected) {
+            self.state.left = Some(SystemTime::now());
+        }
         self.state.last_error = Some(error);
         self.publish();
     }

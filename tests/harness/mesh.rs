@@ -77,6 +77,11 @@ impl Mesh {
         &self.control_plane
     }
 
+    /// Where the control plane's metrics are, if the builder was told so.
+    pub(crate) fn control_plane_health(&self) -> SocketAddr {
+        self.network.at(CONTROL_PLANE.0, HEALTH_PORT)
+    }
+
     /// The identity of a service account in this mesh.
     pub(crate) fn id(&self, account: &str) -> SpiffeId {
         let domain: TrustDomain = TRUST_DOMAIN.parse().expect("it is one");

@@ -32,6 +32,8 @@ pub(super) struct Layout {
     pub(super) port: u16,
     /// The control plane's gRPC.
     pub(super) control_plane: SocketAddr,
+    /// The control plane's health and metrics.
+    pub(super) control_plane_health: SocketAddr,
     /// In the order of `WORKLOADS`.
     pub(super) workloads: Vec<Addresses>,
     /// What is not where it usually is.
@@ -89,6 +91,7 @@ fn choose<C>(port: u16, bind: impl Fn(SocketAddr) -> Option<C>) -> Result<(Layou
     let mut search = Search { bind: &bind, taken: HashSet::new() };
     search.taken.extend(fronts(network, front));
     let control_plane = search.near(address(network, CONTROL_PLANE_HOST), CONTROL_PLANE)?;
+    let control_plane_health = search.near(address(network, CONTROL_PLANE_HOST), HEALTH)?;
     let mut workloads = Vec::new();
     for workload in &WORKLOADS {
         let own = address(network, workload.host);
@@ -110,7 +113,8 @@ fn choose<C>(port: u16, bind: impl Fn(SocketAddr) -> Option<C>) -> Result<(Layou
     if front != port {
         shifted.push(format!("port {port} is in use; the shop is on {front}"));
     }
-    let layout = Layout { network, port: front, control_plane, workloads, shifted };
+    let port = front;
+    let layout = Layout { network, port, control_plane, control_plane_health, workloads, shifted };
     Ok((layout, Claims { _network: network_claim, _port: port_claim }))
 }
 

@@ -25,6 +25,8 @@ pub(super) fn control_plane(mesh: &MeshDir, manifests: &Path, layout: &Layout) -
             mesh.control_plane().into(),
             "--listen".into(),
             layout.control_plane.to_string().into(),
+            "--health-listen".into(),
+            layout.control_plane_health.to_string().into(),
             "--mesh".into(),
             mesh.name().into(),
             "--log-format".into(),

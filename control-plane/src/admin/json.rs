@@ -109,6 +109,11 @@ pub(crate) struct Proxy {
     pub(crate) leaf_not_before: Option<String>,
     /// From then on the leaf ought to have been replaced: RFC 3339.
     pub(crate) leaf_overdue_at: Option<String>,
+    /// Version of the configuration that it last accepted whole, as the control plane that it had it from counts; empty before
+    /// its first report.
+    pub(crate) config_version: String,
+    /// RFC 3339: when that was.
+    pub(crate) config_accepted: Option<String>,
     /// By kind: `clusters`, `endpoints`, `listeners`, `routes`, `secrets`.
     pub(crate) resources: BTreeMap<&'static str, Resources>,
     pub(crate) traces: Traces,
@@ -145,6 +150,7 @@ impl Proxy {
         let reported_leaf = reported.as_ref().and_then(|state| rfc3339(state.leaf_not_after));
         let reported = reported.unwrap_or_default();
         let overdue_at = overdue_at(&reported);
+        let config_accepted = config_accepted(&reported);
         Self {
             workload,
             identity: status.identity,
@@ -156,6 +162,8 @@ impl Proxy {
             leaf_not_after: reported_leaf,
             leaf_not_before: rfc3339(reported.leaf_not_before),
             leaf_overdue_at: overdue_at,
+            config_accepted,
+            config_version: reported.config_version,
             resources: status.resources.into_iter().map(resources).collect(),
             traces: Traces {
                 started: reported.spans_started,
@@ -177,6 +185,13 @@ fn resources(status: TypeStatus) -> (&'static str, Resources) {
 fn rfc3339_of(time: SystemTime) -> String {
     let unix = i64::try_from(crate::clock::unix(time)).unwrap_or(i64::MAX);
     rfc3339(unix).unwrap_or_default()
+}
+
+/// Of a sidecar that has accepted any.
+fn config_accepted(state: &ProxyState) -> Option<String> {
+    let at = state.reported.saturating_sub(state.config_age);
+    let accepted = !state.config_version.is_empty();
+    accepted.then(|| rfc3339(i64::try_from(at).unwrap_or(i64::MAX))).flatten()
 }
 
 /// Of a sidecar that says from when to when its leaf is valid.

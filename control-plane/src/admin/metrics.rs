@@ -1,11 +1,15 @@
-//! The control plane's own numbers in Prometheus' text format. All of its metric names stand here.
+//! The control plane's own numbers in Prometheus' text format. All of its metric names stand here and in [`trust`].
 //!
 //! Read from the parts when asked: nothing is counted a second time for the sake of this page.
 
+mod page;
+mod process;
+mod trust;
+
 use std::collections::BTreeMap;
 
+use self::page::Page;
 use super::View;
-use super::latency::BOUNDS_MS;
 use crate::clock;
 use crate::finding::Severity;
 use crate::model::RouteKind;
@@ -22,10 +26,13 @@ pub(super) fn text(view: &View) -> String {
     findings(&mut page, view);
     publishing(&mut page, view);
     proxies(&mut page, view);
+    responses(&mut page, view);
     certificates(&mut page, view);
+    trust::roots(&mut page, &view.trust.here());
     telemetry(&mut page, view);
     injection(&mut page, view);
-    page.text
+    process::write(&mut page);
+    page.into_text()
 }
 
 fn build(page: &mut Page) {
@@ -72,19 +79,7 @@ fn publishing(page: &mut Page, view: &View) {
     page.sample(&[], *view.generation.borrow());
     let help = "Time from a change of the mesh until proxies are being told.";
     page.family("weft_control_plane_publish_seconds", "histogram", help);
-    let (counts, sum_ms) = view.latency.cumulated();
-    for (bound, count) in BOUNDS_MS.iter().zip(counts) {
-        page.part("_bucket", &[("le", &seconds(*bound))], &count.to_string());
-    }
-    let all = counts[BOUNDS_MS.len()].to_string();
-    page.part("_bucket", &[("le", "+Inf")], &all);
-    page.part("_sum", &[], &seconds(sum_ms));
-    page.part("_count", &[], &all);
-}
-
-/// Milliseconds as seconds, exactly.
-fn seconds(millis: u64) -> String {
-    format!("{}.{:03}", millis / 1000, millis % 1000)
+    page.histogram(&view.latency.0);
 }
 
 fn proxies(page: &mut Page, view: &View) {
@@ -116,6 +111,23 @@ fn proxies(page: &mut Page, view: &View) {
             page.sample(&[("type", kind.plural())], count);
         }
     }
+}
+
+fn responses(page: &mut Page, view: &View) {
+    let counts = view.registry.counts();
+    let help = "Responses of xDS that were sent, by resource type.";
+    page.family("weft_control_plane_responses_total", "counter", help);
+    for kind in ResourceType::ALL {
+        page.sample(&[("type", kind.plural())], counts.of(kind).0);
+    }
+    let help = "Responses of xDS that a proxy refused (NACK), by resource type; what is not refused applies all the same.";
+    page.family("weft_control_plane_nacks_total", "counter", help);
+    for kind in ResourceType::ALL {
+        page.sample(&[("type", kind.plural())], counts.of(kind).1);
+    }
+    let help = "Time from sending a response of xDS until the proxy answered it.";
+    page.family("weft_control_plane_answer_seconds", "histogram", help);
+    page.histogram(&counts.answered);
 }
 
 fn certificates(page: &mut Page, view: &View) {
@@ -166,33 +178,4 @@ fn injection(page: &mut Page, view: &View) {
     let help = "End of the injector's certificate, seconds since the epoch; 0 before the first.";
     page.family("weft_webhook_certificate_not_after_seconds", "gauge", help);
     page.sample(&[], numbers.not_after);
-}
-
-/// Text of the page so far. Values of labels are words of ours and need no escaping.
-#[derive(Default)]
-struct Page {
-    text: String,
-    family: &'static str,
-}
-
-impl Page {
-    /// Starts a metric; samples belong to the last one started.
-    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.family = name;
-        self.text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
-        self.part("", labels, &value.to_string());
-    }
-
-    fn part(&mut self, suffix: &str, labels: &[(&str, &str)], value: &str) {
-        let labels: Vec<_> =
-            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        let labels = match &labels[..] {
-            [] => String::new(),
-            labels => format!("{{{}}}", labels.join(",")),
-        };
-        self.text.push_str(&format!("{}{suffix}{labels} {value}\n", self.family));
-    }
 }

@@ -187,12 +187,17 @@ async fn metrics_are_families_with_help_type_and_samples() {
         "weft_control_plane_publish_seconds_bucket{le=\"0.010\"} 0",
         "weft_control_plane_publish_seconds_count 0",
         "weft_control_plane_certificate_requests_total{result=\"issued\"} 0",
+        "weft_control_plane_nacks_total{type=\"routes\"} 0",
+        "weft_control_plane_answer_seconds_count 0",
+        "weft_control_plane_trust_stage 0",
+        "weft_control_plane_trust_sidecars 0",
     ] {
         assert!(page.lines().any(|known| known == line), "{line} is not in\n{page}");
     }
     for family in page.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = family.split(' ').next().unwrap();
-        assert!(name.starts_with("weft_control_plane_"), "{name}");
+        let is_known = ["weft_control_plane_", "process_"].iter().any(|own| name.starts_with(own));
+        assert!(is_known, "{name}");
         assert!(page.contains(&format!("# HELP {name} ")), "{name}");
         assert!(page.contains(&format!("\n{name}")), "{name} has no sample");
     }

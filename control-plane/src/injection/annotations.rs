@@ -8,6 +8,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{Denial, INJECT, INJECTED, INJECTED_BY, INJECTED_METADATA, value};
 
+/// The most that the sidecar takes.
+const MOST_SERIES: u32 = 1_000_000;
+
 /// Prefix of all that is ours.
 const OURS: &str = "weft.dev/";
 
@@ -22,6 +25,7 @@ pub(super) struct Knobs {
     pub(super) memory_limit: Quantity,
     pub(super) log: Option<String>,
     pub(super) access_log: Option<String>,
+    pub(super) metrics_series: Option<String>,
     pub(super) post_quantum: Option<String>,
     /// As written, and in milliseconds.
     pub(super) drain_grace: Option<(String, u64)>,
@@ -39,6 +43,7 @@ impl Default for Knobs {
             memory_limit: quantity("128Mi"),
             log: None,
             access_log: None,
+            metrics_series: None,
             post_quantum: None,
             drain_grace: None,
         }
@@ -60,7 +65,7 @@ pub struct Annotation {
 }
 
 /// All of them, in the order of the documentation.
-pub const ANNOTATIONS: [Annotation; 11] = [
+pub const ANNOTATIONS: [Annotation; 12] = [
     Annotation {
         name: "weft.dev/opaque-ports",
         example: "25,3306,5000-5010",
@@ -124,6 +129,16 @@ pub const ANNOTATIONS: [Annotation; 11] = [
         meaning: "which requests the sidecar logs: off, errors, all",
         read: |text, knobs| {
             set(&mut knobs.access_log, value::word(text, &["off", "errors", "all"]).map(Some))
+        },
+    },
+    Annotation {
+        name: "weft.dev/metrics-series",
+        example: "30000",
+        default: "10000",
+        meaning: "series of metrics about requests and connections that the sidecar has at most; what is more is counted under `other`",
+        read: |text, knobs| {
+            let count = value::count(text, MOST_SERIES).map(|count| Some(count.to_string()));
+            set(&mut knobs.metrics_series, count)
         },
     },
     Annotation {

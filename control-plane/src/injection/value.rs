@@ -146,6 +146,14 @@ pub(super) fn duration(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A number from 0 to `most`.
+pub(super) fn count(text: &str, most: u32) -> Result<u32, String> {
+    let digits = text.trim();
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
+    let number = number.flatten().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("{text:?} is no number from 0 to {most}"))
+}
+
 /// One of `words`.
 pub(super) fn word(text: &str, words: &[&str]) -> Result<String, String> {
     match words.contains(&text.trim()) {

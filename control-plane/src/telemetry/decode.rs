@@ -50,13 +50,15 @@ pub(crate) fn edge(reporter: &Arc<str>, delta: EdgeDelta) -> Option<(EdgeKey, In
 
 /// What a proxy says of itself, as of `now`.
 pub(crate) fn proxy(state: wire::ProxyState, now: u64) -> ProxyState {
-    let mut version = state.version;
-    version.truncate(version.floor_char_boundary(MAX_TEXT));
+    let clip = |mut text: String| {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text
+    };
     let is_root = |root: &String| root.len() == ROOT_DIGITS;
     let roots = state.roots.into_iter().filter(is_root).take(MAX_ROOTS).collect();
     let leaf_root = Some(state.leaf_root).filter(is_root).unwrap_or_default();
     ProxyState {
-        version,
+        version: clip(state.version),
         leaf_not_after: state.leaf_not_after,
         leaf_not_before: state.leaf_not_before,
         spans_started: state.spans_started,
@@ -66,6 +68,8 @@ pub(crate) fn proxy(state: wire::ProxyState, now: u64) -> ProxyState {
         draining: state.draining,
         leaf_root,
         roots,
+        config_version: clip(state.config_version),
+        config_age: state.config_age_seconds,
         reported: now,
     }
 }

@@ -69,6 +69,9 @@ pub(crate) struct ProxyState {
     /// The root that its leaf leads to, and those that it believes, by SHA-256.
     pub(crate) leaf_root: String,
     pub(crate) roots: Vec<String>,
+    /// Version of the configuration that it last accepted whole, and how many seconds before its report that was.
+    pub(crate) config_version: String,
+    pub(crate) config_age: u64,
     /// When it said so, seconds since the Unix epoch.
     pub(crate) reported: u64,
 }

@@ -51,17 +51,22 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: SystemTime,
 }
 
+/// The step that comes next for these roots.
+pub(super) fn next(roots: &[Root]) -> Step {
+    let is = |wanted: fn(&RootState) -> bool| roots.iter().any(|root| wanted(&root.state));
+    if is(|state| matches!(state, RootState::Staged { .. })) {
+        Step::Issue
+    } else if is(|state| matches!(state, RootState::Old { .. })) {
+        Step::Retire
+    } else {
+        Step::Stage
+    }
+}
+
 impl Scene<'_> {
     /// The step that comes next.
     pub(crate) fn next(&self) -> Step {
-        let is = |wanted: fn(&RootState) -> bool| self.roots.iter().any(|root| wanted(&root.state));
-        if is(|state| matches!(state, RootState::Staged { .. })) {
-            Step::Issue
-        } else if is(|state| matches!(state, RootState::Old { .. })) {
-            Step::Retire
-        } else {
-            Step::Stage
-        }
+        next(self.roots)
     }
 
     /// Who is in the way of a step. Empty of one that there is nothing to be done for.

@@ -3,6 +3,7 @@
 //! Streams write, the admin endpoint reads. Nothing is decided by what stands here.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::session::Session;
+use crate::histogram::Histogram;
 use crate::model::Key;
 use crate::translate::ResourceType;
 
@@ -27,6 +29,25 @@ const REASON: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Registry {
     entries: Mutex<Entries>,
+    counts: Counts,
+}
+
+/// Responses since the start, of all proxies.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// By [`ResourceType`].
+    sent: [AtomicU64; ResourceType::ALL.len()],
+    refused: [AtomicU64; ResourceType::ALL.len()],
+    /// From sending one until it was acknowledged or refused.
+    pub(crate) answered: Histogram,
+}
+
+impl Counts {
+    /// Responses of a kind that were sent, and those that were refused.
+    pub(crate) fn of(&self, kind: ResourceType) -> (u64, u64) {
+        let read = |counts: &[AtomicU64]| counts[kind as usize].load(Relaxed);
+        (read(&self.sent), read(&self.refused))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +69,8 @@ struct Entry {
     /// What it holds; let go of with the stream.
     session: Option<SharedSession>,
     resources: [Option<TypeStatus>; ResourceType::ALL.len()],
+    /// When the last response of each kind was sent, if it was not answered yet.
+    waiting: [Option<Instant>; ResourceType::ALL.len()],
 }
 
 /// The state of a stream, which its task changes and receipts are read from. Never held over an `.await`, and never
@@ -119,6 +142,11 @@ impl Registry {
         list
     }
 
+    /// What was sent and refused since the start.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// The open streams, one for each workload: of several the last, which is the one that its proxy still reads.
     pub(crate) fn open_streams(&self) -> BTreeMap<Key, OpenStream> {
         let entries = self.lock();
@@ -163,6 +191,7 @@ impl Registry {
             end: Arc::clone(&end),
             session,
             resources,
+            waiting: Default::default(),
         };
         entries.by_stream.insert(id, entry);
         Connection { registry: self.clone(), id, end }
@@ -232,28 +261,48 @@ impl Connection {
 
     /// A response of this generation is on its way.
     pub(crate) fn sent(&self, kind: ResourceType, generation: u64) {
-        self.update(kind, |status| status.sent = generation);
+        self.registry.counts.sent[kind as usize].fetch_add(1, Relaxed);
+        self.update(kind, |status, waiting| {
+            status.sent = generation;
+            *waiting = Some(Instant::now());
+        });
     }
 
     /// It was accepted.
     pub(crate) fn acked(&self, kind: ResourceType, generation: u64) {
-        self.update(kind, |status| {
+        self.update(kind, |status, waiting| {
             status.acked = Some(generation);
             status.rejected = None;
+            self.answered(waiting);
         });
     }
 
     /// It was refused.
     pub(crate) fn rejected(&self, kind: ResourceType, version: u64, reason: &str) {
         let reason = super::clip(reason, REASON).trim_end().to_owned();
-        self.update(kind, |status| status.rejected = Some(Rejection { version, reason }));
+        self.registry.counts.refused[kind as usize].fetch_add(1, Relaxed);
+        self.update(kind, |status, waiting| {
+            status.rejected = Some(Rejection { version, reason });
+            self.answered(waiting);
+        });
     }
 
-    fn update(&self, kind: ResourceType, change: impl FnOnce(&mut TypeStatus)) {
+    fn answered(&self, waiting: &mut Option<Instant>) {
+        if let Some(sent) = waiting.take() {
+            self.registry.counts.answered.record(sent.elapsed());
+        }
+    }
+
+    fn update(
+        &self,
+        kind: ResourceType,
+        change: impl FnOnce(&mut TypeStatus, &mut Option<Instant>),
+    ) {
         let mut entries = self.registry.lock();
         let Some(entry) = entries.by_stream.get_mut(&self.id) else { return };
         let new = || TypeStatus { kind, sent: 0, acked: None, rejected: None };
-        change(entry.resources[kind as usize].get_or_insert_with(new));
+        let Entry { resources, waiting, .. } = entry;
+        change(resources[kind as usize].get_or_insert_with(new), &mut waiting[kind as usize]);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::overload;
 use crate::readiness::Readiness;
 use crate::state::State;
 use crate::telemetry::Telemetry;
-use crate::telemetry::metrics::{IDENTITY_RENEWAL_FAILURES, Metrics, Trust};
+use crate::telemetry::metrics::{ConfigStanding, IDENTITY_RENEWAL_FAILURES, Metrics, Trust};
 use crate::telemetry::report::Reporter;
 use crate::upstream::{Pool, Upstream};
 use crate::workers::{self, Behind, Shared};
@@ -267,9 +267,15 @@ async fn follow_renewal(mut renewal: watch::Receiver<Renewal>, metrics: Metrics)
 }
 
 async fn follow_sync(mut sync: watch::Receiver<SyncState>, telemetry: Arc<Telemetry>) {
+    let started = SystemTime::now();
     loop {
         {
             let now = sync.borrow_and_update();
+            telemetry.metrics.config(ConfigStanding {
+                version: now.version.clone(),
+                accepted: now.accepted,
+                alone_since: (!now.connected).then(|| now.left.unwrap_or(started)),
+            });
             telemetry.metrics.config_stale(now.stale);
             telemetry.metrics.xds_connected(now.connected);
         }

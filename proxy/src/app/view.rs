@@ -19,7 +19,7 @@ use crate::model::{
 use crate::state::{Standing, State};
 use crate::tls::TlsStore;
 
-pub(super) use resilience::{watch, watch_upstreams};
+pub(super) use resilience::{watch, watch_limits, watch_upstreams};
 
 /// One row for each rule of each Service port.
 pub(super) fn routes(state: &State) -> Value {

@@ -178,12 +178,8 @@ impl Inbound {
         carried: Carried,
         forwarded: Option<HeaderValue>,
     ) -> Who {
-        let edge = self.telemetry.metrics.edge(EdgeKey {
-            direction: Direction::Inbound,
-            peer: identity.as_ref().map_or_else(String::new, ToString::to_string),
-            route: String::new(),
-            backend: String::new(),
-        });
+        let peer = identity.as_ref().map_or("", SpiffeId::as_str);
+        let edge = self.telemetry.metrics.edge(EdgeKey::unrouted(Direction::Inbound, peer));
         let version = match carried {
             Carried::Http(version) => version,
             Carried::Opaque | Carried::Nothing => Version::Http1,

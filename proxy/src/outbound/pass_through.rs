@@ -35,7 +35,8 @@ impl Interceptor {
         let relayed = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(upstream)) => {
                 prepare(&upstream);
-                relay(&mut Io::Plain(stream), &mut Io::Plain(upstream), watch).await
+                let (mut stream, mut upstream) = (Io::Plain(stream), Io::Plain(upstream));
+                relay(&mut stream, &mut upstream, watch, &self.passed).await
             }
             failed => {
                 let token = match failed {

@@ -58,7 +58,7 @@ impl Outbound {
         let endpoint = in_flight.endpoint();
         tcp.edge.connection_opened(endpoint.spec.identity.is_some());
         opened.io.read_ahead();
-        let relayed = relay(&mut stream, &mut opened.io, watch).await;
+        let relayed = relay(&mut stream, &mut opened.io, watch, &tcp.edge).await;
         self.finish(tcp, Some(endpoint), &relayed, started);
     }
 

@@ -7,12 +7,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::telemetry::metrics::{Direction, EdgeKey, Metrics};
 
 struct Scene {
     client: TcpStream,
     server: TcpStream,
     relayed: JoinHandle<Relayed>,
     drain: drain::Trigger,
+    metrics: Metrics,
 }
 
 async fn pair() -> (TcpStream, TcpStream) {
@@ -25,11 +27,14 @@ async fn scene() -> Scene {
     let (client, downstream) = pair().await;
     let (upstream, server) = pair().await;
     let (drain, source) = drain::channel();
+    let metrics = Metrics::default();
+    let edge = metrics.edge(EdgeKey::unrouted(Direction::Outbound, "db.shop:5432"));
+    edge.connection_opened(true);
     let relayed = tokio::spawn(async move {
         let (mut downstream, mut upstream) = (Io::Plain(downstream), Io::Plain(upstream));
-        relay(&mut downstream, &mut upstream, &source.watch()).await
+        relay(&mut downstream, &mut upstream, &source.watch(), &edge).await
     });
-    Scene { client, server, relayed, drain }
+    Scene { client, server, relayed, drain, metrics }
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -53,7 +58,7 @@ const BROKEN: Option<Token> = Some(Token::ConnectionTerminated);
 #[tokio::test]
 async fn each_side_may_end_first_while_the_other_goes_on() {
     for server_first in [true, false] {
-        let Scene { client, server, relayed, drain: _drain } = scene().await;
+        let Scene { client, server, relayed, drain: _drain, .. } = scene().await;
         let (mut first, mut second) =
             if server_first { (server, client) } else { (client, server) };
         first.write_all(b"all I have to say").await.unwrap();
@@ -74,7 +79,7 @@ async fn each_side_may_end_first_while_the_other_goes_on() {
 #[tokio::test]
 async fn a_reset_arrives_as_a_reset_and_never_as_an_end() {
     for from_server in [true, false] {
-        let Scene { client, server, relayed, drain: _drain } = scene().await;
+        let Scene { client, server, relayed, drain: _drain, .. } = scene().await;
         let (mut breaker, mut other) =
             if from_server { (server, client) } else { (client, server) };
         breaker.write_all(b"half of it").await.unwrap();
@@ -88,7 +93,7 @@ async fn a_reset_arrives_as_a_reset_and_never_as_an_end() {
 
 #[tokio::test]
 async fn a_reset_after_an_end_is_noticed_too() {
-    let Scene { mut client, mut server, relayed, drain: _drain } = scene().await;
+    let Scene { mut client, mut server, relayed, drain: _drain, .. } = scene().await;
     client.shutdown().await.unwrap();
     assert_eq!(ending(&mut server).await, (Vec::new(), None));
     reset(client);
@@ -99,7 +104,7 @@ async fn a_reset_after_an_end_is_noticed_too() {
 
 #[tokio::test]
 async fn a_drain_that_waits_no_longer_resets_both() {
-    let Scene { mut client, mut server, relayed, drain } = scene().await;
+    let Scene { mut client, mut server, relayed, drain, .. } = scene().await;
     drain.abort();
     assert_eq!(within(relayed).await.unwrap().error, BROKEN);
     assert_eq!(ending(&mut client).await, (Vec::new(), RESET));
@@ -108,7 +113,7 @@ async fn a_drain_that_waits_no_longer_resets_both() {
 
 #[tokio::test]
 async fn a_relay_that_just_stops_resets_both() {
-    let Scene { mut client, mut server, relayed, drain: _drain } = scene().await;
+    let Scene { mut client, mut server, relayed, drain: _drain, .. } = scene().await;
     client.write_all(b"x").await.unwrap();
     within(server.read_exact(&mut [0])).await.unwrap();
     relayed.abort();
@@ -117,9 +122,35 @@ async fn a_relay_that_just_stops_resets_both() {
 }
 
 #[tokio::test]
+async fn bytes_are_counted_while_the_connection_is_open() {
+    let Scene { mut client, mut server, relayed, drain: _drain, metrics } = scene().await;
+    client.write_all(b"ask").await.unwrap();
+    within(server.read_exact(&mut [0; 3])).await.unwrap();
+    server.write_all(b"answer").await.unwrap();
+    within(client.read_exact(&mut [0; 6])).await.unwrap();
+    let counted = async {
+        let is = |text: &str, name: &str, value: &str| {
+            let mut lines = text.lines().filter(|line| line.starts_with(name));
+            lines.any(|line| line.ends_with(&format!(" {value}")))
+        };
+        loop {
+            let text = metrics.encode();
+            if is(&text, "weft_tcp_sent_bytes_total", "3")
+                && is(&text, "weft_tcp_received_bytes_total", "6")
+            {
+                return text;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let text = within(counted).await;
+    assert!(!relayed.is_finished() && text.contains("weft_tcp_connections_open{"), "{text}");
+}
+
+#[tokio::test]
 async fn a_reader_that_pauses_loses_nothing() {
     const SIZE: usize = 16 << 20;
-    let Scene { client, server, relayed, drain: _drain } = scene().await;
+    let Scene { client, server, relayed, drain: _drain, .. } = scene().await;
     let bytes: Vec<u8> = (0..SIZE).map(|index| (index % 251) as u8).collect();
     let (mut from_client, mut to_server) = client.into_split();
     let (mut from_server, mut to_client) = server.into_split();

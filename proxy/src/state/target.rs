@@ -182,12 +182,12 @@ impl TargetConfig {
         previous: Option<&Self>,
         metrics: &Metrics,
     ) -> Self {
-        let edge = |route: &str, backend: &str| {
+        let edge = |rule: (&str, &str), backend: &str| {
             metrics.edge(EdgeKey {
-                direction: Direction::Outbound,
-                peer: listener.name.clone(),
-                route: route.to_owned(),
+                route: rule.0.to_owned(),
                 backend: backend.to_owned(),
+                http_route: rule.1.to_owned(),
+                ..EdgeKey::unrouted(Direction::Outbound, &listener.name)
             })
         };
         let same_routes = previous.filter(|previous| {
@@ -197,8 +197,9 @@ impl TargetConfig {
             || Arc::new(routes.as_deref().map_or_else(Vec::new, |table| handles(table, &edge))),
             |previous| Arc::clone(&previous.rules),
         );
-        let tcp = tcp.map(|cluster| TcpHandles { edge: edge("", &cluster.spec.name), cluster });
-        Self { unrouted: edge("", ""), routes, clusters, tcp, rules, listener }
+        let tcp =
+            tcp.map(|cluster| TcpHandles { edge: edge(("", ""), &cluster.spec.name), cluster });
+        Self { unrouted: edge(("", ""), ""), routes, clusters, tcp, rules, listener }
     }
 
     /// What is resolved for the rule at that place ([`crate::router::Matched::at`]).
@@ -208,26 +209,29 @@ impl TargetConfig {
     }
 }
 
-fn handles(
-    table: &RouteTable,
-    edge: &dyn Fn(&str, &str) -> Arc<Edge>,
-) -> Vec<Vec<Arc<RuleHandles>>> {
+/// The counters of a rule, by its origin and path pattern, and a cluster.
+type EdgeOf<'a> = dyn Fn((&str, &str), &str) -> Arc<Edge> + 'a;
+
+fn handles(table: &RouteTable, edge: &EdgeOf<'_>) -> Vec<Vec<Arc<RuleHandles>>> {
     let of_rule = |rule: &crate::model::Rule| {
         let origin: Arc<str> = rule.origin.to_string().into();
+        let http_route = path_pattern(&rule.matcher.path);
+        let edge =
+            |cluster: &str| edge((&origin, http_route.as_deref().unwrap_or_default()), cluster);
         let backends = match &rule.action {
             Action::Forward(splits) => splits.as_slice(),
             Action::Redirect(_) | Action::Respond(_) => &[],
         };
-        let splits = backends.iter().map(|split| edge(&origin, &table.clusters[split.cluster]));
+        let splits = backends.iter().map(|split| edge(&table.clusters[split.cluster]));
         Arc::new(RuleHandles {
             splits: splits.collect(),
             mirrors: rule
                 .mirrors
                 .iter()
-                .map(|mirror| edge(&origin, &table.clusters[mirror.cluster]))
+                .map(|mirror| edge(&table.clusters[mirror.cluster]))
                 .collect(),
-            no_backend: edge(&origin, ""),
-            http_route: path_pattern(&rule.matcher.path),
+            no_backend: edge(""),
+            http_route,
             origin,
         })
     };

@@ -14,12 +14,20 @@ fn metrics_page() -> String {
     let mut page = format!(
         "{NOTE}\n\n# Metrics of the sidecar\n\n\
          Prometheus text on `/metrics`, over TCP (`--health`) and on the admin socket.\n\n\
-         Labels name objects and identities that somebody configured, never a Host or path that somebody \
-         sent. Of the label combinations of requests and connections (edges) at most {} are kept; what exceeds \
-         them is counted under `peer=\"{}\"`. A series appears with its first count, and goes 15 minutes after \
-         the last route that used it.\n\n",
+         Requests are measured by OpenTelemetry's semantic conventions (`http.*.request.duration`, `rpc.*.call.duration`), with \
+         the buckets that they ask for; what the conventions have no name for begins with `weft_`. A label without a value is \
+         left out of histograms.\n\n\
+         Labels name objects and identities that somebody configured, never a Host or path that somebody sent; methods that \
+         nobody knows are `_OTHER`. One scrape has at most {} series about requests and connections (`--metrics-series`, \
+         `WEFT_METRICS_SERIES`; `weft_metrics_series` is how many it has): {} an edge (a combination of `peer`, `route` and \
+         `backend`), {} a histogram, and of those at most 32 an edge. What finds no room is counted under `peer=\"{}\"`, so that \
+         sums stay right. Of edges at most {} are kept. A series appears with its first count; it goes 15 minutes after the \
+         last route that used it, and while its edge has counted nothing for 15 minutes it is not shown.\n\n",
+        metrics::DEFAULT_SERIES,
+        metrics::EDGE_SERIES,
+        metrics::HISTOGRAM_SERIES,
+        metrics::OTHER,
         metrics::MAX_EDGES,
-        metrics::OVERFLOW,
     );
     page += "| label | value |\n|---|---|\n";
     for (label, value) in [
@@ -35,6 +43,19 @@ fn metrics_page() -> String {
         ("endpoint", "address and port"),
         ("standing", "`in_force`, `waiting`, `absent`, `unused`"),
         ("error", "a token of [errors.md](errors.md)"),
+        (
+            "http_route",
+            "the path pattern of the rule's match (`/products/*`); none if it takes every path",
+        ),
+        (
+            "error_type",
+            "a token of [errors.md](errors.md), else gRPC's code or HTTP's status, where that is an error: outbound 4xx and 5xx and every code but OK, inbound 5xx and the codes that are a server's fault",
+        ),
+        (
+            "rpc_method",
+            "where a rule's path is one method of gRPC and no other (`shop.v1.Cart/Add`)",
+        ),
+        ("server_address, server_port", "the parts of `peer`"),
     ] {
         let _ = writeln!(page, "| `{label}` | {value} |");
     }

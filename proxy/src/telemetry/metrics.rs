@@ -3,12 +3,17 @@
 //!
 //! An [`Edge`] is resolved when a route or listener is built and then observed without a look-up, lock or
 //! allocation. Labels are objects and identities that somebody configured, never a Host or path that
-//! somebody sent: whoever can send requests must not be able to grow this table.
+//! somebody sent: whoever can send requests must not be able to grow this table. What a request itself brings (method,
+//! status, version) has few values, is a number inside its edge ([`shape`]), and stands under a budget ([`room`]).
 
+mod durations;
 mod edge;
 mod gather;
+mod histograms;
 mod names;
 mod process;
+mod room;
+mod shape;
 mod table;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
@@ -21,18 +26,21 @@ use tokio::sync::Notify;
 
 pub use edge::{Edge, Mirrored, Observation};
 pub use names::{ALL, Description, Kind};
-pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OVERFLOW};
+pub use room::{COUNTERS as EDGE_SERIES, DEFAULT_SERIES, HISTOGRAM as HISTOGRAM_SERIES};
+pub use table::{Delta, Direction, EdgeKey, MAX_EDGES, OTHER};
 
 pub(crate) use edge::is_server_fault;
 pub(crate) use names::{
     ACCESS_AUDITED, ACCESS_DENIED, CERTIFICATES_REFUSED, CIRCUIT, DENIED_PEERS, EJECTIONS,
-    HEALTH_CHECKS, HEALTH_ENDPOINTS, IDENTITY_RENEWAL_FAILURES, LOG_LINES_DROPPED, MEMORY_LIMIT,
-    MEMORY_SHED, MEMORY_SHEDDING, MEMORY_WORKING_SET, RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED,
-    SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED, UPSTREAMS,
+    HEALTH_CHECKS, HEALTH_ENDPOINTS, IDENTITY_RENEWAL_FAILURES, LIMIT_MAX, LIMIT_USED,
+    LOG_LINES_DROPPED, MEMORY_LIMIT, MEMORY_SHED, MEMORY_SHEDDING, MEMORY_WORKING_SET,
+    RATE_LIMIT_KEYS_FORGOTTEN, RATE_LIMITED, SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED,
+    UPSTREAMS,
 };
 pub(crate) use process::resident_bytes;
 
-/// How long counters outlive the last route that used them, so that a scrape still sees the final values.
+/// How long counters outlive the last route that used them, so that a scrape still sees the final values; and for how long
+/// an edge is shown that counts nothing more, though a route may still lead there.
 const KEPT_UNUSED: Duration = Duration::from_mins(15);
 
 /// Every metric of the process. Cheap to clone.
@@ -63,6 +71,18 @@ struct Gauges {
     xds_connected: AtomicBool,
     draining: AtomicBool,
     trust: ArcSwap<Trust>,
+    config: ArcSwap<ConfigStanding>,
+}
+
+/// How the configuration in force stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigStanding {
+    /// The version that was accepted last, as the control plane calls it; empty before the first.
+    pub version: String,
+    /// When that was; `None` before the first.
+    pub accepted: Option<SystemTime>,
+    /// Since when the control plane is away; `None` while the stream to it is open.
+    pub alone_since: Option<SystemTime>,
 }
 
 /// Which roots this proxy has to do with, by SHA-256 of their DER in hexadecimal digits.
@@ -87,6 +107,9 @@ pub(crate) struct Standing {
     pub(crate) draining: bool,
     /// Roots.
     pub(crate) trust: Arc<Trust>,
+    /// The version of the configuration that was accepted last, and when that was.
+    pub(crate) config_version: String,
+    pub(crate) config_accepted: Option<SystemTime>,
 }
 
 /// A value that is read when somebody scrapes.
@@ -123,8 +146,14 @@ impl Metrics {
     /// No edges yet. `started` is when the process did.
     #[must_use]
     pub fn new(started: SystemTime) -> Self {
+        Self::with_series(started, DEFAULT_SERIES)
+    }
+
+    /// The same with room for so many series about requests and connections.
+    #[must_use]
+    pub fn with_series(started: SystemTime, series: usize) -> Self {
         Self(Arc::new(Shared {
-            edges: table::Table::default(),
+            edges: table::Table::new(series),
             gauges: Gauges::default(),
             drains: Notify::new(),
             readings: Mutex::default(),
@@ -134,7 +163,7 @@ impl Metrics {
     }
 
     /// The edge of a key: the same one for everybody as long as anybody holds it and
-    /// a while longer. Never fails: what exceeds [`MAX_EDGES`] shares the edge [`OVERFLOW`].
+    /// a while longer. Never fails: what exceeds [`MAX_EDGES`] shares the edge [`OTHER`].
     #[must_use]
     pub fn edge(&self, key: EdgeKey) -> Arc<Edge> {
         self.0.edges.edge(key)
@@ -167,6 +196,11 @@ impl Metrics {
         self.0.gauges.config_stale.store(stale, Relaxed);
     }
 
+    /// How the configuration stands.
+    pub fn config(&self, standing: ConfigStanding) {
+        self.0.gauges.config.store(Arc::new(standing));
+    }
+
     /// Is the stream to the control plane open?
     pub fn xds_connected(&self, connected: bool) {
         self.0.gauges.xds_connected.store(connected, Relaxed);
@@ -186,7 +220,10 @@ impl Metrics {
     /// As last set.
     pub(crate) fn standing(&self) -> Standing {
         let gauges = &self.0.gauges;
+        let config = gauges.config.load();
         Standing {
+            config_version: config.version.clone(),
+            config_accepted: config.accepted,
             identity_not_after: gauges.identity_not_after.load(Relaxed),
             identity_not_before: gauges.identity_not_before.load(Relaxed),
             stale: gauges.config_stale.load(Relaxed),
@@ -219,8 +256,13 @@ impl Metrics {
     /// Prometheus text format 0.0.4, in a stable order.
     #[must_use]
     pub fn encode(&self) -> String {
-        let mut families = gather::edges(&self.0.edges);
-        families.extend(gather::gauges(&self.0.gauges, self.0.started));
+        self.encode_at(Instant::now())
+    }
+
+    fn encode_at(&self, now: Instant) -> String {
+        let mut families = gather::edges(&self.0.edges, now, KEPT_UNUSED);
+        families.extend(gather::room(&self.0.edges));
+        families.extend(gather::gauges(&self.0.gauges, self.0.started, SystemTime::now()));
         {
             let readings = self.0.readings.lock().unwrap_or_else(PoisonError::into_inner);
             families.extend(readings.iter().map(|r| gather::reading(r.what, (r.read)())));

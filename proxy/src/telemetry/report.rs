@@ -225,6 +225,8 @@ impl Reporter {
 
     fn message(&self, edges: Vec<wire::EdgeDelta>, standing: &Standing) -> wire::ReportRequest {
         let spans = self.telemetry.tracing.counts();
+        let age = standing.config_accepted.map(|at| at.elapsed().unwrap_or_default().as_secs());
+        let age = age.unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         wire::ReportRequest {
             workload: self.workload.clone(),
@@ -241,6 +243,8 @@ impl Reporter {
                 leaf_root: standing.trust.leaf_root.clone(),
                 roots: standing.trust.roots.clone(),
                 leaf_not_before: standing.identity_not_before,
+                config_version: standing.config_version.clone(),
+                config_age_seconds: age,
             }),
             access: None,
         }

@@ -16,6 +16,7 @@ pub(crate) fn end() -> RequestEnd<'static> {
         host: "product.shop:8080",
         version: Version::HTTP_11,
         status: 200,
+        grpc: false,
         grpc_status: None,
         error: None,
         duration: Duration::from_micros(1_500),

@@ -21,7 +21,7 @@ impl Client {
         &mut self,
         resources: Vec<Bytes>,
         removed: Vec<String>,
-        nonce: String,
+        said: (String, String),
     ) -> Result<(), String> {
         let (mut found, mut received) = (Vec::new(), Vec::new());
         let mut rejections = Vec::new();
@@ -40,7 +40,7 @@ impl Client {
             }
         }
         self.state.kinds[KIND as usize].accepted += found.len() as u64;
-        self.reply(KIND, nonce, &rejections);
+        self.reply(KIND, said, &rejections);
         self.options.store.save_received(KIND, &received);
         let mut changes: Vec<Change> = Vec::new();
         if !found.is_empty() {

@@ -1,5 +1,7 @@
 //! What leaves the xDS client: changes for the data path, the client's standing for readiness and admin.
 
+use std::time::SystemTime;
+
 use weft_certs::DenyList;
 use weft_proto::names::type_url;
 
@@ -65,6 +67,12 @@ pub struct SyncState {
     pub synced: bool,
     /// Why there is no stream.
     pub last_error: Option<String>,
+    /// When the last stream ended; `None` before the first.
+    pub left: Option<SystemTime>,
+    /// Version of the last response that was accepted whole, as the server calls it; empty before the first.
+    pub version: String,
+    /// When that came.
+    pub accepted: Option<SystemTime>,
     /// By [`Kind`], in the order of [`Kind::ALL`].
     pub kinds: [KindState; 7],
 }

@@ -1,5 +1,7 @@
 //! One response of the server: each resource on its own, good ones apply, bad ones are named in the NACK.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use prost::Message;
 use tokio::time::Instant;
@@ -29,11 +31,12 @@ impl Client {
     /// # Errors
     /// If it is of a type that was never asked for, or no such message; the stream is of no use then.
     pub(super) fn take_response(&mut self, response: Response) -> Result<(), String> {
-        let Response { type_url, resources, removed, nonce } = response;
+        let Response { system_version_info: version, type_url, resources, removed, nonce } =
+            response;
         let kind = Kind::from_type_url(&type_url)
             .ok_or_else(|| format!("the control plane sent {type_url:?}, never asked for"))?;
         if self.subscription.wants_all(kind) {
-            return self.take_addresses(resources, removed, nonce);
+            return self.take_addresses(resources, removed, (version, nonce));
         }
         let mut rejections = Vec::new();
         let mut nothing = Vec::new();
@@ -62,7 +65,7 @@ impl Client {
         }
         // Order: the answer does not wait for resources that have to wait for others; a server may send
         // those only after this answer.
-        self.reply(kind, nonce, &rejections);
+        self.reply(kind, (version, nonce), &rejections);
         let steps = self.graph.settle();
         self.make(steps);
         self.tell_absent(kind, nothing);
@@ -77,7 +80,16 @@ impl Client {
         rejection
     }
 
-    pub(super) fn reply(&mut self, kind: Kind, nonce: String, rejections: &[String]) {
+    pub(super) fn reply(
+        &mut self,
+        kind: Kind,
+        (version, nonce): (String, String),
+        rejections: &[String],
+    ) {
+        if rejections.is_empty() {
+            self.state.version = version;
+            self.state.accepted = Some(SystemTime::now());
+        }
         self.state.kinds[kind as usize].rejected += rejections.len() as u64;
         self.subscription.reply(kind, nonce, named(rejections));
     }

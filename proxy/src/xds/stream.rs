@@ -33,6 +33,9 @@ const METHOD: &str =
 /// `envoy.service.discovery.v3.DeltaDiscoveryResponse`, the fields that are looked at.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Response {
+    /// What the server calls the state that all of it is from.
+    #[prost(string, tag = "1")]
+    pub(super) system_version_info: String,
     /// Each a `Resource`.
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub(super) resources: Vec<Bytes>,

@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 #[allow(clippy::print_stdout, reason = "it is what the command is for")]
-fn println_table(table: &Table) {
+pub(crate) fn println_table(table: &Table) {
     println!("{table}");
 }
 
@@ -85,7 +85,7 @@ fn access(count: usize, of_caller: bool) -> Access {
 }
 
 /// Nanoseconds of one call.
-fn time(mut call: impl FnMut()) -> f64 {
+pub(crate) fn time(mut call: impl FnMut()) -> f64 {
     let (start, mut calls) = (Instant::now(), 0_u32);
     while start.elapsed() < SPAN {
         for _ in 0..BATCH {

@@ -62,11 +62,12 @@
 //! - Never change what [`floor`] does for a request: it is the unit.
 //!
 //! `weft-bench scale` is about size instead: [`scale`]; `weft-bench access` about decisions: [`access`], and `weft-bench
-//! enforce` how soon they change: [`enforce`]; `weft-bench handshakes` about what a new connection costs: [`handshakes`].
+//! enforce` how soon they change: [`enforce`]; `weft-bench accounting` about what counting a request costs: [`accounting`]; `weft-bench handshakes` about what a new connection costs: [`handshakes`].
 //!
 //! Reading order: [`cell`] (the loads), [`peer`] (the pairs), [`mtls`], [`run`], [`load`], [`report`].
 
 mod access;
+mod accounting;
 mod app;
 mod cell;
 mod enforce;
@@ -109,6 +110,8 @@ enum Command {
     Scale(scale::Options),
     /// What a decision about access costs
     Access(access::Options),
+    /// What it costs to count a request
+    Accounting,
     /// How soon a policy is enforced by a hundred sidecars
     Enforce(enforce::Options),
     /// What a full TLS handshake costs, with and without post-quantum key exchange
@@ -134,6 +137,7 @@ fn main() -> Result<ExitCode> {
             Command::Run(options) => run::run(options).await,
             Command::Scale(options) => scale::run(options).await,
             Command::Access(options) => access::run(&options).map(|()| ExitCode::SUCCESS),
+            Command::Accounting => accounting::run().map(|()| ExitCode::SUCCESS),
             Command::Enforce(options) => enforce::run(&options).await,
             Command::Handshakes(options) => handshakes::run(&options).await,
             Command::App { listen, opaque } => {

@@ -28,6 +28,7 @@ pub(crate) struct Builder {
     localities: BTreeMap<String, String>,
     mesh_spec: String,
     takes_issuer: bool,
+    is_scraped: bool,
     /// What a shell does in a sidecar's process before it starts, by workload.
     pub(super) before: BTreeMap<String, String>,
     pub(super) proxy_args: Vec<String>,
@@ -153,6 +154,12 @@ impl Builder {
         self
     }
 
+    /// The control plane has a port for Prometheus, [`Mesh::control_plane_health`].
+    pub(crate) fn scraped(mut self) -> Self {
+        self.is_scraped = true;
+        self
+    }
+
     /// Default mTLS mode; the harness sets none.
     pub(crate) fn mtls(self, mode: &str) -> Self {
         self.setting(&format!("mtls: {mode}"))
@@ -225,7 +232,10 @@ impl Builder {
         let log = directory.path().join("control-plane.log");
         let address = network.at(host, port);
         let issuer = ["--issuer-dir".into(), directory.path().join(super::ISSUER).into()];
-        let more = if self.takes_issuer { issuer.to_vec() } else { Vec::new() };
+        let health = network.at(host, super::HEALTH_PORT).to_string();
+        let health = ["--health-listen".into(), health.into()];
+        let mut more = if self.takes_issuer { issuer.to_vec() } else { Vec::new() };
+        more.extend(health.into_iter().filter(|_| self.is_scraped));
         let clock = self.clock_of("", directory.path());
         let place = |mut program: Program| {
             program.args.extend(more.clone());

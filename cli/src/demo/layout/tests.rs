@@ -7,7 +7,7 @@ fn chosen(port: u16, is_taken: impl Fn(SocketAddr) -> bool) -> Layout {
 }
 
 fn all(layout: &Layout) -> Vec<SocketAddr> {
-    let mut all = vec![layout.control_plane, layout.front()];
+    let mut all = vec![layout.control_plane, layout.control_plane_health, layout.front()];
     for workload in &layout.workloads {
         all.extend([workload.inbound, workload.app, workload.health]);
         all.extend(workload.upstreams.iter().map(|(_, address)| *address));

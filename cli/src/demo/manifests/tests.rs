@@ -20,6 +20,7 @@ fn layout(network: u8, port: u16) -> Layout {
         network,
         port,
         control_plane: ([127, 66, network, 250], 15010).into(),
+        control_plane_health: ([127, 66, network, 250], 15020).into(),
         workloads: Vec::new(),
         shifted: Vec::new(),
     }

@@ -69,8 +69,14 @@ async fn a_rejection_stays_until_a_later_response_is_acknowledged() {
     assert_eq!(rejection.reason.len(), REASON);
     proxy.sent(ResourceType::Route, 3);
     assert!(routes()[0].rejected.is_some());
+    tokio::time::advance(Duration::from_millis(60)).await;
     proxy.acked(ResourceType::Route, 3);
     assert_eq!(routes()[0].rejected, None);
+    let counts = registry.counts();
+    assert_eq!(counts.of(ResourceType::Route), (3, 1));
+    assert_eq!(counts.of(ResourceType::Cluster), (0, 0));
+    let (within, sum_ms) = counts.answered.cumulated();
+    assert_eq!((within[0], within[3], within[8], sum_ms), (2, 3, 3, 60));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use crate::cluster::{Circuit, Cluster, Endpoint};
 use crate::state::{Standing, State};
-use crate::telemetry::metrics::{CIRCUIT, EJECTIONS, Metrics, UPSTREAMS};
+use crate::telemetry::metrics::{CIRCUIT, EJECTIONS, LIMIT_MAX, LIMIT_USED, Metrics, UPSTREAMS};
 
-/// Bound: series of circuits in one scrape.
+/// Bound: series of circuits in one scrape, and of limits.
 const MAX_CIRCUITS: usize = 2000;
+const MAX_LIMITS: usize = 2000;
 
 /// How an endpoint stands with outlier detection.
 pub(super) struct Breaker {
@@ -32,19 +33,23 @@ pub(super) fn circuit(endpoint: &Endpoint, now: Instant) -> Breaker {
 
 /// What is limited, with what is under way of it: `requests=3/1024`; null if nothing is.
 pub(super) fn limits(cluster: &Cluster) -> Value {
+    let shown = limited(cluster)
+        .map(|(name, used, most)| (name.to_owned(), format!("{used}/{most}").into()));
+    let limits: serde_json::Map<_, Value> = shown.collect();
+    if limits.is_empty() { Value::Null } else { limits.into() }
+}
+
+/// What is limited, how much of it is under way, and how much may be.
+fn limited(cluster: &Cluster) -> impl Iterator<Item = (&'static str, u32, u32)> {
     let spec = &cluster.spec.limits;
     let [requests, pending, retries] = cluster.limits.in_use();
-    let mut limits = serde_json::Map::new();
-    let mut limit = |name: &str, used: u32, most: Option<u32>| {
-        if let Some(most) = most {
-            limits.insert(name.to_owned(), format!("{used}/{most}").into());
-        }
-    };
-    limit("requests", requests, spec.requests);
-    limit("connections", cluster.connections(), spec.connections);
-    limit("pending", pending, spec.connections.map(|_| spec.pending));
-    limit("retries", retries, spec.retries);
-    if limits.is_empty() { Value::Null } else { limits.into() }
+    let all = [
+        ("requests", requests, spec.requests),
+        ("connections", cluster.connections(), spec.connections),
+        ("pending", pending, spec.connections.map(|_| spec.pending)),
+        ("retries", retries, spec.retries),
+    ];
+    all.into_iter().filter_map(|(name, used, most)| Some((name, used, most?)))
 }
 
 /// Has the circuits and ejections read at each scrape.
@@ -55,6 +60,31 @@ pub(in crate::app) fn watch(state: &Arc<State>, metrics: &Metrics) {
     let weak = Arc::downgrade(state);
     metrics
         .watch_series(EJECTIONS, move || weak.upgrade().map_or_else(Vec::new, |s| ejections(&s)));
+}
+
+/// Has the limits, and what is under way of what they limit, read at each scrape.
+pub(in crate::app) fn watch_limits(state: &Arc<State>, metrics: &Metrics) {
+    let (used, most): (Pick, Pick) = (|used, _| used, |_, most| most);
+    for (what, pick) in [(LIMIT_USED, used), (LIMIT_MAX, most)] {
+        let weak = Arc::downgrade(state);
+        metrics.watch_series(what, move || {
+            weak.upgrade().map_or_else(Vec::new, |state| limit_rows(&state, pick))
+        });
+    }
+}
+
+/// One of what is used, and what may be.
+type Pick = fn(u32, u32) -> u32;
+
+fn limit_rows(state: &State, pick: Pick) -> Vec<(Vec<String>, u64)> {
+    let clusters = state.clusters().into_iter();
+    let rows = clusters.flat_map(|(name, cluster)| {
+        let row = |(limit, used, most): (&str, u32, u32)| {
+            (vec![name.clone(), limit.to_owned()], pick(used, most).into())
+        };
+        limited(&cluster).map(row).collect::<Vec<_>>()
+    });
+    rows.take(MAX_LIMITS).collect()
 }
 
 /// Has the number of Service ports in each standing read at each scrape.

@@ -1,31 +1,44 @@
 //! The counters of one edge, as atomics. Written by the request path, read by scrapes and reports.
 //!
 //! Nothing here may lock, allocate per request, or look anything up by name. A successful request costs four
-//! relaxed additions. Readers see each counter whole but not all of one moment: sums agree at rest.
+//! relaxed additions and the comparison of one number. Readers see each counter whole but not all of one moment: sums
+//! agree at rest.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::Version;
 use weft_proto::latency;
 
+use super::durations::{ByShape, Read};
+use super::room::{COUNTERS, DEFAULT_SERIES, Room};
+use super::shape::Shape;
+use super::table::Direction;
 use crate::error::{Fault, Token};
+use crate::telemetry::conventions::Verb;
 
 /// Classes of status: none, 1xx to 5xx.
 pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-/// Upper bounds of the Prometheus histograms, microseconds; one more bucket takes the rest.
+/// Upper bounds of the Prometheus histograms, microseconds, as the conventions have them; one more bucket takes the rest.
 pub(super) const BOUNDS: [u64; 14] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-    2_500_000, 5_000_000, 10_000_000,
+    5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000,
+    2_500_000, 5_000_000, 7_500_000, 10_000_000,
 ];
 const TOKENS: usize = Token::ALL.len();
 
 /// A finished request as the counters see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
+    /// Method, of a bounded number.
+    pub method: Verb,
+    /// Version of HTTP.
+    pub version: Version,
+    /// Is it a call of gRPC?
+    pub grpc: bool,
     /// Status of the response; 0 if there was none.
     pub status: u16,
     /// `grpc-status`, if the response had one.
@@ -77,9 +90,14 @@ pub(crate) fn is_server_fault(grpc_status: u16) -> bool {
     matches!(grpc_status, 2 | 4 | 12 | 13 | 14 | 15)
 }
 
-/// Counters of one edge. About 0.5 KB, and 1.6 KB more from its first request on.
-#[derive(Debug, Default)]
+/// Counters of one edge. About 0.5 KB, and 2.1 KB more from its first request on.
+#[derive(Debug)]
 pub struct Edge {
+    direction: Direction,
+    room: Arc<Room>,
+    /// Was there room for its counters? Set by the first count; without room they are shown as part of the other ones.
+    placed: OnceLock<bool>,
+    by_shape: ByShape,
     /// By mutual TLS (0 no, 1 yes) and class of status.
     requests: [[AtomicU64; CLASSES.len()]; 2],
     failures: AtomicU64,
@@ -87,9 +105,6 @@ pub struct Edge {
     fallbacks: AtomicU64,
     /// By [`Mirrored`].
     mirrored: [AtomicU64; Mirrored::ALL.len()],
-    duration_micros: AtomicU64,
-    /// Not cumulative.
-    durations: [AtomicU64; BOUNDS.len() + 1],
     /// Buckets of [`latency`], emptied by each report.
     latency: OnceLock<Box<[AtomicU64; latency::BUCKETS]>>,
     /// By position in [`Token::ALL`].
@@ -115,13 +130,73 @@ pub(super) struct Totals {
     pub(super) tcp_received: u64,
 }
 
+impl Totals {
+    /// Opaque connections that are open.
+    pub(super) fn open(&self) -> u64 {
+        self.tcp_opened.iter().sum::<u64>().saturating_sub(self.tcp_closed)
+    }
+
+    /// Grows with everything that is counted.
+    pub(super) fn activity(&self) -> u64 {
+        let opened: u64 = self.tcp_opened.iter().sum();
+        let mirrored: u64 = self.mirrored.iter().sum();
+        let bytes = self.tcp_sent.wrapping_add(self.tcp_received);
+        self.requests().wrapping_add(opened + self.tcp_closed + mirrored).wrapping_add(bytes)
+    }
+
+    /// Adds another edge's.
+    pub(super) fn add(&mut self, other: &Self) {
+        let pairs = self.requests.iter_mut().flatten().zip(other.requests.iter().flatten());
+        let pairs = pairs.chain(self.mirrored.iter_mut().zip(&other.mirrored));
+        let pairs = pairs.chain(self.errors.iter_mut().zip(&other.errors));
+        let pairs = pairs.chain(self.tcp_opened.iter_mut().zip(&other.tcp_opened));
+        pairs.for_each(|(sum, count)| *sum += count);
+        self.failures += other.failures;
+        self.retries += other.retries;
+        self.fallbacks += other.fallbacks;
+        self.tcp_closed += other.tcp_closed;
+        self.tcp_sent += other.tcp_sent;
+        self.tcp_received += other.tcp_received;
+    }
+}
+
 impl Edge {
+    /// Nothing counted yet.
+    pub(super) fn new(direction: Direction, room: Arc<Room>) -> Self {
+        Self {
+            direction,
+            room,
+            placed: OnceLock::new(),
+            by_shape: ByShape::default(),
+            requests: Default::default(),
+            failures: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            fallbacks: AtomicU64::new(0),
+            mirrored: Default::default(),
+            latency: OnceLock::new(),
+            errors: Default::default(),
+            tcp_opened: Default::default(),
+            tcp_closed: AtomicU64::new(0),
+            tcp_sent: AtomicU64::new(0),
+            tcp_received: AtomicU64::new(0),
+        }
+    }
+
+    /// One by itself, for benchmarks: with all the room that there is by default.
+    #[must_use]
+    pub fn alone(direction: Direction) -> Self {
+        Self::new(direction, Arc::new(Room::new(DEFAULT_SERIES)))
+    }
+
     /// Counts a finished request.
     pub fn observe(&self, observation: &Observation) {
         let micros = u64::try_from(observation.duration.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.partition_point(|bound| *bound < micros);
-        self.durations[bucket].fetch_add(1, Relaxed);
-        self.duration_micros.fetch_add(micros, Relaxed);
+        let shape = Shape::of(observation);
+        let durations = self.is_placed().then(|| self.by_shape.find(shape, &self.room)).flatten();
+        match durations {
+            Some(durations) => durations.observe(micros),
+            None => self.room.other(self.direction).observe(observation.grpc, micros),
+        }
         let buckets = self.latency.get_or_init(|| Box::new([const { AtomicU64::new(0) }; _]));
         buckets[latency::index(micros)].fetch_add(1, Relaxed);
         if observation.retries > 0 {
@@ -142,21 +217,40 @@ impl Edge {
         self.requests[usize::from(observation.mtls)][class].fetch_add(1, Release);
     }
 
+    /// Is there room for its counters? Asks for it at the first count.
+    pub(super) fn is_placed(&self) -> bool {
+        *self.placed.get_or_init(|| self.room.take(COUNTERS))
+    }
+
+    /// The same of one that has counted; `None` of one that has not.
+    pub(super) fn placed(&self) -> Option<bool> {
+        self.placed.get().copied()
+    }
+
     /// Counts a copy of a request.
     pub fn mirrored(&self, end: Mirrored) {
+        self.is_placed();
         self.mirrored[end as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts an opaque connection when it opens.
     pub fn connection_opened(&self, mtls: bool) {
+        self.is_placed();
         self.tcp_opened[usize::from(mtls)].fetch_add(1, Relaxed);
     }
 
-    /// Counts an opaque connection when it has closed. `sent` and `received` are bytes to and from the
-    /// accepting side.
-    pub fn connection_closed(&self, sent: u64, received: u64, error: Option<Token>) {
-        self.tcp_sent.fetch_add(sent, Relaxed);
-        self.tcp_received.fetch_add(received, Relaxed);
+    /// Counts bytes of an opaque connection that is open: to the accepting side, and from it.
+    pub fn carried(&self, sent: u64, received: u64) {
+        if sent > 0 {
+            self.tcp_sent.fetch_add(sent, Relaxed);
+        }
+        if received > 0 {
+            self.tcp_received.fetch_add(received, Relaxed);
+        }
+    }
+
+    /// Counts an opaque connection when it has closed.
+    pub fn connection_closed(&self, error: Option<Token>) {
         if let Some(token) = error {
             self.errors[token as usize].fetch_add(1, Relaxed);
         }
@@ -181,10 +275,9 @@ impl Edge {
         }
     }
 
-    /// Counts per bucket of [`BOUNDS`] and the sum in microseconds.
-    pub(super) fn durations(&self) -> ([u64; BOUNDS.len() + 1], u64) {
-        let counts = self.durations.each_ref().map(|cell| cell.load(Relaxed));
-        (counts, self.duration_micros.load(Relaxed))
+    /// How long the requests of each shape took.
+    pub(super) fn durations(&self) -> impl Iterator<Item = (Shape, Read)> {
+        self.by_shape.read()
     }
 
     /// Takes the latencies out: index and count of every bucket that has any.
@@ -196,5 +289,12 @@ impl Edge {
             .filter(|(_, cell)| cell.load(Relaxed) > 0)
             .map(|(index, cell)| (index, cell.swap(0, Relaxed)))
             .collect()
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let counters = if self.placed() == Some(true) { COUNTERS } else { 0 };
+        self.room.give(counters + self.by_shape.price());
     }
 }

@@ -1,33 +1,50 @@
 //! Reads counters into the families that the text encoder takes. Runs at a scrape, on the control thread.
-//! A series without a count is left out: a mesh has many more routes than it uses.
+//! A series without a count is left out: a mesh has many more routes than it uses. [`super::histograms`] makes those of
+//! durations.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
-};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::edge::{BOUNDS, CLASSES, Mirrored, Totals};
+use super::Gauges;
+use super::edge::{CLASSES, Mirrored, Totals};
+use super::histograms;
 use super::names::{self, Description, Kind};
 use super::table::{Direction, EdgeKey, Table};
-use super::{Edge, Gauges};
 use crate::error::Token;
 
-/// The families of all edges; those without a series are left out.
-pub(super) fn edges(table: &Table) -> Vec<MetricFamily> {
+/// The families of all edges; those without a series are left out, and of edges that nothing was counted of for `idle` all
+/// are.
+pub(super) fn edges(table: &Table, now: Instant, idle: Duration) -> Vec<MetricFamily> {
     let mut families = Families::default();
-    for (key, edge) in table.edges() {
-        let totals = edge.totals();
-        requests(&mut families, &key, &totals);
-        connections(&mut families, &key, &totals);
-        duration(&mut families, &key, &edge);
+    let rows = table.rows(now, idle);
+    let mut other = [Direction::Outbound, Direction::Inbound].map(|direction| {
+        let gone = table.room.other(direction).gone();
+        (EdgeKey::other(direction), gone)
+    });
+    for group in rows.chunk_by(|one, next| one.key.is_same_edge(&next.key)) {
+        let key = &group[0].key;
+        let (_, folded) = &mut other[key.direction as usize];
+        let mut totals = Totals::default();
+        for row in group {
+            let is_other = row.edge.placed() == Some(false) || key.peer == super::OTHER;
+            if is_other { folded.add(&row.totals) } else { totals.add(&row.totals) }
+        }
+        if group.iter().any(|row| !row.idle) {
+            counters(&mut families, key, &totals);
+        }
+        histograms::of_edges(&mut families, group);
+    }
+    for (key, totals) in &other {
+        counters(&mut families, key, totals);
+        histograms::of_others(&mut families, key.direction, table.room.other(key.direction));
     }
     families.0.into_iter().filter(|family| !family.get_metric().is_empty()).collect()
 }
 
 /// One family per edge metric.
-struct Families(Vec<MetricFamily>);
+pub(super) struct Families(Vec<MetricFamily>);
 
 impl Default for Families {
     fn default() -> Self {
@@ -37,7 +54,7 @@ impl Default for Families {
 }
 
 impl Families {
-    fn push(&mut self, what: &Description, metric: Metric) {
+    pub(super) fn push(&mut self, what: &Description, metric: Metric) {
         let family = self.0.iter_mut().find(|family| family.name() == what.name);
         if let Some(family) = family {
             family.mut_metric().push(metric);
@@ -54,13 +71,21 @@ impl Families {
     }
 }
 
+fn counters(families: &mut Families, key: &EdgeKey, totals: &Totals) {
+    requests(families, key, totals);
+    connections(families, key, totals);
+}
+
 fn requests(families: &mut Families, key: &EdgeKey, totals: &Totals) {
     for (mtls, classes) in ["false", "true"].into_iter().zip(&totals.requests) {
         for (class, count) in CLASSES.into_iter().zip(classes) {
             families.count(names::REQUESTS, key, &[class, mtls], *count);
         }
     }
-    families.count(names::FAILURES, key, &[], totals.failures);
+    // From the first request on: who sees only the first failure has nothing to see it grow from.
+    if totals.requests() > 0 {
+        families.push(names::FAILURES, counter(of_edge(names::FAILURES, key), totals.failures));
+    }
     families.count(names::RETRIES, key, &[], totals.retries);
     families.count(names::FALLBACKS, key, &[], totals.fallbacks);
     for ((_, outcome), count) in Mirrored::ALL.into_iter().zip(totals.mirrored) {
@@ -76,44 +101,45 @@ fn connections(families: &mut Families, key: &EdgeKey, totals: &Totals) {
         families.count(names::TCP_OPENED, key, &[mtls], *count);
     }
     families.count(names::TCP_CLOSED, key, &[], totals.tcp_closed);
+    if totals.tcp_opened.iter().any(|opened| *opened > 0) {
+        families.push(names::TCP_OPEN, gauge(of_edge(names::TCP_OPEN, key), totals.open()));
+    }
     families.count(names::TCP_SENT, key, &[], totals.tcp_sent);
     families.count(names::TCP_RECEIVED, key, &[], totals.tcp_received);
 }
 
-fn duration(families: &mut Families, key: &EdgeKey, edge: &Edge) {
-    let (counts, micros) = edge.durations();
-    let total: u64 = counts.iter().sum();
-    if total == 0 {
-        return;
-    }
-    let what = match key.direction {
-        Direction::Outbound => names::CLIENT_DURATION,
-        Direction::Inbound => names::SERVER_DURATION,
-    };
-    let mut cumulative = 0;
-    let buckets = BOUNDS.iter().zip(counts).map(|(bound, count)| {
-        cumulative += count;
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(seconds(*bound));
-        bucket.set_cumulative_count(cumulative);
-        bucket
-    });
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.collect());
-    histogram.set_sample_count(total);
-    histogram.set_sample_sum(seconds(micros));
-    let mut metric = Metric::from_label(labels(what, &[&key.peer, &key.route, &key.backend]));
-    metric.set_histogram(histogram);
-    families.push(what, metric);
+/// The labels of an edge, where there are no others.
+fn of_edge(what: &Description, key: &EdgeKey) -> Vec<LabelPair> {
+    labels(what, &[key.direction.as_str(), &key.peer, &key.route, &key.backend])
+}
+
+/// How much room there is.
+pub(super) fn room(table: &Table) -> Vec<MetricFamily> {
+    let (taken, limit) = table.room.series();
+    let other =
+        [Direction::Outbound, Direction::Inbound].map(|side| table.room.other(side).count());
+    vec![
+        reading(names::SERIES, taken as u64),
+        reading(names::SERIES_LIMIT, limit as u64),
+        reading(names::OTHER_REQUESTS, other.iter().sum()),
+    ]
 }
 
 /// What the process sets by itself.
-pub(super) fn gauges(gauges: &Gauges, started: SystemTime) -> Vec<MetricFamily> {
-    let started = started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+pub(super) fn gauges(gauges: &Gauges, started: SystemTime, now: SystemTime) -> Vec<MetricFamily> {
+    let unix =
+        |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let config = gauges.config.load();
+    let alone = |since: SystemTime| now.duration_since(since).unwrap_or_default().as_secs();
+    let unconfirmed = config.alone_since.map_or(0, alone);
+    let started = unix(started);
     let not_after = gauges.identity_not_after.load(Relaxed).try_into().unwrap_or(0);
     vec![
         single(names::BUILD, gauge(labels(names::BUILD, &[env!("CARGO_PKG_VERSION")]), 1)),
+        reading(names::CONFIG_ACCEPTED, config.accepted.map_or(0, unix)),
+        reading(names::CONFIG_GENERATION, config.version.parse().unwrap_or(0)),
         reading(names::CONFIG_STALE, gauges.config_stale.load(Relaxed).into()),
+        reading(names::CONFIG_UNCONFIRMED, unconfirmed),
         reading(names::XDS_CONNECTED, gauges.xds_connected.load(Relaxed).into()),
         reading(names::DRAINING, gauges.draining.load(Relaxed).into()),
         reading(names::IDENTITY_NOT_AFTER, not_after),
@@ -172,7 +198,7 @@ fn family(what: &Description) -> MetricFamily {
     family
 }
 
-fn labels(what: &Description, values: &[&str]) -> Vec<LabelPair> {
+pub(super) fn labels(what: &Description, values: &[&str]) -> Vec<LabelPair> {
     let pair = |(name, value): (&&str, &&str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
@@ -201,6 +227,6 @@ fn gauge(labels: Vec<LabelPair>, value: u64) -> Metric {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
-fn seconds(micros: u64) -> f64 {
+pub(super) fn seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::Edge;
 use super::edge::Totals;
+use super::room::Room;
 use crate::error::Token;
 
-/// Bound: edges kept, at about 2 KB each once used. Further ones share one edge per direction.
+/// Bound: edges kept, at about 3 KB each once used. Further ones share one edge per direction.
 pub const MAX_EDGES: usize = 10_000;
-/// Peer of the edge that takes what does not fit.
-pub const OVERFLOW: &str = "(overflow)";
+/// What stands in the labels of what does not fit, and as peer of the edge that takes it.
+pub const OTHER: &str = "other";
 
 /// Which sidecar measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,13 +46,33 @@ pub struct EdgeKey {
     pub route: String,
     /// Outbound: the Service port that the rule chose; empty if none.
     pub backend: String,
+    /// Path pattern of the rule's match (`/products/*`); empty if it takes every path. Last: of two keys that differ in it
+    /// alone only the histograms are told apart.
+    pub http_route: String,
 }
 
 impl EdgeKey {
+    /// Of requests and connections that no route chose.
+    #[must_use]
+    pub fn unrouted(direction: Direction, peer: impl Into<String>) -> Self {
+        let (route, backend, http_route) = Default::default();
+        Self { direction, peer: peer.into(), route, backend, http_route }
+    }
+
     /// The key that takes what does not fit.
     #[must_use]
-    pub fn overflow(direction: Direction) -> Self {
-        Self { direction, peer: OVERFLOW.into(), route: String::new(), backend: String::new() }
+    pub fn other(direction: Direction) -> Self {
+        Self::unrouted(direction, OTHER)
+    }
+
+    /// Do both stand for the same, apart from the histograms?
+    pub(super) fn is_same_edge(&self, other: &Self) -> bool {
+        let same = [
+            (&self.peer, &other.peer),
+            (&self.route, &other.route),
+            (&self.backend, &other.backend),
+        ];
+        self.direction == other.direction && same.into_iter().all(|(one, other)| one == other)
     }
 }
 
@@ -78,21 +99,39 @@ pub struct Delta {
     pub errors: Vec<(Token, u64)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     /// Lock: held for a look-up, a scrape or a report, all outside the request path.
     slots: Mutex<HashMap<Arc<EdgeKey>, Slot>>,
+    pub(super) room: Arc<Room>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     edge: Arc<Edge>,
     /// What has been drained already.
     drained: Totals,
     unused_since: Option<Instant>,
+    /// How much had been counted at the last scrape, and since when it is so much.
+    shown: Option<(u64, Instant)>,
+}
+
+/// An edge as a scrape sees it.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) key: Arc<EdgeKey>,
+    pub(super) edge: Arc<Edge>,
+    pub(super) totals: Totals,
+    /// Nothing has been counted for so long that nobody is told of it.
+    pub(super) idle: bool,
 }
 
 impl Table {
+    /// With room for so many series.
+    pub(super) fn new(series: usize) -> Self {
+        Self { slots: Mutex::default(), room: Arc::new(Room::new(series)) }
+    }
+
     pub(super) fn edge(&self, mut key: EdgeKey) -> Arc<Edge> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get_mut(&key) {
@@ -100,19 +139,36 @@ impl Table {
             return slot.edge.clone();
         }
         if slots.len() >= MAX_EDGES {
-            key = EdgeKey::overflow(key.direction);
+            key = EdgeKey::other(key.direction);
         }
-        slots.entry(Arc::new(key)).or_default().edge.clone()
+        let (direction, room) = (key.direction, &self.room);
+        let slot = slots.entry(Arc::new(key)).or_insert_with(|| Slot {
+            edge: Arc::new(Edge::new(direction, Arc::clone(room))),
+            drained: Totals::default(),
+            unused_since: None,
+            shown: None,
+        });
+        slot.edge.clone()
     }
 
-    /// Every edge with its key, in the order of keys.
-    pub(super) fn edges(&self) -> Vec<(Arc<EdgeKey>, Arc<Edge>)> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut edges: Vec<_> =
-            slots.iter().map(|(key, slot)| (key.clone(), slot.edge.clone())).collect();
+    /// Every edge that has counted anything, in the order of keys. One that has counted nothing for so long is idle, unless
+    /// connections of it are open.
+    pub(super) fn rows(&self, now: Instant, idle: Duration) -> Vec<Row> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = slots.iter_mut().filter(|(_, slot)| slot.edge.placed().is_some());
+        let row = |(key, slot): (&Arc<EdgeKey>, &mut Slot)| {
+            let totals = slot.edge.totals();
+            let shown = slot.shown.get_or_insert((totals.activity(), now));
+            if shown.0 != totals.activity() {
+                *shown = (totals.activity(), now);
+            }
+            let idle = totals.open() == 0 && now.duration_since(shown.1) >= idle;
+            Row { key: key.clone(), edge: slot.edge.clone(), totals, idle }
+        };
+        let mut rows: Vec<_> = used.map(row).collect();
         drop(slots);
-        edges.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        edges
+        rows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        rows
     }
 
     pub(super) fn drain(
@@ -132,7 +188,11 @@ impl Table {
                 slot.drained = totals;
             }
             slot.unused_since = unused.then(|| slot.unused_since.unwrap_or(now));
-            slot.unused_since.is_none_or(|since| now.duration_since(since) < keep)
+            let kept = slot.unused_since.is_none_or(|since| now.duration_since(since) < keep);
+            if !kept && slot.edge.placed() == Some(false) {
+                self.room.other(key.direction).keep(&totals);
+            }
+            kept
         });
     }
 }

@@ -1,23 +1,35 @@
 //! What a scrape reads, what a report takes, and that neither loses a count to threads that count meanwhile.
 
+mod budget;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::{Method, Version};
+
 use super::table::Delta;
-use super::{ALL, Direction, EdgeKey, MAX_EDGES, Metrics, OVERFLOW, Observation};
+use super::{ALL, ConfigStanding, Direction, EdgeKey, MAX_EDGES, Metrics, OTHER, Observation};
 use crate::error::Token;
+use crate::telemetry::conventions::Verb;
 
 fn metrics() -> Metrics {
     Metrics::default()
 }
 
 fn key(direction: Direction, peer: &str) -> EdgeKey {
-    let route = "HTTPRoute/shop/web#0".to_owned();
-    EdgeKey { direction, peer: peer.into(), route, backend: "product-v2.shop:8080".into() }
+    EdgeKey {
+        route: "HTTPRoute/shop/web#0".into(),
+        backend: "product-v2.shop:8080".into(),
+        http_route: "/products/*".into(),
+        ..EdgeKey::unrouted(direction, peer)
+    }
 }
 
 fn ok(millis: u64) -> Observation {
     Observation {
+        method: Verb::of(&Method::GET),
+        version: Version::HTTP_11,
+        grpc: false,
         status: 200,
         grpc_status: None,
         duration: Duration::from_millis(millis),
@@ -54,16 +66,25 @@ fn a_scrape_reads_as_documented() {
     });
     let e =
         r#"peer="product.shop:8080",route="HTTPRoute/shop/web#0",backend="product-v2.shop:8080""#;
-    let bucket = |le: &str, count: u32| {
-        format!("http_client_request_duration_seconds_bucket{{{e},le=\"{le}\"}} {count}\n")
+    let bucket = |labels: &str, le: &str, count: u32| {
+        format!("http_client_request_duration_seconds_bucket{{{labels},le=\"{le}\"}} {count}\n")
     };
-    let mut expected = bucket("0.0005", 0);
-    for le in "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10".split(' ') {
-        expected += &bucket(le, 1);
+    let mut expected = String::new();
+    for (status, error, seconds, within) in
+        [("200", "", "0.001", 1), ("503", "error_type=\"connection_refused\",", "30", 0)]
+    {
+        let labels = format!(
+            "http_request_method=\"GET\",http_response_status_code=\"{status}\",{error}\
+             http_route=\"/products/*\",network_protocol_version=\"1.1\",\
+             server_address=\"product.shop\",server_port=\"8080\",{e}"
+        );
+        for le in "0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10".split(' ') {
+            expected += &bucket(&labels, le, within);
+        }
+        expected += &bucket(&labels, "+Inf", 1);
+        expected += &format!("http_client_request_duration_seconds_sum{{{labels}}} {seconds}\n");
+        expected += &format!("http_client_request_duration_seconds_count{{{labels}}} 1\n");
     }
-    expected += &bucket("+Inf", 2);
-    expected += &format!("http_client_request_duration_seconds_sum{{{e}}} 30.001\n");
-    expected += &format!("http_client_request_duration_seconds_count{{{e}}} 2\n");
     let e = format!("direction=\"outbound\",{e}");
     expected += &format!("weft_request_errors_total{{{e},error=\"connection_refused\"}} 1\n");
     expected += &format!("weft_request_failures_total{{{e}}} 1\n");
@@ -79,11 +100,13 @@ fn opaque_connections_read_as_documented() {
     let edge = metrics.edge(key(Direction::Inbound, "spiffe://demo.local/ns/shop/sa/\"x\"\n"));
     edge.connection_opened(true);
     edge.connection_opened(true);
-    edge.connection_closed(10, 20, Some(Token::ConnectionTerminated));
+    edge.carried(10, 20);
+    edge.connection_closed(Some(Token::ConnectionTerminated));
     let e = r#"direction="inbound",peer="spiffe://demo.local/ns/shop/sa/\"x\"\n",route="HTTPRoute/shop/web#0",backend="product-v2.shop:8080""#;
     let expected = format!(
         "weft_request_errors_total{{{e},error=\"connection_terminated\"}} 1\n\
          weft_tcp_connections_closed_total{{{e}}} 1\n\
+         weft_tcp_connections_open{{{e}}} 1\n\
          weft_tcp_connections_opened_total{{{e},mtls=\"true\"}} 2\n\
          weft_tcp_received_bytes_total{{{e}}} 20\n\
          weft_tcp_sent_bytes_total{{{e}}} 10\n"
@@ -99,12 +122,18 @@ fn whatever_is_exposed_is_described() {
     metrics.renewal_overdue(true);
     metrics.config_stale(true);
     metrics.xds_connected(true);
+    metrics.config(ConfigStanding { version: "17".into(), accepted: Some(end), alone_since: None });
     metrics.watch(super::SPANS_STARTED, || 5);
     let text = metrics.encode();
     for line in [
         "weft_identity_not_after_seconds 77",
         "weft_identity_renewal_overdue 1",
+        "weft_config_accepted_timestamp_seconds 77",
+        "weft_config_generation 17",
         "weft_config_stale 1",
+        "weft_config_unconfirmed_seconds 0",
+        "weft_metrics_series 0",
+        "weft_metrics_series_limit 10000",
         "weft_xds_connected 1",
         "weft_draining 0",
         "weft_spans_started_total 5",
@@ -184,7 +213,8 @@ fn a_report_takes_what_was_counted_since_the_last_one() {
         ..ok(1)
     });
     edge.connection_opened(false);
-    edge.connection_closed(3, 4, None);
+    edge.carried(3, 4);
+    edge.connection_closed(None);
     let expected = Delta {
         requests: 2,
         failures: 1,
@@ -241,7 +271,7 @@ fn the_table_is_bounded() {
     assert!(Arc::ptr_eq(&over, &metrics.edge(key(Direction::Outbound, "and one more"))));
     assert!(!Arc::ptr_eq(&over, &metrics.edge(key(Direction::Inbound, "one more"))));
     assert!(Arc::ptr_eq(&first, &metrics.edge(key(Direction::Outbound, "0"))));
-    assert!(edge_lines(&metrics).contains(&format!("peer=\"{OVERFLOW}\"")));
+    assert!(edge_lines(&metrics).contains(&format!("peer=\"{OTHER}\"")));
 }
 
 #[test]

@@ -20,7 +20,8 @@ use super::{Connecting, EDGES_PER_MESSAGE, Reporter};
 use crate::access::Traffic;
 use crate::error::Token;
 use crate::telemetry::Telemetry;
-use crate::telemetry::metrics::{Direction, EdgeKey, Observation};
+use crate::telemetry::conventions::Verb;
+use crate::telemetry::metrics::{ConfigStanding, Direction, EdgeKey, Observation};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -126,15 +127,17 @@ async fn mesh_with(script: &[Act], period: Duration, traffic: Option<Arc<Traffic
 
 fn key(peer: &str) -> EdgeKey {
     EdgeKey {
-        direction: Direction::Outbound,
-        peer: peer.into(),
         route: "HTTPRoute/shop/web#0".into(),
         backend: "product-v2.shop:8080".into(),
+        ..EdgeKey::unrouted(Direction::Outbound, peer)
     }
 }
 
 fn request(status: u16) -> Observation {
     Observation {
+        method: Verb::of(&http::Method::GET),
+        version: http::Version::HTTP_11,
+        grpc: false,
         status,
         grpc_status: None,
         duration: Duration::from_millis(1),
@@ -172,10 +175,17 @@ async fn a_report_in_full() {
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     metrics.identity_valid(at(33), at(99));
     metrics.config_stale(true);
+    let accepted = SystemTime::now() - Duration::from_secs(50);
+    metrics.config(ConfigStanding {
+        version: "17".into(),
+        accepted: Some(accepted),
+        ..ConfigStanding::default()
+    });
     let edge = metrics.edge(key("product.shop:8080"));
     edge.observe(&request(503));
     edge.connection_opened(false);
-    edge.connection_closed(3, 4, None);
+    edge.carried(3, 4);
+    edge.connection_closed(None);
     let report = mesh.next().await;
     let report = if report.edges.is_empty() { mesh.next().await } else { report };
     assert_eq!(report.workload, "web-v1.shop");
@@ -183,6 +193,7 @@ async fn a_report_in_full() {
     let proxy = report.proxy.unwrap();
     assert_eq!((proxy.leaf_not_before, proxy.leaf_not_after), (33, 99));
     assert_eq!((proxy.stale, proxy.draining), (true, false));
+    assert_eq!((&*proxy.config_version, proxy.config_age_seconds / 10), ("17", 5));
     let index = u32::try_from(weft_proto::latency::index(1000)).unwrap();
     let expected = wire::EdgeDelta {
         direction: wire::Direction::Outbound.into(),

@@ -114,6 +114,7 @@ where
     R: IntoIterator<Item = Resource>,
 {
     Response {
+        system_version_info: String::new(),
         type_url: kind.type_url().to_owned(),
         nonce: "1".to_owned(),
         resources: resources.into_iter().map(|one| one.encode_to_vec().into()).collect(),
