@@ -43,8 +43,8 @@ pub struct Config {
     pub health: Option<SocketAddr>,
     /// Threads of the data path, at least 1.
     pub workers: usize,
-    /// Which requests are logged.
-    pub access_log: AccessLogMode,
+    /// Which requests are logged; `None`: as the configuration says.
+    pub access_log: Option<AccessLogMode>,
     /// How TLS with other sidecars comes to its secrets.
     pub key_exchange: KeyExchange,
     /// How long a drain waits for what is under way.
@@ -58,10 +58,9 @@ pub struct Config {
 }
 
 /// Which requests the access log takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AccessLogMode {
     /// None.
-    #[default]
     Off,
     /// Those that failed.
     Errors,
@@ -159,9 +158,10 @@ struct RunArgs {
     /// Threads of the data path [default: the processors, at most 2].
     #[arg(long, env = "WEFT_WORKERS", value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: Option<u16>,
-    /// Which requests are logged, as JSON lines on standard output.
-    #[arg(long, env = "WEFT_ACCESS_LOG", default_value = "off")]
-    access_log: AccessLogMode,
+    /// Which requests are logged, as JSON lines on standard output [default: as TelemetryPolicy and MeshConfig say, else
+    /// off].
+    #[arg(long, env = "WEFT_ACCESS_LOG")]
+    access_log: Option<AccessLogMode>,
     /// Post-quantum key exchange with other sidecars; it costs 2.3 KB and some microseconds a handshake.
     #[arg(long, env = "WEFT_POST_QUANTUM", default_value = "prefer")]
     post_quantum: PostQuantum,

@@ -4,13 +4,15 @@
 //!    and label of the Prometheus side.
 //! 2. [`trace`]: trace context in and out of headers, spans of sampled requests, OTLP export.
 //! 3. [`access_log`]: one JSON line a request.
-//! 4. [`report`]: the golden metrics to the control plane, each second.
+//! 4. [`export`]: the way of spans and lines to a collector.
+//! 5. [`report`]: the golden metrics to the control plane, each second.
 //!
 //! The request path calls [`crate::telemetry::trace::Tracing::begin`] when a request's headers are there and
 //! [`Telemetry::finish_request`] when its last byte has gone. Neither may block, fail, or wait for anybody:
 //! a reader that is slow or away costs lines and spans, which are counted, and never a request.
 
 pub mod access_log;
+pub mod export;
 pub mod metrics;
 pub mod report;
 pub mod trace;
@@ -52,6 +54,8 @@ pub struct RequestEnd<'a> {
     pub version: http::Version,
     /// Status of the response; 0 if there was none.
     pub status: u16,
+    /// Is it a call of gRPC?
+    pub grpc: bool,
     /// `grpc-status`, if the response had one.
     pub grpc_status: Option<u16>,
     /// Why this proxy failed it, if it did.
@@ -60,6 +64,10 @@ pub struct RequestEnd<'a> {
     pub duration: Duration,
     /// Attempts made; 0 if it was never sent.
     pub attempts: u32,
+    /// How long the last attempt waited for its connection; `None` if it had no answer.
+    pub connect: Option<Duration>,
+    /// From the request's head to the head of the response; `None` if there was none from the other side.
+    pub first_byte: Option<Duration>,
     /// Is the answer a policy's fallback?
     pub fallback: bool,
     /// Path pattern of the rule that matched (`/products`), never the path itself.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::broken::Broken;
 use super::edge::Edge;
 use super::tally::{Increment, Tally};
 
@@ -69,6 +70,10 @@ pub(crate) struct ProxyState {
     /// The root that its leaf leads to, and those that it believes, by SHA-256.
     pub(crate) leaf_root: String,
     pub(crate) roots: Vec<String>,
+    /// Lines of its access log that were lost, since its start.
+    pub(crate) log_lines_dropped: u64,
+    /// Its workload is given trace context and calls on without.
+    pub(crate) broken: Option<Broken>,
     /// When it said so, seconds since the Unix epoch.
     pub(crate) reported: u64,
 }
