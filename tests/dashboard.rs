@@ -47,7 +47,7 @@ async fn quiet() -> (Mesh, Value) {
     let mesh = Mesh::builder().service("product", &["v1", "v2"]).caller("gateway").start().await;
     for version in ["product-v1", "product-v2"] {
         mesh.app(version)
-            .script(|seen| if seen.path == "/bad" { Act::Answer(503, &[]) } else { Act::Echo });
+            .script(|seen| if seen.path == "/bad" { Act::Status(503) } else { Act::Echo });
     }
     for number in 0..REQUESTS {
         let path = if number % 10 == 0 { "/bad" } else { "/" };

@@ -6,10 +6,12 @@
 mod harness;
 
 mod access;
+mod access_log;
 mod amplification;
 mod attacks;
 mod authz;
 mod balancing;
+mod broken_traces;
 mod bulk;
 mod cli;
 mod clock_skew;
@@ -61,6 +63,7 @@ mod tcp_ends;
 mod telemetry;
 mod theft;
 mod timeouts;
+mod traces;
 mod trailers;
 mod transparent;
 mod trust;

@@ -82,6 +82,7 @@ async fn the_access_log_has_one_json_line_a_request_on_each_side() {
         assert_eq!((line["status"].as_u64(), line["mtls"].as_bool()), (Some(200), Some(true)));
         assert_eq!(line["peer_identity"], mesh.id(peer).as_str());
         assert_eq!(line["request_id"], "id-4711");
+        assert_eq!(line["identity"], mesh.id(workload.trim_end_matches("-v1")).as_str());
         assert!(line["duration_ms"].as_f64().unwrap() > 0.0, "{line}");
         assert!(!line.to_string().contains("secret"), "queries are not logged: {line}");
     }

@@ -18,7 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use answers::{
-    Edge, Finding, Golden, MeshInfo, Proxy, ResourceState, Route, Stat, TraceCounts, Workload,
+    BrokenTraces, Edge, Finding, Golden, MeshInfo, Proxy, ResourceState, Route, Stat, TraceCounts,
+    Workload,
 };
 pub(crate) use place::Container;
 use place::{Connection, Place};

@@ -11,6 +11,7 @@ mod kubernetes;
 mod machine;
 mod meshed;
 mod planes;
+mod traces;
 
 use anyhow::Result;
 use serde::Serialize;

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::source::schema::access::AccessPolicySpec;
 use crate::source::schema::mesh::{MeshConfigSpec, MeshWorkloadSpec};
 use crate::source::schema::policy::{InboundPolicySpec, TrafficPolicySpec};
+use crate::source::schema::telemetry::TelemetryPolicySpec;
 
 /// Group of all of them.
 pub const GROUP: &str = "weft.dev";
@@ -48,7 +49,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     kinds().into_iter().map(definition).collect()
 }
 
-fn kinds() -> [Kind; 5] {
+fn kinds() -> [Kind; 6] {
     [
         Kind {
             name: "AccessPolicy",
@@ -89,6 +90,7 @@ fn kinds() -> [Kind; 5] {
             confirmed: false,
             rules: Value::Null,
         },
+        telemetry_policy(),
         Kind {
             name: "TrafficPolicy",
             plural: "trafficpolicies",
@@ -99,6 +101,21 @@ fn kinds() -> [Kind; 5] {
             rules: Value::Null,
         },
     ]
+}
+
+fn telemetry_policy() -> Kind {
+    Kind {
+        name: "TelemetryPolicy",
+        plural: "telemetrypolicies",
+        short: "telpol",
+        schema: schema::<TelemetryPolicySpec>(),
+        columns: &[
+            ("Sampling", ".spec.tracing.sampling"),
+            ("Successes", ".spec.accessLog.successes"),
+        ],
+        confirmed: true,
+        rules: Value::Null,
+    }
 }
 
 /// The schema of a type, as an API server takes it.

@@ -15,6 +15,7 @@ mod endpoints;
 mod http;
 mod policy;
 mod route;
+mod telemetry;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use route::{
     QueryMatch, Redirect, Rewrite, Route, RouteKind, RouteMatch, RouteRule, RuleRetry, Timeouts,
     ValueMatch,
 };
+pub use telemetry::{AccessLog, Collector, OtlpProtocol, RoutePlace, TelemetryPolicy};
 pub use weft_proto::origin::{ObjectKey, Origin};
 pub use workload::{
     AppProtocol, Listed, Locality, Service, ServicePort, TargetPort, Workload, WorkloadPort,
@@ -81,6 +83,11 @@ pub struct Mesh {
     pub inbound_policies: Vec<InboundPolicy>,
     /// Access policies by key; all of them count.
     pub access_policies: Vec<AccessPolicy>,
+    /// Telemetry policies of workloads in order of precedence, first match wins: workload selector before namespace, then
+    /// older, then key.
+    pub telemetry_policies: Vec<TelemetryPolicy>,
+    /// The one telemetry policy in force for a route, or for one of its rules (the more specific wins).
+    pub route_telemetry: BTreeMap<RoutePlace, TelemetryPolicy>,
 }
 
 impl Mesh {
@@ -129,10 +136,14 @@ pub struct MeshConfig {
     pub default_access: DefaultAccess,
     /// Life of a leaf certificate.
     pub leaf_lifetime: Duration,
-    /// OTLP (gRPC) collector; `None` leaves it to the proxy's `OTEL_*` environment.
-    pub tracing_endpoint: Option<String>,
+    /// Collector of spans; `None` leaves it to the proxy's `OTEL_*` environment.
+    pub tracing_collector: Option<Collector>,
     /// Share of traces started by the mesh that are sampled, 0 to 1.
     pub tracing_sampling: f64,
+    /// What is logged where no `TelemetryPolicy` speaks of it; `None`: nothing.
+    pub access_log: Option<AccessLog>,
+    /// Collector of log lines; `None` leaves it to the proxy's environment.
+    pub log_collector: Option<Collector>,
     /// Limits of HTTP connections that sidecars accept.
     pub http: HttpLimits,
     /// Who is denied, whatever anything else says.
@@ -147,8 +158,10 @@ impl Default for MeshConfig {
             mtls: MtlsMode::Permissive,
             default_access: DefaultAccess::AllowAll,
             leaf_lifetime: Duration::from_secs(24 * 3600),
-            tracing_endpoint: None,
+            tracing_collector: None,
             tracing_sampling: 0.1,
+            access_log: None,
+            log_collector: None,
             http: HttpLimits::default(),
             denied: Vec::new(),
         }

@@ -32,6 +32,7 @@ mod route;
 pub(crate) mod schema;
 mod service;
 mod store;
+mod telemetry_policy;
 #[cfg(test)]
 mod testing;
 mod traffic_policy;

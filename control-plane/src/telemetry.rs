@@ -7,6 +7,7 @@
 //! What a workload's callers asked for lately is reported only when it is asked for (`ask`).
 
 mod ask;
+mod broken;
 mod decode;
 mod edge;
 mod stat;
@@ -26,6 +27,7 @@ use weft_proto::telemetry::{ReportAck, ReportRequest};
 
 use self::ask::Asks;
 pub(crate) use self::ask::Seen;
+pub(crate) use self::broken::BrokenWorkload;
 pub(crate) use self::edge::WINDOW_MAX;
 pub(crate) use self::stat::Stat;
 use self::store::Store;
@@ -102,6 +104,14 @@ impl TelemetryService {
         store.proxies().map(|(name, state)| (name.clone(), state.clone(), ago(state))).collect()
     }
 
+    /// Workloads that break traces.
+    pub(crate) fn broken_traces(&self) -> Vec<BrokenWorkload> {
+        let mesh = self.mesh.borrow().clone();
+        let now = self.clock.unix();
+        let store = self.store();
+        broken::list(store.proxies().map(|(name, state)| (&**name, state)), &mesh, now)
+    }
+
     /// Asks the sidecar of a workload what its callers asked for in the last so many seconds.
     ///
     /// # Errors
@@ -137,7 +147,8 @@ impl TelemetryService {
             store.record(key, increment, now);
         }
         let Some(state) = report.proxy else { return Ok(ReportAck::default()) };
-        let state = decode::proxy(state, now);
+        let broken = report.broken_traces.map(decode::broken);
+        let state = ProxyState { broken, ..decode::proxy(state, now) };
         let (draining, ca) = (state.draining, self.ca.as_ref());
         let renew = ca.is_some_and(|ca| ca.wants_renewal(&state.leaf_root, &state.roots));
         store.set_proxy(Arc::clone(&reporter), state);

@@ -35,6 +35,7 @@ mod retry;
 mod routes;
 mod secrets;
 mod set;
+mod telemetry;
 mod tls;
 mod url;
 mod value;

@@ -66,6 +66,38 @@ pub const DENY_LIST: &str = "weft:deny-list";
 /// What the text of a `PERMISSION_DENIED` of the control plane begins with if the caller himself is denied.
 pub const DENIED: &str = "denied: ";
 
+/// The fields of a line of the access log, in their order: what a policy may choose, and a proxy can write.
+pub const ACCESS_LOG_FIELDS: [&str; 28] = [
+    "time",
+    "protocol",
+    "direction",
+    "workload",
+    "identity",
+    "service",
+    "method",
+    "host",
+    "path",
+    "http_version",
+    "status",
+    "grpc_status",
+    "error",
+    "denied_by",
+    "denial",
+    "duration_ms",
+    "connect_ms",
+    "first_byte_ms",
+    "attempts",
+    "fallback",
+    "route",
+    "peer_address",
+    "peer_identity",
+    "mtls",
+    "bytes_sent",
+    "bytes_received",
+    "trace_id",
+    "request_id",
+];
+
 /// `Node.metadata` and resource metadata keys.
 pub mod metadata {
     /// Origin object of a resource, see [`crate::origin`].
@@ -88,8 +120,11 @@ pub mod metadata {
     pub const PROBES: &str = "weft.probes";
     /// On an inbound listener: `region`, `zone` and `sub_zone` of the workload, as far as they are known.
     pub const PLACE: &str = "weft.place";
-    /// On an inbound listener: `endpoint` (OTLP, gRPC) of the collector.
+    /// On an inbound listener: `endpoint` and `protocol` (`grpc`, `http/protobuf`) of the collector of spans.
     pub const TRACING: &str = "weft.tracing";
+    /// On an inbound listener: `successes`, the share of what went well that is logged, and `fields`, a list of names, if
+    /// anything is logged; `endpoint` and `protocol` of the collector of lines.
+    pub const ACCESS_LOG: &str = "weft.access_log";
     /// On a listener, typed: limits of HTTP that Envoy has no field for.
     pub const HTTP_LIMITS: &str = "weft.http_limits";
     /// Envoy's own key by which an endpoint chooses a transport socket.

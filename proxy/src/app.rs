@@ -36,9 +36,9 @@ use crate::readiness::Readiness;
 use crate::state::{State, Target};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
-use crate::telemetry::access_log::{AccessLog, Sink};
+use crate::telemetry::access_log::{self, AccessLog, Sink};
 use crate::telemetry::metrics::{Direction, EdgeKey, Metrics};
-use crate::telemetry::trace::{Settings, Tracing, Workload};
+use crate::telemetry::trace::{Settings, Tracing, Workload, resource};
 use crate::tls::TlsStore;
 use crate::workers::{Behind, Door, Intercepted, Shared, Stop};
 use crate::{drain, listener};
@@ -239,9 +239,21 @@ fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetr
         instance,
         pod: bootstrap.in_pod.then(|| name.to_owned()),
     };
+    let (of_logs, problems) =
+        access_log::Settings::from_vars(|name| config.otel.get(name).cloned());
+    for problem in problems {
+        tracing::warn!(%problem, "environment");
+    }
+    let options = access_log::Options {
+        mode: config.access_log,
+        sink: Sink::Stdout,
+        workload: bootstrap.workload.clone(),
+        identity: bootstrap.identity.to_string(),
+        settings: of_logs,
+        resource: resource(&settings, &workload),
+    };
     let tracing = Tracing::new(settings, &workload, &metrics);
-    let access_log =
-        AccessLog::open(config.access_log, &Sink::Stdout, &bootstrap.workload, &metrics)?;
+    let access_log = AccessLog::open(options, &metrics)?;
     Ok(Telemetry { metrics, tracing, access_log })
 }
 

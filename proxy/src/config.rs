@@ -46,8 +46,8 @@ pub struct Config {
     pub health: Option<SocketAddr>,
     /// Threads of the data path, at least 1.
     pub workers: usize,
-    /// Which requests are logged.
-    pub access_log: AccessLogMode,
+    /// Which requests are logged; `None`: as the configuration says.
+    pub access_log: Option<AccessLogMode>,
     /// Series of metrics about requests and connections.
     pub metrics_series: usize,
     /// How TLS with other sidecars comes to its secrets.
@@ -63,10 +63,9 @@ pub struct Config {
 }
 
 /// Which requests the access log takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AccessLogMode {
     /// None.
-    #[default]
     Off,
     /// Those that failed.
     Errors,
@@ -164,9 +163,10 @@ struct RunArgs {
     /// Threads of the data path [default: the processors, at most 2].
     #[arg(long, env = "WEFT_WORKERS", value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: Option<u16>,
-    /// Which requests are logged, as JSON lines on standard output.
-    #[arg(long, env = "WEFT_ACCESS_LOG", default_value = "off")]
-    access_log: AccessLogMode,
+    /// Which requests are logged, as JSON lines on standard output [default: as TelemetryPolicy and MeshConfig say, else
+    /// off].
+    #[arg(long, env = "WEFT_ACCESS_LOG")]
+    access_log: Option<AccessLogMode>,
     /// Series of metrics about requests and connections that a scrape has at most; what is more is counted under `other`.
     #[arg(long, env = "WEFT_METRICS_SERIES", default_value_t = DEFAULT_SERIES, value_name = "COUNT",
           value_parser = series)]

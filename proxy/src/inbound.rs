@@ -149,6 +149,7 @@ impl Inbound {
             &who.edge,
             (&request, grpc),
         );
+        record.count(request.body_mut());
         record.peer(Peer { identity: who.identity.clone(), address: Some(who.address) });
         let sampling = self.sampling(&request, who);
         record.trace(request.headers_mut(), sampling);
@@ -226,7 +227,7 @@ impl Inbound {
             map.insert(FORWARDED_CLIENT_CERT, certificate.clone());
         }
         let in_flight = self.app.begin();
-        record.attempt();
+        record.attempt(Instant::now());
         let sent = match (&who.identity, version) {
             (None, Version::Http2) => Box::pin(self.send_for_stranger(request)).await,
             // A sidecar is told what surely was not begun, and sends it again itself.
@@ -237,6 +238,7 @@ impl Inbound {
         };
         let Sent { mut response, written } =
             sent.map_err(|failure| self.unreachable(&failure.error))?;
+        record.heard(written, Instant::now());
         let wish = upgrade::granted(wish, &response)?;
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());

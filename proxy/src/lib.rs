@@ -96,7 +96,8 @@ pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    log::start();
+    // Order: ends last.
+    let _log = log::start();
     let done = match command {
         config::Command::Run(config) => {
             raise_file_limit();

@@ -18,8 +18,8 @@ pub use cluster::{
     RingHash, SlowStart,
 };
 pub use listener::{
-    AppProtocol, HttpSettings, InboundListener, InboundPort, LimitKey, MtlsMode, OutboundListener,
-    PortAccess, PortLimits, Probes, RateLimit, SessionAffinity, Tracing,
+    AppProtocol, HttpSettings, InboundListener, InboundPort, LimitKey, LogRules, Logging, MtlsMode,
+    OutboundListener, PortAccess, PortLimits, Probes, RateLimit, SessionAffinity, Tracing,
 };
 pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use route::{

@@ -2,7 +2,7 @@
 //!
 //! The life of a request, top down: [`Outbound::handle_connection`] tells HTTP from opaque bytes,
 //! [`Outbound::handle_request`] opens the request's record and turns every failure into a response,
-//! `route_and_send` loads ONE snapshot and decides, [`crate::retry::send`] repeats what may be repeated,
+//! `route` decides on ONE snapshot, `forward` does it, [`crate::retry::send`] repeats what may be repeated,
 //! [`Outbound::attempt`] chooses an endpoint and sends. Nothing here knows how a connection is made
 //! (`upstream`) or where the configuration comes from (`xds`).
 
@@ -15,6 +15,7 @@ mod observe;
 mod pass_through;
 mod shape;
 mod tcp;
+mod unknown;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -97,6 +98,14 @@ pub struct Hop<'c> {
     pub hash: Option<u64>,
     /// Is it a gRPC call?
     pub grpc: bool,
+}
+
+/// The rule that a request has met.
+struct Routed<'c> {
+    table: &'c RouteTable,
+    matched: Matched<'c>,
+    /// What the client asks for besides.
+    wish: Option<Wish>,
 }
 
 /// A routed request's answer.
@@ -189,9 +198,7 @@ impl Outbound {
         // The one snapshot of this request.
         let config = self.target.config().await;
         let Some(config) = config.as_deref() else {
-            let message = format!("nothing is known of {}", self.service);
-            let error = Error::new(Token::ConfigurationMissing, message);
-            return Ok(response::failed(&error, grpc, version));
+            return Ok(self.unknown(request, grpc, version));
         };
         let mut record = Record::begin(
             &self.telemetry,
@@ -200,9 +207,21 @@ impl Outbound {
             &config.unrouted,
             (&request, grpc),
         );
+        record.count(request.body_mut());
         headers::remove_trusted(request.headers_mut());
-        record.trace(request.headers_mut(), config.listener.tracing.sampling);
-        Ok(match self.route_and_send(config, request, (client, version, grpc), &mut record).await {
+        let routed = self.route(config, &mut request);
+        // The more specific counts: the route, the workload, the mesh.
+        let own = || self.telemetry.tracing.sampling().unwrap_or(config.listener.tracing.sampling);
+        let sampling = routed.as_ref().ok().and_then(|routed| routed.matched.rule.sampling);
+        record.trace(request.headers_mut(), sampling.unwrap_or_else(own));
+        let sent = match routed {
+            Ok(routed) => {
+                let from = (client, version, grpc);
+                self.forward(config, routed, request, from, &mut record).await
+            }
+            Err(error) => Err(error),
+        };
+        Ok(match sent {
             Ok(Reply::Proxied(answer, deadline)) => record.carry(answer, deadline),
             Ok(Reply::Switched(answer, wish)) => upgrade::switch(wish, answer, record, watch),
             Ok(Reply::Local(response)) => {
@@ -222,17 +241,28 @@ impl Outbound {
         })
     }
 
-    async fn route_and_send(
+    /// Decides; changes nothing but the request's form.
+    fn route<'c>(
+        &self,
+        config: &'c TargetConfig,
+        request: &mut Request<ClientBody>,
+    ) -> Result<Routed<'c>, Error> {
+        self.limits.overload.admit()?;
+        canonical::canonicalise(request, &self.service)?;
+        let wish = upgrade::take(request)?;
+        let (table, matched) = find(config, request)?;
+        Ok(Routed { table, matched, wish })
+    }
+
+    async fn forward(
         &self,
         config: &TargetConfig,
+        routed: Routed<'_>,
         mut request: Request<ClientBody>,
         (client, version, grpc): (SocketAddr, Version, bool),
         record: &mut Record,
     ) -> Result<Reply, Error> {
-        self.limits.overload.admit()?;
-        canonical::canonicalise(&mut request, &self.service)?;
-        let wish = upgrade::take(&mut request)?;
-        let (table, matched) = find(config, &request)?;
+        let Routed { table, matched, wish } = routed;
         let handles = config.rule(matched.at);
         record.matched(handles);
         let (index, split) = match &matched.rule.action {

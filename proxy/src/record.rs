@@ -6,6 +6,8 @@ mod tracked;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
@@ -13,7 +15,7 @@ use http_body::Body as HttpBody;
 use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
-use crate::body::Body;
+use crate::body::{Body, ClientBody};
 use crate::cluster::InFlight;
 use crate::error::{Error, Token};
 use crate::response;
@@ -50,8 +52,9 @@ pub struct Record {
     error: Option<Token>,
     denial: Option<Box<Denial>>,
     attempts: u32,
+    times: Times,
     fallback: bool,
-    request_bytes: u64,
+    request_bytes: Size,
     response_bytes: u64,
     open: bool,
 }
@@ -63,6 +66,42 @@ pub struct Peer {
     pub identity: Option<SpiffeId>,
     /// Where it is.
     pub address: Option<SocketAddr>,
+}
+
+/// How long parts of it took, as far as there was an answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    /// The last attempt.
+    began: Option<Instant>,
+    /// Until its connection was open.
+    connect: Option<Duration>,
+    /// From the request's head to the head of the response.
+    first_byte: Option<Duration>,
+}
+
+/// Length of the request's body.
+#[derive(Debug)]
+enum Size {
+    /// It said so.
+    Told(u64),
+    /// It did not.
+    Unknown,
+    /// It is counted as it passes.
+    Counted(Arc<AtomicU64>),
+}
+
+impl Size {
+    fn of<B: HttpBody>(body: &B) -> Self {
+        body.size_hint().exact().map_or(Self::Unknown, Self::Told)
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Told(bytes) => *bytes,
+            Self::Unknown => 0,
+            Self::Counted(bytes) => bytes.load(Relaxed),
+        }
+    }
 }
 
 /// What rules about access said.
@@ -114,8 +153,9 @@ impl Record {
             error: None,
             denial: None,
             attempts: 0,
+            times: Times::default(),
             fallback: false,
-            request_bytes: request.body().size_hint().exact().unwrap_or(0),
+            request_bytes: Size::of(request.body()),
             response_bytes: 0,
             open: true,
         }
@@ -167,9 +207,23 @@ impl Record {
         self.started
     }
 
-    /// One more attempt goes out.
-    pub fn attempt(&mut self) {
+    /// One more attempt goes out at `now`.
+    pub fn attempt(&mut self, now: Instant) {
         self.attempts += 1;
+        self.times = Times { began: Some(now), ..Times::default() };
+    }
+
+    /// The attempt has an answer, whose request began to leave at `written`.
+    pub fn heard(&mut self, written: Instant, now: Instant) {
+        self.times.connect = self.times.began.map(|began| written - began);
+        self.times.first_byte = Some(now - self.started);
+    }
+
+    /// Counts the bytes of a body whose length nobody knows before its end.
+    pub fn count(&mut self, body: &mut ClientBody) {
+        if let Size::Unknown = self.request_bytes {
+            self.request_bytes = Size::Counted(body.counted());
+        }
     }
 
     /// The attempt that ended so is followed by another, whose headers these are.
@@ -234,6 +288,8 @@ impl Record {
             error: self.error,
             duration: self.started.elapsed(),
             attempts: self.attempts,
+            connect: self.times.connect,
+            first_byte: self.times.first_byte,
             fallback: self.fallback,
             http_route: self.rule.as_ref().and_then(|rule| rule.http_route.as_deref()),
             route: self.rule.as_ref().map_or("", |rule| &rule.origin),
@@ -241,7 +297,7 @@ impl Record {
             peer_identity: self.peer.identity.as_ref().map_or("", SpiffeId::as_str),
             peer_address: self.peer.address,
             mtls: self.peer.identity.is_some(),
-            request_bytes: self.request_bytes,
+            request_bytes: self.request_bytes.bytes(),
             response_bytes: self.response_bytes,
             request_id: text_of(self.head.request_id.as_ref()),
             denial: self.denial.as_ref().map(|denial| (&*denial.by, &*denial.why)),

@@ -1,4 +1,4 @@
-//! Retries: the loop around one attempt. Called by `outbound::route_and_send`; whether to try again is a pure
+//! Retries: the loop around one attempt. Called by `outbound::forward`; whether to try again is a pure
 //! decision in [`decide()`], the attempt itself is `outbound`'s.
 //!
 //! What the application surely never saw is tried again whatever its method, everything else only if the

@@ -4,7 +4,8 @@
 //!    and label of the Prometheus side.
 //! 2. [`trace`]: trace context in and out of headers, spans of sampled requests, OTLP export.
 //! 3. [`access_log`]: one JSON line a request.
-//! 4. [`report`]: the golden metrics to the control plane, each second.
+//! 4. [`export`]: the way of spans and lines to a collector.
+//! 5. [`report`]: the golden metrics to the control plane, each second.
 //!
 //! The request path calls [`crate::telemetry::trace::Tracing::begin`] when a request's headers are there and
 //! [`Telemetry::finish_request`] when its last byte has gone. Neither may block, fail, or wait for anybody:
@@ -12,6 +13,7 @@
 
 pub mod access_log;
 pub mod conventions;
+pub mod export;
 pub mod metrics;
 pub mod report;
 pub mod trace;
@@ -64,6 +66,10 @@ pub struct RequestEnd<'a> {
     pub duration: Duration,
     /// Attempts made; 0 if it was never sent.
     pub attempts: u32,
+    /// How long the last attempt waited for its connection; `None` if it had no answer.
+    pub connect: Option<Duration>,
+    /// From the request's head to the head of the response; `None` if there was none from the other side.
+    pub first_byte: Option<Duration>,
     /// Is the answer a policy's fallback?
     pub fallback: bool,
     /// Path pattern of the rule that matched (`/products`), never the path itself.

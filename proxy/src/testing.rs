@@ -218,6 +218,7 @@ pub(crate) fn start_inbound(
         probes: std::collections::BTreeMap::new(),
         http: crate::model::HttpSettings::default(),
         tracing: Tracing::default(),
+        logging: crate::model::Logging::default(),
     })]);
     let inbound = behind(address.port(), app, state, tls);
     let run = listener::run(socket, drain, Overload::default(), move |stream, client, watch| {
@@ -302,6 +303,7 @@ fn rule(setup: &Setup) -> Rule {
         timeout: setup.timeout,
         grpc_timeout: true,
         retry: setup.retry.clone(),
+        sampling: None,
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) enum Act {
     Head(u16, &'static [(&'static str, &'static str)]),
     /// The status that a GET of its own to this address gets; it hands on what names request and trace.
     Call(SocketAddr),
+    /// The same, but it hands nothing on.
+    CallAlone(SocketAddr),
     /// An echo, this much later.
     Delay(Duration),
     /// No answer, ever.
@@ -241,7 +243,11 @@ impl State {
             }
             Act::Call(next) => {
                 request.into_body().collect().await?;
-                return bare(call(next, seen).await?, &[]);
+                return bare(call(next, seen, &["x-request-id", "traceparent"]).await?, &[]);
+            }
+            Act::CallAlone(next) => {
+                request.into_body().collect().await?;
+                return bare(call(next, seen, &[]).await?, &[]);
             }
             Act::Hang => std::future::pending().await,
             Act::Close => bail!("closed on purpose"),
@@ -285,9 +291,10 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-async fn call(next: SocketAddr, seen: &Seen) -> Result<u16> {
-    let ids = ["x-request-id", "traceparent"].into_iter();
-    let ids = ids.filter_map(|id| Some((id, seen.headers.get(id)?.to_str().ok()?)));
+/// `handed_on`: the headers that it copies.
+async fn call(next: SocketAddr, seen: &Seen, handed_on: &[&'static str]) -> Result<u16> {
+    let ids = handed_on.iter();
+    let ids = ids.filter_map(|id| Some((*id, seen.headers.get(*id)?.to_str().ok()?)));
     let ids: Vec<_> = ids.collect();
     let answer = http1(next, request(Method::GET, "/", &ids, "")).await?;
     Ok(answer.status.as_u16())

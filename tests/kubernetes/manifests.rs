@@ -33,9 +33,15 @@ const WEBHOOK: &str =
 async fn it_installs_in_one_go_and_again() {
     let Some(server) = ApiServer::start("install").await else { return };
     let first = install(&server).await;
-    assert_eq!(first.lines().count(), 16, "{first}");
-    let definitions =
-        ["accesspolicies", "inboundpolicies", "meshconfigs", "meshworkloads", "trafficpolicies"];
+    assert_eq!(first.lines().count(), 17, "{first}");
+    let definitions = [
+        "accesspolicies",
+        "inboundpolicies",
+        "meshconfigs",
+        "meshworkloads",
+        "telemetrypolicies",
+        "trafficpolicies",
+    ];
     for plural in definitions {
         let definition = format!("customresourcedefinition/{plural}.weft.dev");
         let established = ["wait", "--for=condition=Established", "--timeout=30s", &definition];

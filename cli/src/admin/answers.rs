@@ -65,6 +65,17 @@ impl Golden {
     }
 }
 
+/// One of `GET /v1/traces/broken`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(crate) struct BrokenTraces {
+    /// Display name, shared by all versions.
+    pub(crate) name: String,
+    /// Namespace.
+    pub(crate) namespace: String,
+    /// The workload itself.
+    pub(crate) workload: String,
+}
+
 /// One workload of [`Stat`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Workload {

@@ -13,7 +13,7 @@ use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
 
-use crate::admin::Proxy;
+use crate::admin::{BrokenTraces, Proxy};
 use crate::args::ClusterArgs;
 use crate::cluster::{self, INJECTED, NAMESPACE};
 use crate::control_planes;
@@ -48,6 +48,8 @@ pub(super) struct Cluster {
     pub(super) pods: Answer<Vec<Pod>>,
     /// The sidecars, by what the replicas of the control plane know.
     pub(super) proxies: Answer<Vec<Proxy>>,
+    /// Workloads that break traces, by the same; nothing where they cannot be asked.
+    pub(super) broken_traces: Vec<BrokenTraces>,
 }
 
 /// The control plane's.
@@ -83,7 +85,7 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
         Ok(None) | Err(_) => Ok(false),
     };
     let namespaces = Api::<Namespace>::all(client.clone());
-    let (namespaces, pods, proxies) = tokio::join!(
+    let (namespaces, pods, (proxies, broken_traces)) = tokio::join!(
         told(cluster::list(&namespaces, ListParams::default())),
         told(cluster::pods(&client)),
         proxies(&client)
@@ -99,6 +101,7 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
         namespaces,
         pods,
         proxies,
+        broken_traces,
     })
 }
 
@@ -116,19 +119,28 @@ impl Cluster {
             namespaces: Err(error.to_owned()),
             pods: Err(error.to_owned()),
             proxies: Err(error.to_owned()),
+            broken_traces: Vec::new(),
         }
     }
 }
 
-async fn proxies(client: &Client) -> Answer<Vec<Proxy>> {
-    let words = |error: anyhow::Error| format!("{error:#}");
-    let mut all = Vec::new();
-    for replica in control_planes::ready(client.clone()).await.map_err(words)? {
-        let of_one: Vec<Proxy> =
-            replica.get("/v1/proxies").await.map_err(|error| error.to_string())?;
-        all.extend(of_one.into_iter().filter(|proxy| proxy.connected));
+/// The sidecars, and which of them break traces. Each replica knows those that are connected to it.
+async fn proxies(client: &Client) -> (Answer<Vec<Proxy>>, Vec<BrokenTraces>) {
+    let replicas = match control_planes::ready(client.clone()).await {
+        Ok(replicas) => replicas,
+        Err(error) => return (Err(format!("{error:#}")), Vec::new()),
+    };
+    let (mut all, mut broken) = (Vec::new(), Vec::new());
+    for replica in replicas {
+        match replica.get::<Vec<Proxy>>("/v1/proxies").await {
+            Ok(of_one) => all.extend(of_one.into_iter().filter(|proxy| proxy.connected)),
+            Err(error) => return (Err(error.to_string()), broken),
+        }
+        // One of an older version does not know.
+        let of_one: Vec<BrokenTraces> = replica.get("/v1/traces/broken").await.unwrap_or_default();
+        broken.extend(of_one);
     }
-    Ok(all)
+    (Ok(all), broken)
 }
 
 async fn told<T>(asked: impl Future<Output = Result<T, kube::Error>>) -> Answer<T> {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::Value;
 
-use crate::admin::{AdminError, Finding, MeshInfo, Proxy};
+use crate::admin::{AdminError, BrokenTraces, Finding, MeshInfo, Proxy};
 use crate::environment::Environment;
 use crate::mesh::{Mesh, sidecar_socket};
 use crate::moment::Moment;
@@ -61,6 +61,8 @@ pub(super) struct MeshFacts {
     pub(super) version: Option<String>,
     pub(super) proxies: Vec<Proxy>,
     pub(super) findings: Vec<Finding>,
+    /// Workloads that break traces.
+    pub(super) broken_traces: Vec<BrokenTraces>,
     /// Sidecars with a state directory here.
     pub(super) sidecars: Vec<Sidecar>,
     /// The directory of manifests that it reads.
@@ -134,6 +136,7 @@ async fn mesh_facts(mesh: &Mesh) -> MeshFacts {
         version: version.and_then(|answer| Some(answer.get("version")?.as_str()?.to_owned())),
         proxies: admin.get("/v1/proxies").await.unwrap_or_default(),
         findings: admin.get("/v1/analysis").await.unwrap_or_default(),
+        broken_traces: admin.get("/v1/traces/broken").await.unwrap_or_default(),
         sidecars,
         config_dir: mesh.record.config_dir.clone(),
         urls,

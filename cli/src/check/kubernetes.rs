@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 use super::certificate::{self, Certificate};
 use super::cluster::{Answer, Cluster, Deployment, gateway_api};
-use super::{Category, Check, Grade, meshed};
+use super::{Category, Check, Grade, meshed, traces};
 use crate::moment::Moment;
 use crate::version::VERSION;
 
@@ -38,6 +38,9 @@ pub(super) fn judge(cluster: &Cluster, asked: bool, now: Moment) -> Vec<Category
     let mut meshed = meshed::judge(&cluster.namespaces, &cluster.pods, version);
     meshed.checks.extend(certificates(cluster, now));
     categories.push(meshed);
+    if cluster.proxies.is_ok() {
+        categories.push(traces::judge(&cluster.broken_traces));
+    }
     categories
 }
 

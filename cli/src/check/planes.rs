@@ -2,7 +2,7 @@
 
 use super::certificate::{self, Certificate};
 use super::gather::{MeshFacts, Sidecar};
-use super::{Category, Check};
+use super::{Category, Check, traces};
 use crate::admin::Proxy;
 use crate::analyze;
 use crate::moment::Moment;
@@ -18,7 +18,12 @@ pub(super) fn judge(mesh: Option<&MeshFacts>, weft: &str, now: Moment) -> Vec<Ca
         );
         return vec![Category { category_name: "mesh", checks: vec![none] }];
     };
-    vec![control_plane(mesh), sidecars(mesh, now), configuration(mesh, weft)]
+    vec![
+        control_plane(mesh),
+        sidecars(mesh, now),
+        configuration(mesh, weft),
+        traces::judge(&mesh.broken_traces),
+    ]
 }
 
 fn control_plane(mesh: &MeshFacts) -> Category {

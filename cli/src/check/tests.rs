@@ -5,7 +5,7 @@ use serde_json::json;
 use super::certificate::Certificate;
 use super::gather::{Machine, MeshFacts, RunDirectory, Sidecar};
 use super::*;
-use crate::admin::{Finding, Proxy};
+use crate::admin::{BrokenTraces, Finding, Proxy};
 use crate::moment::Moment;
 
 const NOW: i64 = 1_800_000_000;
@@ -40,6 +40,7 @@ fn mesh(proxy: Proxy) -> MeshFacts {
         }],
         proxies: vec![proxy],
         findings: Vec::new(),
+        broken_traces: Vec::new(),
         config_dir: "k8s/demo".into(),
         urls: vec![("http://127.0.0.1:8080".to_owned(), true)],
     }
@@ -63,6 +64,22 @@ fn judged(mesh: &MeshFacts) -> Vec<(Grade, String)> {
 fn a_sound_mesh_on_a_sound_machine_has_no_complaints() {
     assert_eq!(complaints(&[machine::judge(&machine())]), []);
     assert_eq!(judged(&mesh(proxy())), []);
+}
+
+#[test]
+fn whoever_breaks_traces_is_named_once_with_all_its_versions() {
+    let one = |name: &str, workload: &str| BrokenTraces {
+        name: name.to_owned(),
+        namespace: "shop".to_owned(),
+        workload: workload.to_owned(),
+    };
+    let all = ["payment-v2.shop", "payment-v1.shop"].map(|workload| one("payment", workload));
+    let broken_traces = [all.to_vec(), vec![one("order", "order.shop")]].concat();
+    let words = judged(&MeshFacts { broken_traces, ..mesh(proxy()) });
+    let said = |who: &str| {
+        (Grade::Warning, format!("it receives traceparent and calls on without it ({who})"))
+    };
+    assert_eq!(words, [said("order.shop"), said("payment-v1.shop, payment-v2.shop")]);
 }
 
 #[test]
@@ -126,7 +143,8 @@ fn findings_about_the_configuration_count_by_severity() {
     facts.findings.push(finding("error"));
     assert_eq!(judged(&facts)[0].0, Grade::Error);
     let categories = planes::judge(Some(&facts), "weft", Moment::at(NOW));
-    let hint = categories.last().unwrap().checks[0].hint.clone().unwrap();
+    let found = categories.iter().find(|one| one.category_name == "configuration").unwrap();
+    let hint = found.checks[0].hint.clone().unwrap();
     assert_eq!(hint, "see them: weft analyze k8s/demo");
 }
 

@@ -94,6 +94,7 @@ pub(super) fn plural(api_version: &str, kind: &str) -> Option<&'static str> {
         ("weft.dev", "TrafficPolicy") => "trafficpolicies",
         ("weft.dev", "AccessPolicy") => "accesspolicies",
         ("weft.dev", "InboundPolicy") => "inboundpolicies",
+        ("weft.dev", "TelemetryPolicy") => "telemetrypolicies",
         ("weft.dev", "MeshConfig") => "meshconfigs",
         ("weft.dev", "MeshWorkload") => "meshworkloads",
         _ => return None,

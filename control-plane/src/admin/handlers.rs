@@ -25,7 +25,7 @@ use super::{View, access, metrics, trust};
 use crate::ca::MintError;
 use crate::finding::Finding;
 use crate::model::{self, Key};
-use crate::telemetry::{Stat, WINDOW_MAX, Window};
+use crate::telemetry::{BrokenWorkload, Stat, WINDOW_MAX, Window};
 
 // Bound: most bodies name a workload; others have a bound of their own.
 const MAX_BODY: usize = 64 * 1024;
@@ -86,6 +86,7 @@ pub(super) fn router(view: Arc<View>) -> Router {
         .route("/v1/stat", get(stat))
         .route("/v1/proxies", get(proxies))
         .route("/v1/analysis", get(analysis))
+        .route("/v1/traces/broken", get(broken_traces))
         .route("/v1/trust", get(trust::look))
         .route("/v1/trust/{step}", post(trust::step))
         .merge(access::routes())
@@ -242,6 +243,10 @@ async fn proxies(State(view): State<Arc<View>>) -> Json<Vec<Proxy>> {
 async fn analysis(State(view): State<Arc<View>>) -> Json<Vec<Finding>> {
     let findings = view.findings.borrow().clone();
     Json(findings.to_vec())
+}
+
+async fn broken_traces(State(view): State<Arc<View>>) -> Json<Vec<BrokenWorkload>> {
+    Json(view.telemetry.broken_traces())
 }
 
 async fn metrics_text(State(view): State<Arc<View>>) -> impl IntoResponse {

@@ -117,6 +117,8 @@ pub(crate) struct Proxy {
     /// By kind: `clusters`, `endpoints`, `listeners`, `routes`, `secrets`.
     pub(crate) resources: BTreeMap<&'static str, Resources>,
     pub(crate) traces: Traces,
+    /// Lines of its access log that were lost, since its start.
+    pub(crate) log_lines_dropped: u64,
 }
 
 /// What one proxy has of one kind of resource.
@@ -170,6 +172,7 @@ impl Proxy {
                 exported: reported.spans_exported,
                 dropped: reported.spans_dropped,
             },
+            log_lines_dropped: reported.log_lines_dropped,
         }
     }
 }

@@ -56,6 +56,7 @@ fn mesh(page: &mut Page, view: &View) {
         ("TrafficPolicy", mesh.traffic_policies.len()),
         ("InboundPolicy", mesh.inbound_policies.len()),
         ("AccessPolicy", mesh.access_policies.len()),
+        ("TelemetryPolicy", mesh.telemetry_policies.len() + mesh.route_telemetry.len()),
     ] {
         page.sample(&[("kind", kind)], count as u64);
     }

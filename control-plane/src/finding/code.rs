@@ -79,8 +79,8 @@ codes! {
         "correct the name or namespace, or add the Service; until then the route has no effect there"
     ParentPortNotFound "WEFT0105" Error "A parentRef names a port that the Service does not have"
         "use one of the Service's ports, or leave the port out to attach to all of them"
-    TargetNotFound "WEFT0106" Error "A targetRef names a Service or port that does not exist"
-        "correct the name, namespace or sectionName, or add the Service; until then the policy has no effect there"
+    TargetNotFound "WEFT0106" Error "A targetRef names something that does not exist"
+        "correct the name, namespace or sectionName, or add what is meant; until then the policy has no effect there"
 
     FileUnreadable "WEFT0201" Error "A file or folder cannot be read"
         "check that it exists, is UTF-8 text, and may be read by the control plane's user"

@@ -125,8 +125,8 @@ pub const ANNOTATIONS: [Annotation; 12] = [
     Annotation {
         name: "weft.dev/access-log",
         example: "errors",
-        default: "off",
-        meaning: "which requests the sidecar logs: off, errors, all",
+        default: "–",
+        meaning: "which requests the sidecar logs: off, errors, all; without it as TelemetryPolicy and MeshConfig say",
         read: |text, knobs| {
             set(&mut knobs.access_log, value::word(text, &["off", "errors", "all"]).map(Some))
         },

@@ -1,9 +1,9 @@
 //! What a workload is called in traces.
 //!
-//! Called by `shape`, and by whoever shows pods by name. In order: the annotation of OpenTelemetry, the label
-//! `app.kubernetes.io/name`, the label `app`, the workload that owns the pod, the pod. OpenTelemetry would look at
-//! `app.kubernetes.io/instance` before the name; that is left out, so that traces, `weft stat` and metrics call one workload
-//! by one name ([`crate::model::Workload::display_name`]).
+//! Called by `shape`, and by whoever shows pods by name. In the order of OpenTelemetry's conventions for Kubernetes: its
+//! annotation, the labels `app.kubernetes.io/instance` and `app.kubernetes.io/name`, the workload that owns the pod, the
+//! pod. The label `app`, which they do not know, comes before the workload: it is what `weft stat` and metrics go by where
+//! there is no name ([`crate::model::Workload::display_name`]), and what most versions of one application have in common.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,8 @@ impl Owner {
 pub fn service_name(pod: &Pod, owner: Option<&Owner>) -> String {
     let labels = pod.metadata.labels.as_ref();
     let annotated = of(pod.metadata.annotations.as_ref(), "resource.opentelemetry.io/service.name");
-    let named = || of(labels, "app.kubernetes.io/name").or_else(|| of(labels, "app"));
+    let labelled = ["app.kubernetes.io/instance", "app.kubernetes.io/name", "app"];
+    let named = || labelled.iter().find_map(|key| of(labels, key));
     let owned = || owner.map(|owner| owner.workload(labels));
     let own = || pod.metadata.name.as_deref().filter(|name| !name.is_empty());
     let generated = || pod.metadata.generate_name.as_deref().map(|name| name.trim_end_matches('-'));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Key, Origin};
 
 /// Which kind of route it is. Only one kind counts on a port: a GRPCRoute before an HTTPRoute (GEP-1294).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouteKind {
     /// HTTPRoute.
     Http,

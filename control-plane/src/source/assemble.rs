@@ -7,6 +7,7 @@ mod checks;
 mod listed;
 mod policies;
 mod routes;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -43,12 +44,16 @@ pub(crate) fn assemble(objects: &Objects) -> (Mesh, Vec<Finding>) {
             Object::AccessPolicy(policy) => {
                 mesh.access_policies.push(AccessPolicy { origin, ..policy.clone() });
             }
-            Object::Route(_) | Object::TrafficPolicy(_) | Object::InboundPolicy(_) => {}
+            Object::Route(_)
+            | Object::TrafficPolicy(_)
+            | Object::InboundPolicy(_)
+            | Object::TelemetryPolicy(_) => {}
         }
     }
     listed::declare(&mut mesh);
     routes::resolve(objects, &mut mesh, &mut notes);
     policies::resolve(objects, &mut mesh, &mut notes);
+    telemetry::resolve(objects, &mut mesh, &mut notes);
     checks::run(&mesh, &mut notes);
     (mesh, notes.findings)
 }

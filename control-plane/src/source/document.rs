@@ -19,7 +19,7 @@ use super::schema::{self, Manifest};
 use super::yaml::{self, Lines};
 use super::{
     access_policy, grpc_route, http_route, inbound_policy, mesh_config, names, service,
-    traffic_policy, workload,
+    telemetry_policy, traffic_policy, workload,
 };
 
 /// Bound: documents of one file; what is beyond is not read.
@@ -284,6 +284,10 @@ fn read_kind(kind: Kind, value: Value, problems: &mut Problems) -> Result<Option
         Kind::AccessPolicy => {
             let (spec, id) = shape(value, problems)?;
             Some(Object::AccessPolicy(access_policy::read(spec, &id, problems)))
+        }
+        Kind::TelemetryPolicy => {
+            let (spec, id) = shape(value, problems)?;
+            Some(Object::TelemetryPolicy(Box::new(telemetry_policy::read(spec, id, problems))))
         }
         Kind::MeshConfig => {
             let (spec, id) = shape(value, problems)?;

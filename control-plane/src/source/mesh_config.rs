@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use weft_certs::TrustDomain;
 
-use crate::model::{DefaultAccess, MeshConfig, MtlsMode};
+use crate::model::{AccessLog, Collector, DefaultAccess, MeshConfig, MtlsMode};
 
 use super::duration;
 use super::problem::Problems;
 use super::schema::mesh::{MeshConfigSpec, Tracing};
 use super::schema::policy::{DefaultAccessName, MtlsName};
+use super::schema::telemetry::MeshAccessLog;
+use super::telemetry_policy::{check_fields, protocol, share_of};
 
 /// Bounds of `leafLifetime`, both included: a key that is stolen unnoticed is of use for so long.
 const LEAF_LIFETIME: (Duration, Duration) =
@@ -46,6 +48,9 @@ pub(crate) fn read(spec: MeshConfigSpec, problems: &mut Problems) -> MeshConfig 
     if let Some(tracing) = spec.tracing {
         read_tracing(tracing, &mut config, problems);
     }
+    if let Some(log) = spec.access_log {
+        read_access_log(log, &mut config, problems);
+    }
     if let Some(http) = spec.limits.and_then(|limits| limits.http) {
         config.http = limits::read(&http, problems);
     }
@@ -56,25 +61,39 @@ pub(crate) fn read(spec: MeshConfigSpec, problems: &mut Problems) -> MeshConfig 
 }
 
 fn read_tracing(tracing: Tracing, config: &mut MeshConfig, problems: &mut Problems) {
-    if let Some(endpoint) = tracing.endpoint {
-        let uri = endpoint.parse::<http::Uri>().ok();
-        let scheme = uri.as_ref().and_then(http::Uri::scheme_str);
-        let host = uri.as_ref().and_then(http::Uri::host).filter(|host| !host.is_empty());
-        if !matches!(scheme, Some("http" | "https")) || host.is_none() {
-            problems.invalid_hint(
-                "spec.tracing.endpoint",
-                format!("{endpoint:?} is not a URL"),
-                "write it like http://localhost:4317",
-            );
-        }
-        config.tracing_endpoint = Some(endpoint);
+    let Tracing { endpoint, protocol, sampling } = tracing;
+    config.tracing_collector = collector((endpoint, protocol), "spec.tracing", problems);
+    if let Some(sampling) = sampling {
+        config.tracing_sampling = share_of(sampling, "spec.tracing.sampling", problems);
     }
-    if let Some(sampling) = tracing.sampling {
-        if !(0.0..=1.0).contains(&sampling) {
-            problems.invalid("spec.tracing.sampling", format!("{sampling} is not within 0 and 1"));
-        }
-        config.tracing_sampling = sampling;
+}
+
+fn read_access_log(log: MeshAccessLog, config: &mut MeshConfig, problems: &mut Problems) {
+    let MeshAccessLog { successes, fields, endpoint, protocol } = log;
+    config.log_collector = collector((endpoint, protocol), "spec.accessLog", problems);
+    check_fields(&fields, "spec.accessLog.fields", problems);
+    let successes = successes.map(|share| share_of(share, "spec.accessLog.successes", problems));
+    config.access_log = successes.map(|successes| AccessLog { successes, fields });
+}
+
+fn collector(
+    (endpoint, word): (Option<String>, Option<String>),
+    at: &str,
+    problems: &mut Problems,
+) -> Option<Collector> {
+    let protocol = protocol(word.as_deref(), &format!("{at}.protocol"), problems);
+    let endpoint = endpoint?;
+    let uri = endpoint.parse::<http::Uri>().ok();
+    let scheme = uri.as_ref().and_then(http::Uri::scheme_str);
+    let host = uri.as_ref().and_then(http::Uri::host).filter(|host| !host.is_empty());
+    if scheme != Some("http") || host.is_none() {
+        problems.invalid_hint(
+            format!("{at}.endpoint"),
+            format!("{endpoint:?} is not a URL of a collector"),
+            "write it like http://localhost:4317; TLS to a collector is not spoken",
+        );
     }
+    Some(Collector { endpoint, protocol })
 }
 
 /// `allow-all` and so on.

@@ -6,6 +6,7 @@ use crate::model::{AccessPolicy, Key, MeshConfig, Origin, Service, Workload};
 
 use super::inbound_policy::InboundDraft;
 use super::route::RouteDraft;
+use super::telemetry_policy::TelemetryDraft;
 use super::traffic_policy::TrafficDraft;
 
 /// Kinds that Weft reads.
@@ -19,6 +20,7 @@ pub(crate) enum Kind {
     TrafficPolicy,
     InboundPolicy,
     AccessPolicy,
+    TelemetryPolicy,
     /// Only from the API server; a MeshWorkload is what a file says instead.
     Pod,
     /// What an EndpointSlice lists that is no pod; likewise.
@@ -27,7 +29,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Those that users write.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::MeshConfig,
         Self::Service,
         Self::MeshWorkload,
@@ -36,6 +38,7 @@ impl Kind {
         Self::TrafficPolicy,
         Self::InboundPolicy,
         Self::AccessPolicy,
+        Self::TelemetryPolicy,
     ];
 
     /// As written in `kind`.
@@ -49,6 +52,7 @@ impl Kind {
             Self::TrafficPolicy => "TrafficPolicy",
             Self::InboundPolicy => "InboundPolicy",
             Self::AccessPolicy => "AccessPolicy",
+            Self::TelemetryPolicy => "TelemetryPolicy",
             Self::Pod => "Pod",
             Self::EndpointSlice => "EndpointSlice",
         }
@@ -64,7 +68,8 @@ impl Kind {
             | Self::MeshWorkload
             | Self::TrafficPolicy
             | Self::InboundPolicy
-            | Self::AccessPolicy => "weft.dev/v1alpha1",
+            | Self::AccessPolicy
+            | Self::TelemetryPolicy => "weft.dev/v1alpha1",
         }
     }
 }
@@ -111,4 +116,5 @@ pub(crate) enum Object {
     TrafficPolicy(Box<TrafficDraft>),
     InboundPolicy(InboundDraft),
     AccessPolicy(AccessPolicy),
+    TelemetryPolicy(Box<TelemetryDraft>),
 }

@@ -105,7 +105,8 @@ impl Proposal {
             Object::Service(_)
             | Object::Workload(_)
             | Object::Route(_)
-            | Object::TrafficPolicy(_) => {
+            | Object::TrafficPolicy(_)
+            | Object::TelemetryPolicy(_) => {
                 return self.ignored.push(id.to_string());
             }
         };

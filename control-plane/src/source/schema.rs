@@ -11,6 +11,7 @@ pub(crate) mod http_route;
 pub(crate) mod mesh;
 pub(crate) mod policy;
 pub(crate) mod service;
+pub(crate) mod telemetry;
 #[cfg(test)]
 mod tests;
 mod text;

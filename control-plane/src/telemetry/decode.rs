@@ -8,6 +8,7 @@ use std::sync::Arc;
 use weft_proto::latency;
 use weft_proto::telemetry::{self as wire, EdgeDelta};
 
+use super::broken::Broken;
 use super::store::{Direction, EdgeKey, ProxyState};
 use super::tally::{Counters, Increment};
 
@@ -66,12 +67,19 @@ pub(crate) fn proxy(state: wire::ProxyState, now: u64) -> ProxyState {
         spans_dropped: state.spans_dropped,
         stale: state.stale,
         draining: state.draining,
+        log_lines_dropped: state.log_lines_dropped,
         leaf_root,
         roots,
         config_version: clip(state.config_version),
         config_age: state.config_age_seconds,
+        broken: None,
         reported: now,
     }
+}
+
+/// What it says of its workload.
+pub(crate) fn broken(said: wire::BrokenTraces) -> Broken {
+    Broken { since: said.since, calls: said.calls }
 }
 
 fn counters(delta: &EdgeDelta) -> Counters {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::broken::Broken;
 use super::edge::Edge;
 use super::tally::{Increment, Tally};
 
@@ -72,6 +73,10 @@ pub(crate) struct ProxyState {
     /// Version of the configuration that it last accepted whole, and how many seconds before its report that was.
     pub(crate) config_version: String,
     pub(crate) config_age: u64,
+    /// Lines of its access log that were lost, since its start.
+    pub(crate) log_lines_dropped: u64,
+    /// Its workload is given trace context and calls on without.
+    pub(crate) broken: Option<Broken>,
     /// When it said so, seconds since the Unix epoch.
     pub(crate) reported: u64,
 }

@@ -49,7 +49,7 @@ pub(super) fn http_filter<M: Message + Name>(name: &str, config: &M) -> HttpFilt
 }
 
 /// HTTP connection manager: HTTP/1 or HTTP/2, told apart by the preface. `host` is whom an HTTP/1.0 request that
-/// names nobody is for, `before` are the filters before the router.
+/// names nobody is for, `sampling` the share of the traces begun there, `before` are the filters before the router.
 ///
 /// Paths come to routes, policies and applications in one form: unreserved characters unescaped, `\` as `/`, dot
 /// segments resolved, slashes merged; escaped slashes stay, because many an API has them in its data.
@@ -57,7 +57,7 @@ pub(super) fn http(
     stat_prefix: &str,
     host: &str,
     routes: RouteSpecifier,
-    config: &MeshConfig,
+    (config, sampling): (&MeshConfig, f64),
     before: Vec<HttpFilter>,
 ) -> Filter {
     let router = http_filter("envoy.filters.http.router", &router::Router::default());
@@ -66,7 +66,7 @@ pub(super) fn http(
         http_filters: before.into_iter().chain([router]).collect(),
         route_specifier: Some(routes),
         tracing: Some(Tracing {
-            random_sampling: Some(percent(config.tracing_sampling * 100.0)),
+            random_sampling: Some(percent(sampling * 100.0)),
             ..Default::default()
         }),
         upgrade_configs: vec![UpgradeConfig {

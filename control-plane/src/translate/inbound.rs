@@ -23,7 +23,9 @@ use weft_proto::names::{self, OTHER_PORTS, metadata};
 use super::clusters::{CONNECT_TIMEOUT, same_http_version};
 use super::filters::{self, PLAINTEXT_HTTP};
 use super::value::{address, boolean, duration, source, text, texts, uint32};
-use super::{Reference, Resource, ResourceType, access, encode::encode, rate_limits, routes, tls};
+use super::{
+    Reference, Resource, ResourceType, access, encode::encode, rate_limits, routes, telemetry, tls,
+};
 use crate::model::{AppProtocol, Locality, Mesh, MtlsMode, Origin, Workload};
 
 /// How long a peer may be silent before its connection is taken as plaintext. Longer than outbound: a late
@@ -82,6 +84,7 @@ pub(super) fn origins(workload: &Workload, mesh: &Mesh) -> BTreeSet<Arc<Origin>>
         all.iter().any(|port| policy.applies_to(&workload.key, &workload.labels, *port))
     });
     let policies = policies.chain(access.map(|policy| &policy.origin));
+    let policies = policies.chain(mesh.telemetry_policy(workload).map(|policy| &policy.origin));
     policies.chain([&workload.origin]).map(|origin| Arc::new(origin.clone())).collect()
 }
 
@@ -150,9 +153,11 @@ pub(super) fn cluster(port: u16) -> Resource {
 
 fn about(workload: &Workload, mesh: &Mesh) -> Metadata {
     let mut about = source(&workload.origin);
-    if let Some(endpoint) = &mesh.config.tracing_endpoint {
-        let tracing = texts(&[("endpoint", endpoint)]);
-        about.filter_metadata.insert(metadata::TRACING.to_owned(), tracing);
+    if let Some(collector) = &mesh.config.tracing_collector {
+        about.filter_metadata.insert(metadata::TRACING.to_owned(), telemetry::collector(collector));
+    }
+    if let Some(log) = telemetry::access_log(workload, mesh) {
+        about.filter_metadata.insert(metadata::ACCESS_LOG.to_owned(), log);
     }
     if workload.locality != Locality::default() {
         let Locality { region, zone, sub_zone } = &workload.locality;
@@ -195,13 +200,14 @@ fn chains(
     let limited = policy.filter(|policy| !policy.rate_limits.is_empty());
     let detect = protocol == AppProtocol::Detect;
     let rules = mesh.access(&workload.key, &workload.labels, port);
+    let sampling = mesh.sampling(workload);
     let filter = |http: bool| {
         let routes = || RouteSpecifier::RouteConfig(routes::everything_to(&cluster));
         if http {
             // Order: who may not call has no part in limits.
             let mut before = access::http(&rules);
             before.extend(limited.map_or_else(Vec::new, rate_limits::filters));
-            vec![filters::http(&cluster, &host, routes(), &mesh.config, before)]
+            vec![filters::http(&cluster, &host, routes(), (&mesh.config, sampling), before)]
         } else {
             let mut all = access::network(&rules);
             all.push(filters::tcp(&cluster, &cluster));

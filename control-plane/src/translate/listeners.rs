@@ -22,7 +22,10 @@ pub(super) fn outbound(port: &Port<'_>, config: &MeshConfig) -> Resource {
     let detect = port.protocol == AppProtocol::Detect;
     let affinity = port.policy.and_then(|policy| policy.affinity.as_ref());
     let before = || affinity.map(filters::session).into_iter().collect();
-    let http = || filters::http(name, name, filters::rds(name), config, before());
+    let http = || {
+        let config = (config, config.tracing_sampling);
+        filters::http(name, name, filters::rds(name), config, before())
+    };
     let tcp = || filters::tcp(name, name);
     let (filter_chains, default_filter_chain) = match port.protocol {
         AppProtocol::Http => (vec![chain(http(), &[])], None),

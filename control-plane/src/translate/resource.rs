@@ -151,12 +151,13 @@ pub struct Reference {
 }
 
 /// Kinds of objects with a status.
-const WITH_STATUS: [&str; 7] = [
+const WITH_STATUS: [&str; 8] = [
     "HTTPRoute",
     "GRPCRoute",
     "TrafficPolicy",
     "InboundPolicy",
     "AccessPolicy",
+    "TelemetryPolicy",
     "MeshConfig",
     "MeshWorkload",
 ];

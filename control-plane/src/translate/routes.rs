@@ -22,7 +22,7 @@ use super::action::{self, Answer};
 use super::ports::Port;
 use super::precedence::{self, ANY_HOST, Candidate};
 use super::value::{duration, metadata_of, source, texts};
-use super::{Reference, Resource, ResourceType, encode::encode};
+use super::{Reference, Resource, ResourceType, encode::encode, telemetry};
 use crate::model::{
     AppProtocol, Fallback, HeaderChange, HeaderFilter, Mesh, PathMatch, Route, RouteMatch,
     ValueMatch,
@@ -52,7 +52,7 @@ fn configuration(port: &Port<'_>, attached: &[&Route], mesh: &Mesh) -> Resource 
             let routes = candidates.iter().map(|candidate| {
                 let answer = action::answer(candidate, port, mesh);
                 references.extend(answer.clusters.iter().cloned());
-                one(candidate, answer)
+                one(candidate, answer, mesh)
             });
             virtual_host(&domain, routes.collect())
         });
@@ -74,7 +74,12 @@ fn configuration(port: &Port<'_>, attached: &[&Route], mesh: &Mesh) -> Resource 
         ..Default::default()
     };
     let origins = attached.iter().map(|route| Arc::new(route.origin.clone()));
-    let origins: Vec<_> = origins.chain(port.policy_origin()).collect();
+    let telling = attached.iter().flat_map(|route| {
+        let names = route.rules.iter().map(|rule| rule.name.as_str());
+        let policies = names.filter_map(|rule| mesh.route_telemetry(route.kind, &route.key, rule));
+        policies.map(|policy| Arc::new(policy.origin.clone()))
+    });
+    let origins: Vec<_> = origins.chain(port.policy_origin()).chain(telling).collect();
     encode(&port.name, configuration).needing(references).made_from(origins)
 }
 
@@ -125,7 +130,7 @@ fn straight(port: &Port<'_>) -> route::Route {
 }
 
 /// With them, what no rule matches is answered 404: there is no route behind the last one.
-fn one(candidate: &Candidate<'_>, answer: Answer) -> route::Route {
+fn one(candidate: &Candidate<'_>, answer: Answer, mesh: &Mesh) -> route::Route {
     let Candidate { route, rule, matched } = candidate;
     let origin = Origin { rule: rule.name.clone(), ..route.origin.clone() };
     let nothing = HeaderFilter::default();
@@ -138,6 +143,7 @@ fn one(candidate: &Candidate<'_>, answer: Answer) -> route::Route {
         name: format!("{}#{}", route.key, rule.name),
         r#match: Some(conditions(matched)),
         metadata: Some(source(&origin)),
+        tracing: telemetry::sampling(mesh.route_telemetry(route.kind, &route.key, &rule.name)),
         action: Some(answer.action),
         request_headers_to_add: action::headers_to_add(requests),
         request_headers_to_remove: requests.remove.clone(),

@@ -14,7 +14,7 @@ use weft_proto::envoy::tls::{Secret, secret};
 
 use super::fixture::{BUNDLE, add_service, key, route, service, shop, workload};
 use super::*;
-use crate::model::{AppProtocol, Balancer, MtlsMode, TrafficPolicy};
+use crate::model::{AppProtocol, Balancer, MtlsMode, TelemetryPolicy, TrafficPolicy};
 
 /// Decodes a resource of the set.
 pub(super) fn decoded<M: prost::Message + Default>(
@@ -95,7 +95,10 @@ fn the_trust_bundle_is_a_validation_context_and_nothing_else_is_secret() {
 #[test]
 fn pitfall_6_versions_are_of_the_content_not_of_the_bytes() {
     let mut mesh = shop();
-    mesh.config.tracing_endpoint = Some("http://localhost:4317".to_owned());
+    mesh.config.tracing_collector = Some(crate::model::Collector {
+        endpoint: "http://localhost:4317".to_owned(),
+        protocol: None,
+    });
     mesh.routes.push(route("r", ("product", 8080), &[("web", 80, 1)]));
     let versions = || -> Vec<_> {
         let set = translate(&mesh, BUNDLE);
@@ -129,9 +132,16 @@ fn changed(before: &Mesh, after: &Mesh) -> BTreeSet<String> {
 
 type Edit = fn(&mut Mesh);
 
+fn tell_of_web(mesh: &mut Mesh) {
+    let selector = [("app".to_owned(), "web".to_owned())].into();
+    let (namespace, sampling) = ("shop".to_owned(), Some(1.0));
+    let policy = TelemetryPolicy { namespace, selector, sampling, ..Default::default() };
+    mesh.telemetry_policies.push(policy);
+}
+
 #[test]
 fn a_change_touches_what_it_must_and_nothing_else() {
-    let table: [(Edit, &[&str]); 9] = [
+    let table: [(Edit, &[&str]); 10] = [
         (|_| {}, &[]),
         (
             |mesh| workload(mesh, "product-v1").address = [127, 66, 0, 77].into(),
@@ -141,6 +151,7 @@ fn a_change_touches_what_it_must_and_nothing_else() {
             |mesh| workload(mesh, "product-v1").service_account = "other".to_owned(),
             &["clusters product.shop:8080", "endpoints product.shop:8080"],
         ),
+        (tell_of_web, &["listeners inbound/shop/web-1"]),
         (
             |mesh| {
                 let policy = TrafficPolicy { balancer: Balancer::Random, ..Default::default() };

@@ -33,8 +33,8 @@ const SWEEP_APP: Duration = Duration::from_secs(1);
 const SWEEP: u64 = 5;
 /// Rounds until what callers asked for is looked through for what is over.
 const SWEEP_TRAFFIC: u64 = 30;
-/// Bound of the last export of spans.
-const FLUSH: Duration = Duration::from_secs(2);
+/// Bound of the last export of spans and lines. With the process's own log, which comes after it, within two seconds.
+const FLUSH: Duration = Duration::from_millis(1500);
 
 impl App {
     /// Serves until SIGTERM or SIGINT, then stops in order. A second signal ends it at once.
@@ -121,6 +121,8 @@ impl App {
         let (overload, kept) = (self.shared.limits.overload.clone(), idle.clone());
         tokio::spawn(overload::watch(overload, self.config.memory, move || kept.close()));
         tokio::spawn(sweep(idle));
+        let telemetry = Arc::clone(&self.shared.telemetry);
+        tokio::spawn(async move { telemetry.tracing.watch_for_broken().await });
     }
 
     /// Active health checks; what is returned tells them of other endpoints.
@@ -151,8 +153,11 @@ impl App {
                 put_in_force(&credentials.borrow(), &shared);
             }
             changed.notify_one();
-            let collector = state.inbound().and_then(|listener| listener.tracing.endpoint.clone());
-            telemetry.tracing.set_collector(collector.as_deref());
+            if let Some(own) = state.inbound() {
+                telemetry.tracing.set_collector(own.tracing.collector.as_ref());
+                telemetry.tracing.set_sampling(own.tracing.sampling);
+                telemetry.access_log.configure(&own.logging);
+            }
         }
     }
 

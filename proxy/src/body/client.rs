@@ -8,6 +8,8 @@
 //! its stream ends as it should.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ pub struct ClientBody {
     /// Something until the value is dropped.
     body: Option<Incoming>,
     version: Version,
+    /// Bytes that have passed, where somebody wants to know.
+    count: Option<Arc<AtomicU64>>,
 }
 
 impl ClientBody {
@@ -35,7 +39,13 @@ impl ClientBody {
     #[must_use]
     pub fn of(request: Request<Incoming>) -> Request<Self> {
         let version = request.version();
-        request.map(|body| Self { body: Some(body), version })
+        request.map(|body| Self { body: Some(body), version, count: None })
+    }
+
+    /// Counts the bytes that pass from now on.
+    #[must_use]
+    pub fn counted(&mut self) -> Arc<AtomicU64> {
+        Arc::clone(self.count.get_or_insert_default())
     }
 }
 
@@ -47,8 +57,13 @@ impl HttpBody for ClientBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let body = self.get_mut().body.as_mut();
-        body.map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+        let Self { body, count, .. } = self.get_mut();
+        let Some(body) = body else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(cx);
+        if let (Poll::Ready(Some(Ok(frame))), Some(count)) = (&frame, count) {
+            count.fetch_add(frame.data_ref().map_or(0, Bytes::len) as u64, Relaxed);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,6 +10,8 @@ use weft_proto::names::OTHER_PORTS;
 use weft_proto::origin::Origin;
 
 use super::cluster::Locality;
+use crate::telemetry::access_log::Fields;
+use crate::telemetry::export::Collector;
 
 /// What a port carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +61,26 @@ pub struct SessionAffinity {
 pub struct Tracing {
     /// Share of the traces started here that are sampled, 0 to 1.
     pub sampling: f64,
-    /// OTLP (gRPC) collector, if the mesh names one.
-    pub endpoint: Option<String>,
+    /// OTLP collector, if the mesh names one.
+    pub collector: Option<Collector>,
+}
+
+/// Settings of the access log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Logging {
+    /// What is logged; `None`: nothing.
+    pub rules: Option<LogRules>,
+    /// OTLP collector of lines, if the mesh names one.
+    pub collector: Option<Collector>,
+}
+
+/// What is logged: all that failed, and some of the rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogRules {
+    /// Share of the requests and connections that did not fail, 0 to 1.
+    pub successes: f64,
+    /// What a line has.
+    pub fields: Fields,
 }
 
 /// What the sidecar accepts on behalf of its application.
@@ -82,8 +102,10 @@ pub struct InboundListener {
     pub place: Option<Locality>,
     /// Limits of callers' connections.
     pub http: HttpSettings,
-    /// How traces are started.
+    /// How traces are started, on both sides of the workload.
     pub tracing: Tracing,
+    /// What of both sides is logged.
+    pub logging: Logging,
 }
 
 /// Probes of one port.

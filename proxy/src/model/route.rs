@@ -78,6 +78,8 @@ pub struct Rule {
     pub grpc_timeout: bool,
     /// Retries.
     pub retry: RetryPolicy,
+    /// Share of the traces begun for its requests, 0 to 1; `None`: as for all others.
+    pub sampling: Option<f64>,
 }
 
 /// All parts must match.

@@ -52,7 +52,7 @@ impl Outbound {
             return nowhere(error, request);
         };
         let mut observed = Observed::begin(self, hop, endpoint, trial, started);
-        record.attempt();
+        record.attempt(started);
         record.peer(Peer {
             identity: endpoint.spec.identity.clone(),
             address: Some(endpoint.spec.address),
@@ -76,7 +76,11 @@ impl Outbound {
                 .filter(|_| endpoint.spec.identity.is_some()),
             Err(_) => None,
         };
-        observed.end(&result);
+        let now = Instant::now();
+        observed.end(&result, now);
+        if let Ok(answer) = &result {
+            record.heard(answer.written, now);
+        }
         Attempt { endpoint: Some(Arc::clone(endpoint)), result, mark }
     }
 }

@@ -1,4 +1,4 @@
-//! Copies of requests for other backends. Started by `route_and_send` beside the request itself, which they never
+//! Copies of requests for other backends. Started by `forward` beside the request itself, which they never
 //! change, delay or fail: each is a task of its own, tried once, its answer read and thrown away. What it comes to is
 //! counted and nothing else: neither outlier detection nor the limits and budgets of a policy hear of it.
 

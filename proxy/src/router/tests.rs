@@ -25,6 +25,7 @@ fn rule(name: &str, matcher: Matcher) -> Rule {
         timeout: None,
         grpc_timeout: false,
         retry: RetryPolicy::default(),
+        sampling: None,
     }
 }
 

@@ -142,6 +142,7 @@ fn a_proxy_that_learns_where_it_is_prefers_what_is_near() {
         place: Some(place("b")),
         http: crate::model::HttpSettings::default(),
         tracing: Tracing::default(),
+        logging: crate::model::Logging::default(),
     })]);
     assert_eq!(chosen(), 2);
 }

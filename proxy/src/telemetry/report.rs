@@ -50,7 +50,7 @@ pub struct Reporter {
     /// Taken from the counters and not acknowledged. Bound: filled only when it is empty, with at most as many
     /// edges as there are.
     unacknowledged: VecDeque<Vec<wire::EdgeDelta>>,
-    said: Option<(Standing, Instant)>,
+    said: Option<(Standing, Option<SystemTime>, Instant)>,
     /// Whoever renews the certificate; told when the control plane asks for it.
     renews: Arc<Notify>,
     /// What the workload's callers asked for.
@@ -177,10 +177,10 @@ impl Reporter {
             self.take();
         }
         let standing = self.telemetry.metrics.standing();
-        let known = self
-            .said
-            .as_ref()
-            .is_some_and(|(said, at)| *said == standing && at.elapsed() < SILENCE);
+        let broken = self.telemetry.tracing.broken().map(|broken| broken.since);
+        let known = self.said.as_ref().is_some_and(|(said, traces, at)| {
+            *said == standing && *traces == broken && at.elapsed() < SILENCE
+        });
         if self.unacknowledged.is_empty() && !known {
             self.unacknowledged.push_back(Vec::new());
         }
@@ -188,7 +188,7 @@ impl Reporter {
             let report = self.message(edges.clone(), &standing);
             let ack = stream.exchange(report).await?;
             self.unacknowledged.pop_front();
-            self.said = Some((standing.clone(), Instant::now()));
+            self.said = Some((standing.clone(), broken, Instant::now()));
             if ack.renew {
                 self.renews.notify_one();
             }
@@ -227,10 +227,9 @@ impl Reporter {
         let spans = self.telemetry.tracing.counts();
         let age = standing.config_accepted.map(|at| at.elapsed().unwrap_or_default().as_secs());
         let age = age.unwrap_or_default();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         wire::ReportRequest {
             workload: self.workload.clone(),
-            at: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+            at: seconds(SystemTime::now()),
             edges,
             proxy: Some(wire::ProxyState {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -245,8 +244,13 @@ impl Reporter {
                 leaf_not_before: standing.identity_not_before,
                 config_version: standing.config_version.clone(),
                 config_age_seconds: age,
+                log_lines_dropped: self.telemetry.access_log.dropped(),
             }),
             access: None,
+            broken_traces: self.telemetry.tracing.broken().map(|broken| wire::BrokenTraces {
+                since: seconds(broken.since),
+                calls: broken.calls,
+            }),
         }
     }
 }
@@ -287,6 +291,12 @@ impl Stream {
             self.asked.push_back(ask);
         }
     }
+}
+
+/// Since the Unix epoch.
+fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

@@ -21,6 +21,8 @@ pub(crate) fn end() -> RequestEnd<'static> {
         error: None,
         duration: Duration::from_micros(1_500),
         attempts: 1,
+        connect: Some(Duration::from_micros(250)),
+        first_byte: Some(Duration::from_micros(1_250)),
         fallback: false,
         http_route: Some("/products"),
         route: "HTTPRoute/shop/web#0",

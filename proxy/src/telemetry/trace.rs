@@ -3,19 +3,21 @@
 //!
 //! 1. [`context`]: headers to context and back.
 //! 2. `span`: a span while it is open, once it is closed, and as OpenTelemetry knows it.
-//! 3. `export`: the queue and the thread that sends spans to the collector.
+//! 3. [`broken`]: does the application hand context on?
 //! 4. `settings`: what the `OTEL_*` variables ask for.
+//! 5. [`crate::telemetry::export`]: the queue and the thread that sends spans to the collector.
 //!
 //! It must never block or fail a request, and costs an unsampled request no more than reading its headers. As
 //! long as no collector is known, contexts pass through untouched: a trace that nobody records is not
 //! started, and the applications' own tracing is left alone.
 
+mod broken;
 mod context;
-mod export;
 mod settings;
 mod span;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -23,15 +25,19 @@ use opentelemetry::trace::SpanId;
 pub use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
+use self::broken::{UnderWay, Watch};
 use self::context::{Hex, Incoming, Outgoing};
-use self::span::Open;
+use self::span::{Open, Span};
 use super::RequestEnd;
-use super::metrics::Metrics;
+use super::export::otlp::About;
+use super::export::{Collector, Exporter};
+use super::metrics::{Metrics, SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED};
 
+pub use broken::Broken;
 pub use context::Formats;
-pub use export::Counts;
-pub use settings::{Batch, Sampler, Settings};
+pub use settings::{Sampler, Settings};
 pub use span::Workload;
+pub(crate) use span::resource;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -51,7 +57,23 @@ pub struct Tracing(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
-    exporter: Arc<export::Exporter>,
+    exporter: Arc<Exporter<Span>>,
+    /// Spans begun.
+    started: Arc<AtomicU64>,
+    /// Share of the traces begun by this workload, as bits; no number while nobody has said.
+    sampling: AtomicU64,
+    watch: Arc<Watch>,
+}
+
+/// Spans since the start of the process. Those begun and in neither other count are open or waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Begun.
+    pub started: u64,
+    /// Taken by a collector.
+    pub exported: u64,
+    /// Taken by none.
+    pub dropped: u64,
 }
 
 impl Default for Tracing {
@@ -66,24 +88,43 @@ impl Tracing {
     /// to the one of [`Self::set_collector`].
     #[must_use]
     pub fn new(settings: Settings, workload: &Workload, metrics: &Metrics) -> Self {
-        let resource = span::resource(&settings, workload);
-        let exporter = export::Exporter::new(settings.batch, resource, metrics);
-        let tracing = Self(Arc::new(Shared { settings, exporter }));
-        tracing.collect_at(tracing.0.settings.endpoint.clone());
+        let about = About::new(&resource(&settings, workload));
+        let exporter = Exporter::new(&settings.otlp, about);
+        let started = Arc::new(AtomicU64::new(0));
+        let (begun, out, lost) = (started.clone(), exporter.clone(), exporter.clone());
+        metrics.watch(SPANS_STARTED, move || begun.load(Relaxed));
+        metrics.watch(SPANS_EXPORTED, move || out.exported());
+        metrics.watch(SPANS_DROPPED, move || lost.dropped());
+        let sampling = AtomicU64::new(f64::NAN.to_bits());
+        let tracing =
+            Self(Arc::new(Shared { settings, exporter, started, sampling, watch: Watch::new() }));
+        tracing.collect_at(tracing.0.settings.otlp.collector.clone());
         tracing
     }
 
-    /// The mesh's collector (`http://host:4317`), as the configuration names it now. The environment's goes
-    /// before it. May be called at any time, from any thread.
-    pub fn set_collector(&self, endpoint: Option<&str>) {
-        if self.0.settings.endpoint.is_none() {
-            self.collect_at(endpoint.map(str::to_owned));
+    /// The mesh's collector, as the configuration names it now. The environment's goes before it. May be called at any
+    /// time, from any thread.
+    pub fn set_collector(&self, collector: Option<&Collector>) {
+        if self.0.settings.otlp.collector.is_none() {
+            self.collect_at(collector.cloned());
         }
     }
 
-    fn collect_at(&self, endpoint: Option<String>) {
+    /// Share of the traces begun by this workload that are sampled, as the configuration says now.
+    pub fn set_sampling(&self, share: f64) {
+        self.0.sampling.store(share.to_bits(), Relaxed);
+    }
+
+    /// That share; `None` while the configuration has not said.
+    #[must_use]
+    pub fn sampling(&self) -> Option<f64> {
+        let share = f64::from_bits(self.0.sampling.load(Relaxed));
+        (!share.is_nan()).then_some(share)
+    }
+
+    fn collect_at(&self, collector: Option<Collector>) {
         if !self.0.settings.disabled {
-            self.0.exporter.collect_at(endpoint);
+            self.0.exporter.collect_at(collector);
         }
     }
 
@@ -102,14 +143,17 @@ impl Tracing {
             // For the log only, which names the common format's.
             let w3c = Formats { w3c: settings.formats.w3c, ..Formats::default() };
             let ids = Incoming::read(headers, w3c).ids;
-            return RequestTrace { trace_id: ids.map(|(trace_id, _)| trace_id), span: None };
+            let trace_id = ids.map(|(trace_id, _)| trace_id);
+            return RequestTrace { trace_id, span: None, _under_way: None };
         }
         let incoming = Incoming::read(headers, settings.formats);
+        let formats = incoming.arrived.or(settings.always_written);
+        let under_way = self.watch(kind, incoming.arrived, formats);
         let taken_up = incoming.ids.map(|(trace_id, _)| trace_id);
         let trace_id = taken_up.unwrap_or_else(new_trace_id);
         let sampled = is_sampled(settings.sampler, &incoming, trace_id, sampling);
         if !sampled && incoming.from_w3c && incoming.sampled == Some(false) {
-            return RequestTrace { trace_id: taken_up, span: None };
+            return RequestTrace { trace_id: taken_up, span: None, _under_way: under_way };
         }
         let outgoing = Outgoing {
             trace_id,
@@ -122,25 +166,54 @@ impl Tracing {
             debug: incoming.debug && sampled,
             random: incoming.random,
         };
-        let formats = incoming.arrived.or(settings.always_written);
-        outgoing.write(headers, formats, incoming.from_w3c);
+        // What `tracestate` says belongs to the trace that goes on, in whatever format it came.
+        let continued = incoming.ids.is_some();
+        outgoing.write(headers, formats, continued);
         let parent = incoming.ids.map_or(SpanId::INVALID, |(_, parent)| parent);
         let span = sampled.then(|| {
-            self.0.exporter.count_started();
+            self.0.started.fetch_add(1, Relaxed);
             Box::new(Sampled {
-                exporter: self.0.exporter.clone(),
+                shared: Arc::clone(&self.0),
                 open: Open::new(kind, outgoing, parent),
                 formats,
-                continued: incoming.from_w3c,
+                continued,
             })
         });
-        RequestTrace { trace_id: Some(trace_id), span }
+        RequestTrace { trace_id: Some(trace_id), span, _under_way: under_way }
+    }
+
+    /// Tells the watch of a request for the application, which gets its context in these formats, or of a call of the
+    /// application's, that came with a context in those.
+    fn watch(&self, kind: SpanKind, arrived: Formats, formats: Formats) -> Option<UnderWay> {
+        let none = Formats::default();
+        match kind {
+            SpanKind::Server => (formats != none).then(|| self.0.watch.given()),
+            SpanKind::Client => {
+                self.0.watch.called(arrived != none);
+                None
+            }
+        }
+    }
+
+    /// Does the application break traces? See [`broken`].
+    #[must_use]
+    pub fn broken(&self) -> Option<Broken> {
+        self.0.watch.broken()
+    }
+
+    /// Watches for ever whether it does; one task has to.
+    pub async fn watch_for_broken(&self) {
+        self.0.watch.run().await;
     }
 
     /// Spans begun, exported and dropped since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.exporter.counts()
+        Counts {
+            started: self.0.started.load(Relaxed),
+            exported: self.0.exporter.exported(),
+            dropped: self.0.exporter.dropped(),
+        }
     }
 
     /// The collector in force.
@@ -160,12 +233,13 @@ impl Tracing {
 pub struct RequestTrace {
     trace_id: Option<TraceId>,
     span: Option<Box<Sampled>>,
+    _under_way: Option<UnderWay>,
 }
 
 /// What only a sampled request pays for.
 #[derive(Debug)]
 struct Sampled {
-    exporter: Arc<export::Exporter>,
+    shared: Arc<Shared>,
     open: Open,
     /// What [`RequestTrace::retry`] writes again.
     formats: Formats,
@@ -191,15 +265,15 @@ impl RequestTrace {
         let Some(sampled) = &mut self.span else { return };
         let next = sampled.open.resend(new_span_id(), attempt);
         next.outgoing().write(headers, sampled.formats, sampled.continued);
-        sampled.exporter.count_started();
+        sampled.shared.started.fetch_add(1, Relaxed);
         let ended = std::mem::replace(&mut sampled.open, next);
-        sampled.exporter.push(ended.close(end));
+        sampled.shared.exporter.push(ended.close(end));
     }
 
     /// Closes the request's span, or the last attempt's.
     pub fn finish(self, end: &RequestEnd<'_>) {
         if let Some(sampled) = self.span {
-            sampled.exporter.push(sampled.open.close(end));
+            sampled.shared.exporter.push(sampled.open.close(end));
         }
     }
 }
@@ -214,7 +288,7 @@ fn is_sampled(sampler: Sampler, incoming: &Incoming, trace_id: TraceId, sampling
 /// Decides by the trace id, so that every proxy with the same share decides alike (as the OpenTelemetry SDKs
 /// do it, on the lower 63 bits).
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2^63")]
-fn is_in_share(trace_id: TraceId, share: f64) -> bool {
+pub(super) fn is_in_share(trace_id: TraceId, share: f64) -> bool {
     const ALL: f64 = (1_u64 << 63) as f64;
     let [.., a, b, c, d, e, f, g, h] = trace_id.to_bytes();
     (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1) < (share.clamp(0.0, 1.0) * ALL) as u64

@@ -21,6 +21,7 @@ mod reject;
 mod route;
 mod secret;
 mod settings;
+mod telemetry;
 mod tls;
 mod value;
 

@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     Hyper,
     /// Weft, of this build.
     Weft,
+    /// The same with a collector, which gets spans of one trace in a hundred.
+    Traced,
     /// Weft, of the build in `--baseline`.
     Baseline,
     /// Envoy.
@@ -66,6 +68,7 @@ impl Kind {
         match self {
             Self::Hyper => "hyper",
             Self::Weft => "weft",
+            Self::Traced => "traced",
             Self::Baseline => "baseline",
             Self::Envoy => "envoy",
             Self::Haproxy => "haproxy",
@@ -119,6 +122,8 @@ pub(crate) struct Peer {
     pub(crate) inbound: Process,
     /// What the pair needs but is not measured: Weft's control plane.
     pub(crate) support: Option<Process>,
+    /// Where its spans go.
+    pub(crate) _collector: Option<weft::Collector>,
 }
 
 impl Peer {
@@ -127,7 +132,7 @@ impl Peer {
         let dir = site.subdir(label)?;
         let mut peer = match kind {
             Kind::Hyper => hyper::start(site, &dir)?,
-            Kind::Weft => weft::start(kind, &site.programs.weft, site, &dir).await?,
+            Kind::Weft | Kind::Traced => weft::start(kind, &site.programs.weft, site, &dir).await?,
             Kind::Baseline => {
                 let programs = site.programs.baseline.as_deref();
                 let programs = programs.context("the baseline needs --baseline DIR")?;

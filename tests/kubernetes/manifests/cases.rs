@@ -6,7 +6,34 @@
 pub(super) type Cases =
     (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-pub(super) const ALL: [Cases; 6] = [
+pub(super) const ALL: [Cases; 7] = [
+    (
+        "TelemetryPolicy",
+        "",
+        &[
+            "tracing: {sampling: 0.5}",
+            "tracing: {sampling: 1}, selector: {matchLabels: {a: b}}",
+            "accessLog: {}",
+            "accessLog: {successes: 0.1, fields: [time, status]}",
+            "accessLog: {}, targetRefs: [{kind: Namespace, name: default}]",
+            "tracing: {sampling: 0}, targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r, sectionName: a}]",
+            "tracing: {sampling: 0}, targetRefs: [{group: gateway.networking.k8s.io, kind: GRPCRoute, name: r}]",
+        ],
+        &[
+            "",
+            "tracing: {}",
+            "tracing: {sampling: 1.1}",
+            "accessLog: {successes: 2}",
+            "accessLog: {fields: [colour]}",
+            "tracing: {sampling: 1}, selector: {matchExpressions: []}",
+            "tracing: {sampling: 1}, selector: {}, targetRefs: [{kind: Namespace, name: default}]",
+            "tracing: {sampling: 1}, targetRefs: [{kind: Service, name: s}]",
+            "tracing: {sampling: 1}, targetRefs: [{kind: HTTPRoute, name: r}]",
+            "tracing: {sampling: 1}, targetRefs: [{group: gateway.networking.k8s.io, kind: Namespace, name: n}]",
+            "tracing: {sampling: 1}, targetRefs: [{kind: Namespace, name: n, sectionName: a}]",
+            "accessLog: {}, targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}]",
+        ],
+    ),
     (
         "InboundPolicy",
         "",

@@ -60,6 +60,7 @@ fn cluster() -> Cluster {
         ]),
         pods: Ok(vec![pod("web-1", Some(VERSION))]),
         proxies: Ok(vec![proxy(NOW + 3600)]),
+        broken_traces: Vec::new(),
     }
 }
 

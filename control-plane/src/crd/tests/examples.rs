@@ -10,6 +10,8 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ("InboundPolicy", inbound()),
         ("MeshConfig", mesh_config()),
         ("MeshWorkload", workload()),
+        ("TelemetryPolicy", telemetry()),
+        ("TelemetryPolicy", route_telemetry()),
         ("TrafficPolicy", traffic(&targets)),
         (
             "TrafficPolicy",
@@ -44,6 +46,22 @@ fn access() -> Value {
     })
 }
 
+fn telemetry() -> Value {
+    json!({
+        "selector": { "matchLabels": { "app": "web" } },
+        "tracing": { "sampling": 0.5 },
+        "accessLog": { "successes": 0.1, "fields": ["time", "status"] },
+    })
+}
+
+fn route_telemetry() -> Value {
+    let group = "gateway.networking.k8s.io";
+    json!({
+        "targetRefs": [{ "group": group, "kind": "HTTPRoute", "name": "web", "sectionName": "read" }],
+        "tracing": { "sampling": 0.5 },
+    })
+}
+
 fn inbound() -> Value {
     json!({
         "selector": { "matchLabels": { "app": "web" } },
@@ -55,7 +73,10 @@ fn inbound() -> Value {
 
 fn mesh_config() -> Value {
     json!({
-        "tracing": { "endpoint": "http://jaeger:4317", "sampling": 0.5 },
+        "tracing": { "endpoint": "http://jaeger:4317", "protocol": "grpc", "sampling": 0.5 },
+        "accessLog": {
+            "successes": 0.1, "fields": ["time"], "endpoint": "http://otel:4318", "protocol": "http/protobuf",
+        },
         "denied": {
             "identities": [{ "identity": "shop/payment", "reason": "key leaked" }],
             "serials": [{ "serial": "4f:0a:00:ff", "reason": "key leaked" }],

@@ -28,7 +28,16 @@ fn names_in_their_order() {
             owner("ReplicaSet", "d"),
             "b",
         ),
-        (json!({"labels": {"app": "c", "app.kubernetes.io/instance": "i"}}), None, "c"),
+        (
+            json!({"labels": {"app": "c", "app.kubernetes.io/name": "b", "app.kubernetes.io/instance": "i"}}),
+            owner("ReplicaSet", "d"),
+            "i",
+        ),
+        (
+            json!({"annotations": {"resource.opentelemetry.io/service.name": "a"}, "labels": {"app.kubernetes.io/instance": "i"}}),
+            None,
+            "a",
+        ),
         (json!({"labels": {"app": ""}}), owner("StatefulSet", "db"), "db"),
         (json!({"labels": hash}), owner("ReplicaSet", "web-5f4b9c"), "web"),
         (json!({"labels": hash}), owner("ReplicaSet", "web-77"), "web-77"),

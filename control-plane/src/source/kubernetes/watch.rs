@@ -91,12 +91,13 @@ pub(super) struct Watches {
 }
 
 /// The kinds that come with definitions, by the definition's name.
-const DEFINED: [(&str, Kind, &str); 7] = [
+const DEFINED: [(&str, Kind, &str); 8] = [
     ("httproutes.gateway.networking.k8s.io", Kind::HttpRoute, "httproutes"),
     ("grpcroutes.gateway.networking.k8s.io", Kind::GrpcRoute, "grpcroutes"),
     ("trafficpolicies.weft.dev", Kind::TrafficPolicy, "trafficpolicies"),
     ("accesspolicies.weft.dev", Kind::AccessPolicy, "accesspolicies"),
     ("inboundpolicies.weft.dev", Kind::InboundPolicy, "inboundpolicies"),
+    ("telemetrypolicies.weft.dev", Kind::TelemetryPolicy, "telemetrypolicies"),
     ("meshworkloads.weft.dev", Kind::MeshWorkload, "meshworkloads"),
     ("meshconfigs.weft.dev", Kind::MeshConfig, "meshconfigs"),
 ];

@@ -3,7 +3,7 @@
 use super::*;
 use weft_certs::SpiffeId;
 
-use crate::model::{DeniedPeer, DeniedWho, HttpLimits};
+use crate::model::{DeniedPeer, DeniedWho, HttpLimits, OtlpProtocol};
 use crate::source::analyze;
 
 fn config(key: &str, spec: &str) -> (MeshConfig, Vec<String>) {
@@ -17,6 +17,10 @@ fn config(key: &str, spec: &str) -> (MeshConfig, Vec<String>) {
     (mesh.config, short.collect())
 }
 
+fn collector(endpoint: &str, protocol: Option<OtlpProtocol>) -> Collector {
+    Collector { endpoint: endpoint.to_owned(), protocol }
+}
+
 fn denied(who: DeniedWho, reason: &str) -> DeniedPeer {
     DeniedPeer { who, reason: reason.to_owned() }
 }
@@ -25,6 +29,7 @@ fn denied(who: DeniedWho, reason: &str) -> DeniedPeer {
 fn what_is_written_replaces_the_defaults() {
     let spec = "{trustDomain: demo.local, mtls: STRICT, defaultAccess: allow-mesh, leafLifetime: 10s, \
                 tracing: {endpoint: 'http://localhost:4317', sampling: 1}, \
+                accessLog: {successes: 0.1, fields: [status, path], endpoint: 'http://otel:4318', protocol: http/protobuf}, \
                 limits: {http: {headTimeout: 5s, headerFields: 50, http2Streams: 10, \
                 http2HeaderBudget: 64, http2Memory: 8, http2LocalResets: 20, \
                 http2StallTimeout: 1m}}, denied: {identities: [{identity: shop/payment, reason: key leaked}, \
@@ -39,8 +44,13 @@ fn what_is_written_replaces_the_defaults() {
         mtls: MtlsMode::Strict,
         default_access: DefaultAccess::AllowMesh,
         leaf_lifetime: Duration::from_secs(10),
-        tracing_endpoint: Some("http://localhost:4317".to_owned()),
+        tracing_collector: Some(collector("http://localhost:4317", None)),
         tracing_sampling: 1.0,
+        access_log: Some(AccessLog {
+            successes: 0.1,
+            fields: vec!["status".to_owned(), "path".to_owned()],
+        }),
+        log_collector: Some(collector("http://otel:4318", Some(OtlpProtocol::HttpProtobuf))),
         http: HttpLimits {
             head_timeout: Some(Duration::from_secs(5)),
             header_fields: Some(50),

@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::policy::{DefaultAccessName, MtlsName};
-use super::text::{DeniedName, LeafLifetime, LimitTimeout, SerialNumber, Subdomain, rule};
+use super::telemetry::MeshAccessLog;
+use super::text::{
+    DeniedName, LeafLifetime, LimitTimeout, OtlpProtocol, SerialNumber, Subdomain, rule,
+};
 
 /// A process with an address, outside of Kubernetes: what a pod is within it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -89,6 +92,8 @@ pub(crate) struct MeshConfigSpec {
     pub(crate) leaf_lifetime: Option<String>,
     /// Where traces go, and how many.
     pub(crate) tracing: Option<Tracing>,
+    /// What is logged where no TelemetryPolicy speaks of it, and where lines go besides standard output.
+    pub(crate) access_log: Option<MeshAccessLog>,
     /// What the sidecars take.
     pub(crate) limits: Option<Limits>,
     /// Whom no sidecar serves or calls and who gets no certificate, whatever anything else says.
@@ -172,9 +177,12 @@ pub(crate) struct HttpLimits {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Tracing {
-    /// OTLP (gRPC) collector, as in http://jaeger.jaeger.svc:4317; absent means the sidecar's OTEL_* variables.
-    #[schemars(regex(pattern = r"^https?://[^/?#\s]+"))]
+    /// OTLP collector, as in http://jaeger.jaeger.svc:4317; absent means the sidecar's OTEL_* variables.
+    #[schemars(regex(pattern = r"^http://[^/?#\s]+"))]
     pub(crate) endpoint: Option<String>,
+    /// `grpc` or `http/protobuf`; absent means grpc.
+    #[schemars(with = "Option<OtlpProtocol>")]
+    pub(crate) protocol: Option<String>,
     /// Share of the traces started by the mesh, 0 to 1; absent means 0.1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) sampling: Option<f64>,

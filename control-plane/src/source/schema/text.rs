@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
+use weft_proto::names::ACCESS_LOG_FIELDS;
 
 /// GEP-2257: at most four parts of at most five digits.
 const DURATION: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
@@ -118,6 +119,10 @@ texts! {
         "pattern": "^(connect-failure|refused-stream|reset|gateway-error|5xx|cancelled|deadline-exceeded|internal|\
                     resource-exhausted|unavailable|[45][0-9][0-9])$",
     });
+    /// `accessLog.fields[]`.
+    LogField = json_schema!({ "type": "string", "enum": ACCESS_LOG_FIELDS });
+    /// How OTLP travels.
+    OtlpProtocol = json_schema!({ "type": "string", "enum": ["grpc", "http/protobuf"] });
     /// Number or name of a port.
     PortSection = json_schema!({ "x-kubernetes-int-or-string": true });
     /// `rateLimits[].key`. A structural schema has no "this text or that object": what each keyword says holds

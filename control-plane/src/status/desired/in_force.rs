@@ -9,7 +9,8 @@ use crate::model::{Key, Mesh, ObjectKey, Origin};
 pub(crate) struct InForce {
     /// Its generation.
     pub(crate) generation: u64,
-    /// The Services that it counts for, with the port if it is for one only; none of what selects workloads.
+    /// The Services (of a TelemetryPolicy the routes) that it counts for, with the port if it is for one only; none of what
+    /// selects workloads.
     pub(crate) places: BTreeSet<(Key, Option<u16>)>,
 }
 
@@ -33,6 +34,12 @@ pub(crate) fn in_force(mesh: &Mesh) -> BTreeMap<ObjectKey, InForce> {
     }
     for policy in &mesh.access_policies {
         add(&policy.origin, vec![]);
+    }
+    for policy in &mesh.telemetry_policies {
+        add(&policy.origin, vec![]);
+    }
+    for ((_, route, _), policy) in &mesh.route_telemetry {
+        add(&policy.origin, vec![(route.clone(), None)]);
     }
     let workloads = mesh.workloads.values().map(|workload| &workload.origin);
     for origin in workloads.filter(|origin| origin.kind == "MeshWorkload") {

@@ -1,4 +1,4 @@
-//! Conditions of TrafficPolicy, InboundPolicy, MeshConfig and MeshWorkload.
+//! Conditions of TrafficPolicy, InboundPolicy, TelemetryPolicy, MeshConfig and MeshWorkload.
 
 use super::condition::Condition;
 use super::effect::{Effect, effect, notes, refused};
@@ -29,9 +29,9 @@ fn accepted(kind: &str, facts: Facts<'_>) -> Condition {
             Effect::Refused { .. } | Effect::Reference(_) | Effect::Note | Effect::Nothing => None,
         })
         .collect();
-    // A TrafficPolicy is in force target by target; an InboundPolicy that is said to be without effect has none.
+    // A TrafficPolicy, or a TelemetryPolicy of routes, is in force target by target; an InboundPolicy that is said to be without effect has none.
     let counts = |facts: Facts<'_>| facts.in_force.is_some_and(|found| !found.places.is_empty());
-    let elsewhere = kind == "TrafficPolicy" && counts(facts);
+    let elsewhere = matches!(kind, "TrafficPolicy" | "TelemetryPolicy") && counts(facts);
     match places.first() {
         Some((reason, _)) if !elsewhere => {
             let findings = places.iter().map(|(_, finding)| *finding);

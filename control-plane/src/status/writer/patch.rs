@@ -104,6 +104,7 @@ fn api(client: Client, (kind, namespace, _): &ObjectKey) -> Option<Api<DynamicOb
         "TrafficPolicy" => "trafficpolicies",
         "AccessPolicy" => "accesspolicies",
         "InboundPolicy" => "inboundpolicies",
+        "TelemetryPolicy" => "telemetrypolicies",
         "MeshConfig" => "meshconfigs",
         "MeshWorkload" => "meshworkloads",
         _ => return None,

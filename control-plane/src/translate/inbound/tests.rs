@@ -143,7 +143,10 @@ fn the_collector_is_named_only_if_there_is_one() {
     let mut mesh = shop();
     let metadata = |mesh: &Mesh| listener(mesh).metadata.unwrap().filter_metadata;
     assert!(!metadata(&mesh).contains_key(metadata::TRACING));
-    mesh.config.tracing_endpoint = Some("http://localhost:4317".to_owned());
+    mesh.config.tracing_collector = Some(crate::model::Collector {
+        endpoint: "http://localhost:4317".to_owned(),
+        protocol: None,
+    });
     let wanted = texts(&[("endpoint", "http://localhost:4317")]);
     assert_eq!(metadata(&mesh)[metadata::TRACING], wanted);
     assert!(metadata(&mesh).contains_key(metadata::SOURCE));

@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::writer::MAX_BYTES;
-use super::{AccessLog, Sink};
+use super::{AccessLog, Fields, Options, Settings, Sink, is_chosen};
 use crate::config::AccessLogMode;
 use crate::error::Token;
+use crate::log::writer::MAX_BYTES;
+use crate::model::{LogRules, Logging};
 use crate::telemetry::metrics::{Direction, Metrics};
 use crate::telemetry::tests::end;
 use crate::telemetry::{ConnectionEnd, RequestEnd};
@@ -30,10 +31,23 @@ fn connection(error: Option<Token>) -> ConnectionEnd<'static> {
     }
 }
 
-async fn logged(mode: AccessLogMode) -> Vec<String> {
+fn options(mode: Option<AccessLogMode>, sink: Sink) -> Options {
+    Options {
+        mode,
+        sink,
+        workload: "web-v1.shop".to_owned(),
+        identity: "spiffe://demo.local/ns/shop/sa/web".to_owned(),
+        settings: Settings::default(),
+        resource: opentelemetry_sdk::Resource::builder_empty().build(),
+    }
+}
+
+/// Paths of the lines, under a flag and what the configuration says.
+async fn logged(mode: Option<AccessLogMode>, rules: Option<LogRules>) -> Vec<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let sink = Sink::File(file.path().to_owned());
-    let log = AccessLog::open(mode, &sink, "web-v1.shop", &Metrics::default()).unwrap();
+    let options = options(mode, Sink::File(file.path().to_owned()));
+    let log = AccessLog::open(options, &Metrics::default()).unwrap();
+    log.configure(&Logging { rules, collector: None });
     for (path, status, error) in [
         ("/ok", 200, None),
         ("/notfound", 404, None),
@@ -55,10 +69,60 @@ async fn logged(mode: AccessLogMode) -> Vec<String> {
 
 #[tokio::test]
 async fn modes() {
-    assert_eq!(logged(AccessLogMode::Off).await, [""; 0]);
-    assert_eq!(logged(AccessLogMode::Errors).await, ["/noroute", "/broken", "tcp"]);
+    use AccessLogMode::{All, Errors, Off};
+    let nothing: [&str; 0] = [];
+    let errors = ["/noroute", "/broken", "tcp"];
     let all = ["/ok", "/notfound", "/noroute", "/broken", "tcp", "tcp"];
-    assert_eq!(logged(AccessLogMode::All).await, all);
+    let rules = |successes| Some(LogRules { successes, fields: Fields::ALL });
+    for (mode, rules, expected) in [
+        (None, None, &nothing[..]),
+        (None, rules(0.0), &errors),
+        (None, rules(1.0), &all),
+        (Some(Off), rules(1.0), &nothing),
+        (Some(Errors), rules(1.0), &errors),
+        (Some(All), rules(0.0), &all),
+        (Some(All), None, &all),
+    ] {
+        assert_eq!(logged(mode, rules).await, expected, "{mode:?} {rules:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_changes_with_the_configuration() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let log =
+        AccessLog::open(options(None, Sink::File(file.path().to_owned())), &Metrics::default())
+            .unwrap();
+    let rules = |fields| Some(LogRules { successes: 1.0, fields });
+    log.request(&RequestEnd { path: "/before", ..end() }, None);
+    log.configure(&Logging { rules: rules(Fields::ALL), collector: None });
+    log.request(&RequestEnd { path: "/all", ..end() }, None);
+    log.configure(&Logging { rules: rules(Fields::of(["path"]).unwrap()), collector: None });
+    log.request(&RequestEnd { path: "/some", ..end() }, None);
+    log.configure(&Logging::default());
+    log.request(&RequestEnd { path: "/after", ..end() }, None);
+    log.shutdown(DEADLINE).await;
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (2, r#"{"path":"/some"}"#), "{text}");
+    assert!(lines[0].contains("/all") && lines[0].contains("identity"), "{text}");
+}
+
+#[test]
+fn the_share_of_successes_is_kept_with_a_trace_and_without() {
+    let count = |share, trace: bool| {
+        let chosen = (0..20_000_u128).filter(|n| {
+            let id =
+                trace.then(|| n.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).into());
+            is_chosen(share, id, &format!("id-{n}"))
+        });
+        chosen.count()
+    };
+    for trace in [true, false] {
+        assert_eq!((count(0.0, trace), count(1.0, trace)), (0, 20_000));
+        // 20,000 draws at a tenth: 2,000, standard deviation 42.
+        assert!((1_750..2_250).contains(&count(0.1, trace)), "{}", count(0.1, trace));
+    }
 }
 
 /// A reader that lets one write through per permit.
@@ -84,7 +148,8 @@ fn gated() -> (AccessLog, Metrics, Sender<()>, Receiver<Vec<u8>>) {
     let (written, output) = channel();
     let metrics = Metrics::default();
     let gate = Box::new(Gate { permits, written });
-    let log = AccessLog::to(gate, false, "web-v1.shop", &metrics).unwrap();
+    let options = options(Some(AccessLogMode::All), Sink::Stdout);
+    let log = AccessLog::to(gate, options, &metrics).unwrap();
     (log, metrics, permit, output)
 }
 

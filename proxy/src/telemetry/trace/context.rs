@@ -88,7 +88,7 @@ impl Incoming {
 
 impl Outgoing {
     /// Writes the context in every format of `formats`. `continued`: the `tracestate` there belongs to this
-    /// trace and goes on; else it is removed, as it spoke of another.
+    /// trace and goes on; else it is removed, as it spoke of another, that nobody can read (W3C Trace Context §4.3).
     pub(super) fn write(&self, headers: &mut HeaderMap, formats: Formats, continued: bool) {
         let (trace_id, span_id) = (self.trace_id.to_bytes(), self.span_id.to_bytes());
         if formats.w3c {

@@ -1,21 +1,20 @@
 //! The environment's say in tracing: `OTEL_*` of the OpenTelemetry specification, as far as they concern
-//! spans. Read by `config` at start and handed to [`super::Tracing`]; reads no environment itself.
-//!
-//! `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT` and their `_TRACES_` forms are not here: the exporter of
-//! `opentelemetry-otlp` heeds them by itself.
+//! spans. Read by `config` at start and handed to [`super::Tracing`]; reads no environment itself. What they say of
+//! collectors is read in [`crate::telemetry::export`].
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use super::context::Formats;
+use crate::telemetry::export::settings::{Read, decode};
+use crate::telemetry::export::{Batch, Otlp};
 
 /// What the environment asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// `OTEL_SDK_DISABLED`, or a `OTEL_TRACES_EXPORTER` other than `otlp`: no spans, headers pass untouched.
     pub disabled: bool,
-    /// Collector; goes before the mesh's.
-    pub endpoint: Option<String>,
+    /// The way to collectors.
+    pub otlp: Otlp,
     /// `service.name`; goes before the workload's.
     pub service_name: Option<String>,
     /// Further attributes of the resource.
@@ -26,8 +25,6 @@ pub struct Settings {
     pub formats: Formats,
     /// Formats that are written whether they arrived or not.
     pub always_written: Formats,
-    /// How spans are collected into exports.
-    pub batch: Batch,
 }
 
 /// Who is sampled.
@@ -39,41 +36,16 @@ pub struct Sampler {
     pub ratio: Option<f64>,
 }
 
-/// How spans are collected into exports (`OTEL_BSP_*`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// Bound on spans that wait; more are dropped.
-    pub queue: usize,
-    /// Most spans in one export.
-    pub size: usize,
-    /// Longest wait of a span for company.
-    pub delay: Duration,
-    /// Limit on one export.
-    pub timeout: Duration,
-}
-
-impl Default for Batch {
-    fn default() -> Self {
-        Self {
-            queue: 2048,
-            size: 512,
-            delay: Duration::from_secs(5),
-            timeout: Duration::from_secs(30),
-        }
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
             disabled: false,
-            endpoint: None,
+            otlp: Otlp::default(),
             service_name: None,
             resource: Vec::new(),
             sampler: Sampler { parent_based: true, ratio: None },
             formats: Formats { w3c: true, b3: true, b3_multi: true },
             always_written: Formats { w3c: true, ..Formats::default() },
-            batch: Batch::default(),
         }
     }
 }
@@ -84,12 +56,11 @@ impl Settings {
         // By the specification an empty variable is one that is not set.
         let read = |name: &str| read(name).filter(|value| !value.trim().is_empty());
         let mut problems = Vec::new();
-        let mut settings = Self {
-            endpoint: read("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-                .or_else(|| read("OTEL_EXPORTER_OTLP_ENDPOINT")),
-            batch: batch(&read, &mut problems),
-            ..Self::default()
-        };
+        let mut settings = Self::default();
+        match Otlp::read(("TRACES", "OTEL_BSP"), Batch::default(), &read, &mut problems) {
+            Some(otlp) => settings.otlp = otlp,
+            None => settings.disabled = true,
+        }
         settings.read_switches(&read, &mut problems);
         settings.read_resource(&read, &mut problems);
         settings.read_sampler(&read, &mut problems);
@@ -99,8 +70,8 @@ impl Settings {
         (settings, problems)
     }
 
-    fn read_switches(&mut self, read: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<String>) {
-        self.disabled =
+    fn read_switches(&mut self, read: Read<'_>, problems: &mut Vec<String>) {
+        self.disabled |=
             read("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         match read("OTEL_TRACES_EXPORTER").as_deref() {
             None | Some("otlp") => {}
@@ -112,17 +83,9 @@ impl Settings {
                 ));
             }
         }
-        let protocol = read("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-            .or_else(|| read("OTEL_EXPORTER_OTLP_PROTOCOL"));
-        if let Some(other) = protocol.filter(|protocol| protocol != "grpc") {
-            self.disabled = true;
-            problems.push(format!(
-                "OTEL_EXPORTER_OTLP_PROTOCOL={other}: only grpc is spoken; no spans"
-            ));
-        }
     }
 
-    fn read_resource(&mut self, read: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<String>) {
+    fn read_resource(&mut self, read: Read<'_>, problems: &mut Vec<String>) {
         let list = read("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
         for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
             match pair.split_once('=').filter(|(key, _)| !key.trim().is_empty()) {
@@ -139,7 +102,7 @@ impl Settings {
         self.service_name = read("OTEL_SERVICE_NAME").or(named);
     }
 
-    fn read_sampler(&mut self, read: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<String>) {
+    fn read_sampler(&mut self, read: Read<'_>, problems: &mut Vec<String>) {
         let Some(name) = read("OTEL_TRACES_SAMPLER") else { return };
         let ratio = || match read("OTEL_TRACES_SAMPLER_ARG").map(|arg| f64::from_str(arg.trim())) {
             None => Ok(1.0),
@@ -176,51 +139,6 @@ impl Settings {
         }
         (self.formats, self.always_written) = (formats, formats);
     }
-}
-
-fn batch(read: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Batch {
-    let mut number = |name: &str, default: usize, least: usize| match read(name) {
-        None => default,
-        Some(text) => match text.trim().parse() {
-            // Bound: a queue is memory.
-            Ok(number) if (least..=1_000_000).contains(&number) => number,
-            _ => {
-                problems.push(format!("{name}={text} is no number from {least} to 1000000"));
-                default
-            }
-        },
-    };
-    let default = Batch::default();
-    let queue = number("OTEL_BSP_MAX_QUEUE_SIZE", default.queue, 1);
-    let size = number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default.size, 1);
-    let delay = number("OTEL_BSP_SCHEDULE_DELAY", 5_000, 1);
-    let timeout = number("OTEL_BSP_EXPORT_TIMEOUT", 30_000, 1);
-    Batch {
-        queue,
-        size: size.min(queue),
-        delay: Duration::from_millis(delay as u64),
-        timeout: Duration::from_millis(timeout as u64),
-    }
-}
-
-/// Undoes percent-encoding; what is no encoding stays as it is.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.extend(u8::try_from(high * 16 + low));
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]

@@ -9,18 +9,25 @@ use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind as Kind, Status, TraceFlags, TraceId, TraceState,
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::context::Outgoing;
 use super::{Settings, SpanKind};
 use crate::error::Token;
+use crate::telemetry::export::Item;
+use crate::telemetry::export::otlp::{About, Request};
 use crate::telemetry::metrics::{Direction, is_server_fault};
 use crate::telemetry::{RequestEnd, clip, plain};
 
+/// Bound: longest name of a method of gRPC, bytes.
+const MAX_METHOD: usize = 200;
+/// gRPC's code for a method that is not there.
+const UNIMPLEMENTED: u16 = 12;
 /// Bound: longest text of an attribute, bytes.
 const MAX_TEXT: usize = 1024;
-const SCOPE: &str = "weft-proxy";
 
 /// The workload that the proxy speaks for, as a resource.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +45,7 @@ pub struct Workload {
 }
 
 /// Attributes of the process; the environment's go before the workload's.
-pub(super) fn resource(settings: &Settings, workload: &Workload) -> Resource {
+pub(crate) fn resource(settings: &Settings, workload: &Workload) -> Resource {
     let name = settings.service_name.as_ref().unwrap_or(&workload.name);
     let mut attributes = vec![("service.name".to_owned(), name.clone())];
     let in_pod = workload.pod.as_deref().map_or("", |_| &workload.namespace);
@@ -56,11 +63,6 @@ pub(super) fn resource(settings: &Settings, workload: &Workload) -> Resource {
     attributes.extend(settings.resource.iter().cloned());
     let attributes = attributes.into_iter().map(|(key, value)| KeyValue::new(key, value));
     Resource::builder_empty().with_attributes(attributes).build()
-}
-
-/// The one scope of all spans.
-pub(super) fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build()
 }
 
 /// A span under way.
@@ -113,6 +115,7 @@ impl Open {
             host: text(end.host),
             version: end.version,
             status: end.status,
+            grpc: end.grpc,
             grpc_status: end.grpc_status,
             error: end.error,
             http_route: end.http_route.map(text),
@@ -137,6 +140,7 @@ pub(super) struct Span {
     host: Box<str>,
     version: Version,
     status: u16,
+    grpc: bool,
     grpc_status: Option<u16>,
     error: Option<Token>,
     http_route: Option<Box<str>>,
@@ -146,6 +150,17 @@ pub(super) struct Span {
     peer_address: Option<SocketAddr>,
     request_bytes: u64,
     response_bytes: u64,
+}
+
+impl Item for Span {
+    const WHAT: &'static str = "spans";
+    const THREAD: &'static str = "weft-otlp";
+
+    fn request(batch: Vec<Self>, about: &About) -> Request {
+        let spans = batch.into_iter().map(|span| span.into_data(&about.scope)).collect();
+        let resource_spans = group_spans_by_resource_and_scope(spans, &about.resource);
+        Request::Traces(ExportTraceServiceRequest { resource_spans })
+    }
 }
 
 impl Span {
@@ -173,13 +188,34 @@ impl Span {
         }
     }
 
-    /// `{method} {route}`, else `{method}`; never the path, which has no end of values.
+    /// `{method} {route}`, else `{method}`; of gRPC `{rpc.method}`, else `grpc`. Never the path, which has no end of
+    /// values.
     fn name(&self) -> String {
+        if self.grpc {
+            return self.rpc_method().unwrap_or("grpc").to_owned();
+        }
         let method = if is_known(&self.method) { self.method.as_str() } else { "HTTP" };
         match &self.http_route {
             Some(route) => format!("{method} {route}"),
             None => method.to_owned(),
         }
+    }
+
+    /// `pkg.Service/Method`, if there is such a method as far as anybody has said. A caller may ask for what he likes: what
+    /// is unknown to the server (or was never put to it, as the receiving side sees it) is nobody's method.
+    fn rpc_method(&self) -> Option<&str> {
+        let said = match self.open.kind {
+            SpanKind::Client => self.grpc_status != Some(UNIMPLEMENTED),
+            SpanKind::Server => self.grpc_status.is_some_and(|code| code != UNIMPLEMENTED),
+        };
+        let path = self.path.strip_prefix('/').filter(|_| said)?;
+        let (service, method) = path.split_once('/')?;
+        let is_name = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b))
+        };
+        let good = path.len() <= MAX_METHOD && is_name(service) && is_name(method);
+        good.then_some(path)
     }
 
     /// What went wrong, in one stable word: the token; else the code of gRPC or HTTP.
@@ -229,8 +265,14 @@ impl Span {
         if self.status > 0 {
             all.number("http.response.status_code", self.status.into());
         }
-        if let Some(code) = self.grpc_status {
+        if self.grpc {
             all.text("rpc.system.name", "grpc");
+            all.text("rpc.method", self.rpc_method().unwrap_or("_OTHER"));
+            if self.rpc_method().is_none() {
+                all.text("rpc.method_original", self.path.trim_start_matches('/'));
+            }
+        }
+        if let Some(code) = self.grpc_status {
             all.text("rpc.response.status_code", &grpc_name(code));
         }
         all.text("error.type", &self.error_type().unwrap_or_default());

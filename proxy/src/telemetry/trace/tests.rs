@@ -5,6 +5,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 
 use super::context::Incoming;
 use super::{Formats, Sampler, Settings, SpanKind, Tracing, Workload, is_in_share};
+use crate::telemetry::export::Collector;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::tests::end;
 
@@ -17,7 +18,7 @@ const ALL: Formats = Formats { w3c: true, b3: true, b3_multi: true };
 fn tracing(settings: Settings) -> Tracing {
     let metrics = Metrics::default();
     let tracing = Tracing::new(settings, &Workload::default(), &metrics);
-    tracing.set_collector(Some("http://127.0.0.1:1"));
+    tracing.set_collector(Some(&Collector::at("http://127.0.0.1:1")));
     tracing
 }
 
@@ -53,7 +54,7 @@ fn without_a_collector_every_context_passes_untouched() {
         let metrics = Metrics::default();
         let disabled = Settings { disabled: true, ..Settings::default() };
         let disabled = Tracing::new(disabled, &Workload::default(), &metrics);
-        disabled.set_collector(Some("http://127.0.0.1:1"));
+        disabled.set_collector(Some(&Collector::at("http://127.0.0.1:1")));
         let away = Tracing::new(Settings::default(), &Workload::default(), &metrics);
         for tracing in [away, disabled] {
             let mut map = headers(&lines);
@@ -105,6 +106,11 @@ fn a_sampled_trace_is_taken_up_in_every_format_that_arrived() {
             vec!["traceparent", "tracestate"],
         ),
         (vec![("b3", b3.as_str())], "ws", vec!["b3", "traceparent"]),
+        (
+            vec![("b3", b3.as_str()), ("tracestate", "a=1"), ("baggage", "k=v")],
+            "ws",
+            vec!["b3", "baggage", "traceparent", "tracestate"],
+        ),
         (vec![("b3", b3.as_str()), ("traceparent", w3c.as_str())], "ws", vec!["b3", "traceparent"]),
         (multi.to_vec(), "wm", multi_out),
     ] {
@@ -112,7 +118,7 @@ fn a_sampled_trace_is_taken_up_in_every_format_that_arrived() {
         // The share does not matter: the caller has decided.
         let trace = tracing(Settings::default()).begin(SpanKind::Client, &mut map, 0.0);
         assert!(trace.is_sampled(), "{lines:?}");
-        assert_eq!(names(&map), [written, vec!["x-request-id"]].concat());
+        assert_eq!(names(&map), [written, vec!["x-request-id"]].concat(), "{lines:?}");
         let mut spans = formats.chars().map(|format| {
             let only = Formats { w3c: format == 'w', b3: format == 's', b3_multi: format == 'm' };
             let (trace_id, span_id, sampled) = next_hop(&map, only);

@@ -51,7 +51,7 @@ pub(super) fn inbound(
     listener: Listener,
     trust_domain: &TrustDomain,
 ) -> Result<InboundListener, Reject> {
-    let Frame { name, origin, collector, probes, place, settings, chains, default_chain } =
+    let Frame { name, origin, collector, logging, probes, place, settings, chains, default_chain } =
         frame(listener)?;
     if default_chain.is_some() {
         return Err(Reject::new("default_filter_chain", "not supported on inbound listeners"));
@@ -67,7 +67,7 @@ pub(super) fn inbound(
             .at(format_args!("filter_chains[{index}]"))?;
     }
     let Common { sampling, settings: of_chains } = common.unwrap_or_default();
-    let tracing = Tracing { sampling, endpoint: collector };
+    let tracing = Tracing { sampling, collector };
     let http = settings.or(of_chains);
     let (mut resolved, mut limits) = (BTreeMap::new(), BTreeMap::new());
     let mut access = BTreeMap::new();
@@ -88,6 +88,7 @@ pub(super) fn inbound(
         place,
         http,
         tracing,
+        logging,
     })
 }
 

@@ -20,9 +20,12 @@ use weft_proto::origin::Origin;
 use super::access;
 use super::http::{self, Http, Routes};
 use super::reject::{At, Reject, each, nothing_else};
-use super::settings;
 use super::value::{metadata_text, origin, type_name, unpack};
-use crate::model::{AppProtocol, HttpSettings, Locality, OutboundListener, Probes, Tracing};
+use super::{settings, telemetry};
+use crate::model::{
+    AppProtocol, HttpSettings, Locality, Logging, OutboundListener, Probes, Tracing,
+};
+use crate::telemetry::export::Collector;
 
 /// What the one filter of a chain does.
 pub(super) enum Traffic {
@@ -35,7 +38,8 @@ pub(super) enum Traffic {
 pub(super) struct Frame {
     pub(super) name: String,
     pub(super) origin: Origin,
-    pub(super) collector: Option<String>,
+    pub(super) collector: Option<Collector>,
+    pub(super) logging: Logging,
     pub(super) probes: BTreeMap<u16, Probes>,
     pub(super) place: Option<Locality>,
     /// Limits of HTTP that Envoy has no field for.
@@ -60,8 +64,11 @@ pub(super) fn frame(mut listener: Listener) -> Result<Frame, Reject> {
     let metadata = listener.metadata.take();
     let origin = origin(metadata.as_ref())
         .unwrap_or_else(|| Origin { name: name.clone(), ..Origin::default() });
-    let collector = metadata_text(metadata.as_ref(), metadata::TRACING, "endpoint");
-    let collector = Some(collector.to_owned()).filter(|endpoint| !endpoint.is_empty());
+    let collector = telemetry::collector(metadata.as_ref(), metadata::TRACING)?;
+    let logging = Logging {
+        rules: telemetry::log_rules(metadata.as_ref())?,
+        collector: telemetry::collector(metadata.as_ref(), metadata::ACCESS_LOG)?,
+    };
     let probes = probes(metadata.as_ref())?;
     let place = place(metadata.as_ref());
     let settings = settings::own(metadata.as_ref())?;
@@ -69,7 +76,7 @@ pub(super) fn frame(mut listener: Listener) -> Result<Frame, Reject> {
     let chains = take(&mut listener.filter_chains);
     let default_chain = listener.default_filter_chain.take();
     nothing_else(&listener)?;
-    Ok(Frame { name, origin, collector, probes, place, settings, chains, default_chain })
+    Ok(Frame { name, origin, collector, logging, probes, place, settings, chains, default_chain })
 }
 
 fn place(metadata: Option<&Metadata>) -> Option<Locality> {
@@ -110,7 +117,7 @@ pub(super) fn outbound(listener: Listener) -> Result<OutboundListener, Reject> {
         tcp_cluster: None,
         affinity: None,
         http: settings,
-        tracing: Tracing { sampling: 0.0, endpoint: collector },
+        tracing: Tracing { sampling: 0.0, collector },
     };
     let has_default = default_chain.is_some();
     if chains.len() > 1 {

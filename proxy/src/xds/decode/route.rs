@@ -17,6 +17,7 @@ use weft_proto::names::metadata;
 use weft_proto::origin::Origin;
 
 use super::reject::{At, Reject, each, nothing_else};
+use super::telemetry;
 use super::value::{origin, required};
 use crate::model::{Action, HostPattern, RetryPolicy, RouteTable, Rule, VirtualHost};
 
@@ -131,6 +132,7 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
             return Err(Reject::new("action", reason));
         }
     };
+    let sampling = telemetry::sampling(route.tracing.take()).at("tracing")?;
     nothing_else(&route)?;
     Ok(Rule {
         origin,
@@ -143,5 +145,6 @@ fn rule(mut route: Route, table: &mut Table) -> Result<Rule, Reject> {
         timeout,
         grpc_timeout,
         retry,
+        sampling,
     })
 }

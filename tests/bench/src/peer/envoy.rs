@@ -43,6 +43,7 @@ pub(super) fn start(program: &Path, site: &Site, dir: &Path) -> Result<Peer> {
         outbound: proxy("outbound", &outbound(&at, site), program, dir)?,
         credentials: site.credentials.clone(),
         support: None,
+        _collector: None,
     })
 }
 

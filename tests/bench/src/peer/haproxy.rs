@@ -69,6 +69,7 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
         outbound: proxy("outbound", &outbound, dir)?,
         credentials: credentials.clone(),
         support: None,
+        _collector: None,
     })
 }
 

@@ -33,6 +33,7 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
         outbound: floor("outbound", outbound, &credentials.client, site, dir)?,
         credentials,
         support: None,
+        _collector: None,
     })
 }
 

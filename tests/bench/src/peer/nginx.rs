@@ -81,6 +81,7 @@ pub(super) fn start(site: &Site, dir: &Path) -> Result<Peer> {
         outbound: proxy("outbound", &outbound, opaque_outbound.as_deref(), dir)?,
         credentials: credentials.clone(),
         support: None,
+        _collector: None,
     })
 }
 

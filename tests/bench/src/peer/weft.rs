@@ -1,8 +1,10 @@
 //! Weft, the real thing: a control plane that reads a directory of YAML, and two sidecars that join it with
 //! tokens, get certificates and routes from it, and report their metrics to it. Everything that is on by default
-//! is on; the access log, which the other peers do not write either, is off.
+//! is on; the access log, which the other peers do not write either, is off. The pair called `traced` has a collector
+//! besides, which gets spans of one trace in a hundred.
 
 mod admin;
+mod collector;
 mod credentials;
 mod manifests;
 
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use tokio::time::{Instant, sleep};
+
+pub(crate) use collector::Collector;
 
 use super::{Entries, Kind, Opaque, Peer, START, version};
 use crate::process::Process;
@@ -31,7 +35,12 @@ pub(super) async fn start(kind: Kind, bin: &Path, site: &Site, dir: &Path) -> Re
     let opaque = Opaque { entry: site.ports.take()?, inbound: site.ports.take()?, alpn: OPAQUE };
     let config = dir.join("config");
     fs::create_dir_all(&config)?;
-    let manifests = manifests::mesh(inbound_address, opaque.inbound.port());
+    let collector = match kind {
+        Kind::Traced => Some(Collector::start().await?),
+        _ => None,
+    };
+    let endpoint = collector.as_ref().map(Collector::endpoint);
+    let manifests = manifests::mesh(inbound_address, opaque.inbound.port(), endpoint.as_deref());
     fs::write(config.join("mesh.yaml"), manifests)?;
     let state = state_dir(dir, "control-plane")?;
     let mut control_plane = control_plane(bin, &config, &state, site.ports.take()?, dir)?;
@@ -59,6 +68,7 @@ pub(super) async fn start(kind: Kind, bin: &Path, site: &Site, dir: &Path) -> Re
         outbound,
         inbound,
         support: Some(control_plane),
+        _collector: collector,
     })
 }
 

@@ -101,7 +101,7 @@ impl Options {
         let own = env::current_exe().context("cannot find this program")?;
         let beside = own.parent().context("this program lies in no directory")?;
         let weft = self.bin_dir.clone().unwrap_or_else(|| beside.to_owned());
-        if kinds.contains(&Kind::Weft) {
+        if kinds.contains(&Kind::Weft) || kinds.contains(&Kind::Traced) {
             expect_weft(&weft)?;
         }
         if let Some(baseline) = &self.baseline {

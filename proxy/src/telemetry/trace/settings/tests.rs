@@ -1,8 +1,6 @@
 //! Each variable, what it changes, and what is said of values that cannot be heeded.
 
-use std::time::Duration;
-
-use super::{Batch, Formats, Sampler, Settings};
+use super::{Formats, Sampler, Settings};
 
 fn read(vars: &[(&str, &str)]) -> (Settings, Vec<String>) {
     Settings::from_vars(|name| {
@@ -17,14 +15,6 @@ fn nothing_set_is_the_default() {
 }
 
 #[test]
-fn the_endpoint_for_traces_goes_first() {
-    let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317");
-    let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4317");
-    assert_eq!(read(&[all]).0.endpoint.as_deref(), Some("http://all:4317"));
-    assert_eq!(read(&[all, traces]).0.endpoint.as_deref(), Some("http://traces:4317"));
-}
-
-#[test]
 fn what_turns_spans_off() {
     for (vars, disabled, problems) in [
         ([("OTEL_SDK_DISABLED", "True")], true, 0),
@@ -33,7 +23,8 @@ fn what_turns_spans_off() {
         ([("OTEL_TRACES_EXPORTER", "otlp")], false, 0),
         ([("OTEL_TRACES_EXPORTER", "zipkin")], true, 1),
         ([("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], false, 0),
-        ([("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], true, 1),
+        ([("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], false, 0),
+        ([("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")], true, 1),
     ] {
         let (settings, told) = read(&vars);
         assert_eq!((settings.disabled, told.len()), (disabled, problems), "{vars:?}");
@@ -82,21 +73,4 @@ fn propagators_are_read_and_written_alike() {
     assert_eq!((settings.formats, settings.always_written), (formats, formats));
     assert_eq!(problems.len(), 1);
     assert_eq!(read(&[("OTEL_PROPAGATORS", "none")]).0.formats, Formats::default());
-}
-
-#[test]
-fn batches() {
-    let (settings, problems) = read(&[
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "250"),
-        ("OTEL_BSP_EXPORT_TIMEOUT", "soon"),
-    ]);
-    let expected = Batch {
-        queue: 100,
-        size: 100,
-        delay: Duration::from_millis(250),
-        timeout: Duration::from_secs(30),
-    };
-    assert_eq!((settings.batch, problems.len()), (expected, 1));
-    assert_eq!(read(&[("OTEL_BSP_MAX_QUEUE_SIZE", "0")]).0.batch, Batch::default());
 }

@@ -7,7 +7,7 @@ use opentelemetry::trace::{SpanId, SpanKind as Kind, Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 
 use super::super::{Outgoing, Settings, SpanKind};
-use super::{Open, Workload, resource, scope};
+use super::{About, Open, Workload, resource};
 use crate::error::Token;
 use crate::telemetry::RequestEnd;
 use crate::telemetry::metrics::Direction;
@@ -22,6 +22,10 @@ fn open(kind: SpanKind, parent: u64) -> Open {
         random: false,
     };
     Open::new(kind, outgoing, SpanId::from(parent))
+}
+
+fn scope() -> opentelemetry::InstrumentationScope {
+    About::new(&opentelemetry_sdk::Resource::builder_empty().build()).scope
 }
 
 fn data(kind: SpanKind, end: &RequestEnd<'_>) -> SpanData {
@@ -92,6 +96,32 @@ fn names_never_hold_a_path_or_a_method_that_somebody_made_up() {
         let other = *method == odd;
         assert_eq!(attributes["http.request.method"] == "_OTHER", other);
         assert_eq!(attributes.contains_key("http.request.method_original"), other);
+    }
+}
+
+#[test]
+fn a_call_of_grpc_is_named_by_its_method_if_there_is_one() {
+    let long = format!("/shop.Cart/{}", "x".repeat(200));
+    for (path, grpc_status, server, client) in [
+        ("/shop.Cart/Add", Some(0), "shop.Cart/Add", "shop.Cart/Add"),
+        ("/shop.Cart/Add", Some(14), "shop.Cart/Add", "shop.Cart/Add"),
+        ("/shop.Cart/Made-Up", Some(0), "grpc", "grpc"),
+        ("/shop.Cart/MadeUp", Some(12), "grpc", "grpc"),
+        ("/shop.Cart/Unasked", None, "grpc", "shop.Cart/Unasked"),
+        ("/shop.Cart/Add/7", Some(0), "grpc", "grpc"),
+        ("/shop.Cart/", Some(0), "grpc", "grpc"),
+        ("/", Some(0), "grpc", "grpc"),
+        (&long, Some(0), "grpc", "grpc"),
+    ] {
+        for (kind, name) in [(SpanKind::Server, server), (SpanKind::Client, client)] {
+            let end = RequestEnd { grpc: true, path, grpc_status, ..end() };
+            let data = data(kind, &end);
+            assert_eq!(data.name, name, "{kind:?} {path} {grpc_status:?}");
+            let attributes = attributes(&data);
+            assert_eq!(attributes["rpc.system.name"], "grpc");
+            let (method, known) = (&attributes["rpc.method"], name != "grpc");
+            assert_eq!((method == "_OTHER", *method == name), (!known, known), "{path}");
+        }
     }
 }
 

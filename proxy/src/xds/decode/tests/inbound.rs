@@ -62,7 +62,8 @@ fn chains_become_protocol_and_mode_of_each_port() {
     ];
     assert_eq!(listener.ports, expected.into());
     assert_eq!(listener.tracing.sampling, 0.25);
-    assert_eq!(listener.tracing.endpoint.as_deref(), Some("http://localhost:4317"));
+    let collector = listener.tracing.collector.map(|collector| collector.endpoint);
+    assert_eq!(collector.as_deref(), Some("http://localhost:4317"));
     assert!(found(vec![]).ports.is_empty(), "all closed");
 }
 

@@ -51,7 +51,7 @@ fn http_tcp_and_detection() {
         tcp_cluster: None,
         affinity: None,
         http: HttpSettings::default(),
-        tracing: Tracing { sampling: 0.25, endpoint: None },
+        tracing: Tracing { sampling: 0.25, collector: None },
     };
     assert_eq!((listener, references), (expected, vec![routes.clone()]));
 

@@ -18,14 +18,18 @@ pub(super) const SERVICE: &str = "server.bench:8080";
 pub(super) const OPAQUE: &str = "server.bench:9000";
 
 /// All objects as one YAML stream; `inbound` is where the server's sidecar listens, at `opaque` for opaque bytes.
-pub(super) fn mesh(inbound: SocketAddr, opaque: u16) -> String {
+/// `collector` gets spans of one trace in a hundred.
+pub(super) fn mesh(inbound: SocketAddr, opaque: u16, collector: Option<&str>) -> String {
+    let tracing = collector.map_or_else(String::new, |endpoint| {
+        format!(", tracing: {{endpoint: '{endpoint}', protocol: http/protobuf, sampling: 0.01}}")
+    });
     let (address, port) = (inbound.ip(), inbound.port());
     format!(
         "\
 apiVersion: weft.dev/v1alpha1
 kind: MeshConfig
 metadata: {{name: default, namespace: weft-system}}
-spec: {{trustDomain: {TRUST_DOMAIN}}}
+spec: {{trustDomain: {TRUST_DOMAIN}{tracing}}}
 ---
 apiVersion: weft.dev/v1alpha1
 kind: InboundPolicy

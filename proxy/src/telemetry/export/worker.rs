@@ -1,40 +1,43 @@
-//! The export thread: collects spans into batches and sends each as one OTLP call. It has a runtime of its
+//! The export thread: collects items into batches and sends each as one OTLP call. It has a runtime of its
 //! own, so that neither encoding nor a silent collector takes a moment from the data workers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SpanExporter as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::super::span::{Span, scope};
-use super::Queue;
+use super::otlp::{About, Client};
+use super::settings::{Collector, Otlp};
+use super::{Item, Queue};
 
-/// Bound on lines about spans that were dropped.
+/// Bound on lines about what was dropped.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 /// Wait after a failed export; doubles up to the longest.
 const BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
-pub(super) struct Worker {
-    queue: Arc<Queue>,
-    spans: mpsc::Receiver<Box<Span>>,
-    collector: watch::Receiver<Option<String>>,
-    stop: watch::Receiver<Option<Instant>>,
-    resource: Resource,
-    scope: InstrumentationScope,
-    exporter: Option<SpanExporter>,
+pub(super) struct Worker<T> {
+    queue: Arc<Queue<T>>,
+    ends: Ends<T>,
+    otlp: Otlp,
+    about: About,
+    client: Option<Client>,
     back_off: Duration,
     log: LossLog,
 }
 
-/// Says that spans were lost, at most once in [`LOG_EVERY`].
+/// What the thread listens to.
+#[derive(Debug)]
+pub(super) struct Ends<T> {
+    pub(super) items: mpsc::Receiver<Box<T>>,
+    pub(super) collector: watch::Receiver<Option<Collector>>,
+    pub(super) stop: watch::Receiver<Option<Instant>>,
+}
+
+/// Says that something was lost, at most once in [`LOG_EVERY`].
 #[derive(Debug, Default)]
 pub(super) struct LossLog {
     told_at: Option<Instant>,
@@ -42,23 +45,16 @@ pub(super) struct LossLog {
     reason: Option<String>,
 }
 
-impl Worker {
-    pub(super) fn new(
-        queue: Arc<Queue>,
-        spans: mpsc::Receiver<Box<Span>>,
-        collector: watch::Receiver<Option<String>>,
-        stop: watch::Receiver<Option<Instant>>,
-        resource: Resource,
-    ) -> Self {
-        let scope = scope();
-        let (exporter, back_off, log) = (None, BACK_OFF, LossLog::default());
-        Self { queue, spans, collector, stop, resource, scope, exporter, back_off, log }
+impl<T: Item> Worker<T> {
+    pub(super) fn new(queue: Arc<Queue<T>>, ends: Ends<T>, otlp: Otlp, about: About) -> Self {
+        let (client, back_off, log) = (None, BACK_OFF, LossLog::default());
+        Self { queue, ends, otlp, about, client, back_off, log }
     }
 
     /// Runs on a thread of its own until it is told to stop.
     pub(super) fn spawn(self) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name("weft-otlp".into());
+        let thread = std::thread::Builder::new().name(T::THREAD.into());
         thread.spawn(move || {
             runtime.block_on(self.run());
             // A name look-up may still hang in a blocking thread; nobody waits for it.
@@ -73,8 +69,8 @@ impl Worker {
             let wait = self.queue.batch.delay;
             tokio::select! {
                 biased;
-                _ = stopped(&mut self.stop) => break,
-                Ok(()) = self.collector.changed() => self.connect(),
+                _ = stopped(&mut self.ends.stop) => break,
+                Ok(()) = self.ends.collector.changed() => self.connect(),
                 () = self.queue.batch_is_full.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -83,25 +79,25 @@ impl Worker {
             } else {
                 self.wait_after_failure().await;
             }
-            self.log.tell(self.queue.dropped.load(Relaxed));
+            self.tell();
         }
         self.finish().await;
     }
 
     /// Makes the client of the collector in force; it connects when it is first used.
     fn connect(&mut self) {
-        self.exporter = None;
+        self.client = None;
         self.back_off = BACK_OFF;
-        let Some(endpoint) = self.collector.borrow_and_update().clone() else { return };
-        match SpanExporter::builder().with_tonic().with_endpoint(&endpoint).build() {
-            Ok(mut exporter) => {
-                exporter.set_resource(&self.resource);
-                self.exporter = Some(exporter);
-                tracing::info!(%endpoint, "exporting spans");
+        let Some(collector) = self.ends.collector.borrow_and_update().clone() else { return };
+        let (endpoint, what) = (collector.endpoint.clone(), T::WHAT);
+        match Client::new(&collector, &self.otlp) {
+            Ok(client) => {
+                self.client = Some(client);
+                tracing::info!(%endpoint, what, "exporting");
             }
             Err(error) => {
                 self.queue.open.store(false, Relaxed);
-                tracing::error!(%endpoint, %error, "the collector cannot be used; no spans");
+                tracing::error!(%endpoint, error, what, "the collector cannot be used; nothing is exported");
             }
         }
     }
@@ -120,31 +116,36 @@ impl Worker {
         Ok(())
     }
 
-    fn take(&mut self, most: usize) -> Vec<Span> {
-        let batch: Vec<_> = std::iter::from_fn(|| self.spans.try_recv().ok().map(|span| *span))
-            .take(most)
-            .collect();
+    fn take(&mut self, most: usize) -> Vec<T> {
+        let items = &mut self.ends.items;
+        let batch: Vec<_> =
+            std::iter::from_fn(|| items.try_recv().ok().map(|item| *item)).take(most).collect();
         self.queue.waiting.fetch_sub(batch.len(), Relaxed);
         batch
     }
 
     /// Exports or drops one batch.
-    async fn export(&mut self, batch: Vec<Span>) -> Result<(), ()> {
+    async fn export(&mut self, batch: Vec<T>) -> Result<(), ()> {
         let count = batch.len() as u64;
-        let result = match &self.exporter {
+        let result = match &mut self.client {
             None => Err("no collector".to_owned()),
-            Some(exporter) => {
-                let batch = batch.into_iter().map(|span| span.into_data(&self.scope)).collect();
+            Some(client) => {
+                let request = T::request(batch, &self.about);
                 tokio::select! {
-                    result = exporter.export(batch) => result.map_err(|error| error.to_string()),
+                    result = client.export(request) => result,
                     () = tokio::time::sleep(self.queue.batch.timeout) => Err("no answer".to_owned()),
-                    () = deadline(&mut self.stop) => Err("the proxy is stopping".to_owned()),
+                    () = deadline(&mut self.ends.stop) => Err("the proxy is stopping".to_owned()),
                 }
             }
         };
         match result {
-            Ok(()) => {
-                self.queue.exported.fetch_add(count, Relaxed);
+            Ok(rejected) => {
+                let rejected = rejected.min(count);
+                if rejected > 0 {
+                    self.log.reason = Some("the collector rejected them".to_owned());
+                }
+                self.queue.dropped.fetch_add(rejected, Relaxed);
+                self.queue.exported.fetch_add(count - rejected, Relaxed);
                 Ok(())
             }
             Err(reason) => {
@@ -157,24 +158,28 @@ impl Worker {
 
     /// Leaves the collector alone for a while, unless there is another one or an end.
     async fn wait_after_failure(&mut self) {
-        self.log.tell(self.queue.dropped.load(Relaxed));
+        self.tell();
         let wait = self.back_off;
         self.back_off = (wait * 2).min(LONGEST_BACK_OFF);
         tokio::select! {
-            _ = stopped(&mut self.stop) => {}
-            Ok(()) = self.collector.changed() => self.connect(),
+            _ = stopped(&mut self.ends.stop) => {}
+            Ok(()) = self.ends.collector.changed() => self.connect(),
             () = tokio::time::sleep(wait) => {}
         }
     }
 
     /// Exports what is left until the deadline; drops the rest.
     async fn finish(&mut self) {
-        self.spans.close();
+        self.ends.items.close();
         while self.queue.waiting.load(Relaxed) > 0 && self.flush().await.is_ok() {}
         let left = self.take(usize::MAX).len() as u64;
         self.queue.dropped.fetch_add(left, Relaxed);
         self.log.told_at = None;
-        self.log.tell(self.queue.dropped.load(Relaxed));
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        self.log.tell(T::WHAT, self.queue.dropped.load(Relaxed));
     }
 }
 
@@ -191,14 +196,14 @@ async fn deadline(stop: &mut watch::Receiver<Option<Instant>>) {
 
 impl LossLog {
     /// Did it say so?
-    pub(super) fn tell(&mut self, dropped: u64) -> bool {
+    pub(super) fn tell(&mut self, what: &str, dropped: u64) -> bool {
         let now = Instant::now();
         let soon = self.told_at.is_some_and(|at| now.duration_since(at) < LOG_EVERY);
         if soon || dropped == self.told {
             return false;
         }
         let reason = self.reason.take().unwrap_or_else(|| "the queue was full".to_owned());
-        tracing::warn!(spans = dropped - self.told, reason, "spans dropped");
+        tracing::warn!(what, count = dropped - self.told, reason, "dropped: no collector has them");
         (self.told_at, self.told) = (Some(now), dropped);
         true
     }

@@ -1,5 +1,5 @@
 //! A queue of lines and the thread that writes them, many with one call. The one place that may block on the
-//! reader of the log.
+//! reader of a log. Made by `log` for the process's own and by `telemetry::access_log` for that of requests.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,15 +11,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Bound on bytes that wait.
-pub(super) const MAX_BYTES: usize = 2 << 20;
+pub(crate) const MAX_BYTES: usize = 2 << 20;
 /// Bound on lines that wait. A place for a line takes 32 bytes from the start.
 const MAX_LINES: usize = 4096;
-/// How long a line waits for company.
-const GATHER: Duration = Duration::from_millis(100);
-
 /// The writing end; cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Writer(Arc<Shared>);
+pub(crate) struct Writer(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -38,21 +35,28 @@ struct State {
 }
 
 impl Writer {
-    pub(super) fn spawn(out: Box<dyn Write + Send>) -> io::Result<Self> {
+    /// Starts a thread of that name, of at most 15 bytes. `gather`: how long a line waits for company.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub(crate) fn spawn(
+        name: &str,
+        out: Box<dyn Write + Send>,
+        gather: Duration,
+    ) -> io::Result<Self> {
         let (lines, receiver) = sync_channel(MAX_LINES);
         let (ended, running) = watch::channel(());
         let state = Arc::new(State::default());
         let of_thread = Arc::clone(&state);
-        let thread =
-            std::thread::Builder::new().name("weft-access-log".into()).spawn(move || {
-                write_all(&receiver, out, &of_thread);
-                drop(running);
-            })?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            write_all(&receiver, out, gather, &of_thread);
+            drop(running);
+        })?;
         Ok(Self(Arc::new(Shared { lines, thread: thread.thread().clone(), state, ended })))
     }
 
     /// Queues a line, or drops and counts it.
-    pub(super) fn push(&self, line: Vec<u8>) {
+    pub(crate) fn push(&self, line: Vec<u8>) {
         let Shared { lines, thread, state, .. } = &*self.0;
         let size = line.len();
         let before = state.waiting.fetch_add(size, Relaxed);
@@ -65,11 +69,13 @@ impl Writer {
         }
     }
 
-    pub(super) fn dropped(&self) -> u64 {
+    /// Lines that were dropped since the start.
+    pub(crate) fn dropped(&self) -> u64 {
         self.0.state.dropped.load(Relaxed)
     }
 
-    pub(super) async fn shutdown(&self, limit: Duration) {
+    /// Writes what waits, for at most `limit`, and ends the thread.
+    pub(crate) async fn shutdown(&self, limit: Duration) {
         let Shared { lines, thread, state, ended } = &*self.0;
         state.stopping.store(true, Relaxed);
         // An empty line wakes a thread that waits for the first one; a full queue has woken it already.
@@ -80,26 +86,37 @@ impl Writer {
 }
 
 /// Writes until the queue is gone, or is empty after [`Writer::shutdown`].
-fn write_all(lines: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>, state: &State) {
+fn write_all(
+    lines: &Receiver<Vec<u8>>,
+    mut out: Box<dyn Write + Send>,
+    gather: Duration,
+    state: &State,
+) {
     let mut text = Vec::new();
+    // A full disk may have taken half a line; what comes next must not be its other half.
+    let mut torn = false;
     while let Ok(first) = lines.recv() {
         if !state.stopping.load(Relaxed) {
-            std::thread::park_timeout(GATHER);
+            std::thread::park_timeout(gather);
         }
         text.clear();
+        let mut size = 0;
         let mut count = 0;
         for line in std::iter::once(first).chain(lines.try_iter()) {
             text.extend_from_slice(&line);
+            size += line.len();
             count += u64::from(!line.is_empty());
             // Bound: a queue that is filled as fast as it is emptied.
             if text.len() >= MAX_BYTES {
                 break;
             }
         }
-        let written = out.write_all(&text).and_then(|()| out.flush());
+        let ended = if torn { out.write_all(b"\n") } else { Ok(()) };
+        let written = ended.and_then(|()| out.write_all(&text)).and_then(|()| out.flush());
         // Order: the bytes make room only when they are out.
-        state.waiting.fetch_sub(text.len(), Relaxed);
-        if written.is_err() {
+        state.waiting.fetch_sub(size, Relaxed);
+        torn = written.is_err();
+        if torn {
             state.dropped.fetch_add(count, Relaxed);
         }
         if state.stopping.load(Relaxed) && state.waiting.load(Relaxed) == 0 {

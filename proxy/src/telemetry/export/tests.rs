@@ -16,9 +16,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 
+use super::settings::{Batch, Collector as At, Otlp};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::tests::end;
-use crate::telemetry::trace::{Batch, Counts, Settings, SpanKind, Tracing, Workload};
+use crate::telemetry::trace::{Counts, Settings, SpanKind, Tracing, Workload};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -52,7 +53,8 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<ExportTraceServiceReque
 
 fn tracing(endpoint: Option<&str>, batch: Batch) -> (Tracing, Metrics) {
     let metrics = Metrics::default();
-    let settings = Settings { batch, endpoint: endpoint.map(str::to_owned), ..Settings::default() };
+    let otlp = Otlp { collector: endpoint.map(At::at), batch, ..Otlp::default() };
+    let settings = Settings { otlp, ..Settings::default() };
     let workload = Workload { name: "product".into(), ..Workload::default() };
     (Tracing::new(settings, &workload, &metrics), metrics)
 }
@@ -118,7 +120,7 @@ async fn a_collector_named_later_gets_what_comes_later() {
     let (tracing, _) = tracing(None, Batch::default());
     request(&tracing);
     assert_eq!((tracing.counts(), tracing.collector()), (Counts::default(), None));
-    tracing.set_collector(Some(&endpoint));
+    tracing.set_collector(Some(&At::at(&endpoint)));
     assert_eq!(tracing.collector().as_deref(), Some(endpoint.as_str()));
     request(&tracing);
     tracing.shutdown(DEADLINE).await;
@@ -132,7 +134,7 @@ async fn a_collector_named_later_gets_what_comes_later() {
 async fn a_collector_taken_away_ends_the_spans() {
     let (endpoint, _received) = collector().await;
     let (tracing, _) = tracing(None, Batch::default());
-    tracing.set_collector(Some(&endpoint));
+    tracing.set_collector(Some(&At::at(&endpoint)));
     tracing.set_collector(None);
     request(&tracing);
     assert_eq!((tracing.counts(), tracing.collector()), (Counts::default(), None));
@@ -190,7 +192,7 @@ async fn an_endpoint_that_cannot_be_used_ends_the_spans() {
 #[tokio::test(start_paused = true)]
 async fn losses_are_told_once_a_minute() {
     let mut log = super::worker::LossLog::default();
-    let told = |log: &mut super::worker::LossLog, dropped| log.tell(dropped);
+    let told = |log: &mut super::worker::LossLog, dropped| log.tell("spans", dropped);
     assert!(!told(&mut log, 0), "no loss, no line");
     assert!(told(&mut log, 5), "the first at once");
     for dropped in 6..100 {

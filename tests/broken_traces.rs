@@ -1,0 +1,99 @@
+//! Who is given trace context and calls on without it is named; nobody else is.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::harness::{Act, Collector, Load, Mesh, eventually, get};
+
+/// As the issue has it.
+const MINUTE: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(20);
+
+/// Names of those that are named.
+async fn named(mesh: &Mesh) -> Result<Vec<String>> {
+    let all = mesh.control_plane().admin().get("/v1/traces/broken").await?;
+    let all = all.as_array().cloned().unwrap_or_default();
+    Ok(all.iter().map(|one| one["name"].as_str().unwrap_or_default().to_owned()).collect())
+}
+
+/// Calls that follow from nothing, every few milliseconds.
+fn timer(to: SocketAddr) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(37));
+        loop {
+            tick.tick().await;
+            let _ = get(to, "/refill").await;
+        }
+    })
+}
+
+#[tokio::test]
+async fn whoever_hands_nothing_on_is_named_within_a_minute_and_nobody_else() {
+    let collector = Collector::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let mesh = Mesh::builder()
+        .serving_caller("payment")
+        .serving_caller("order")
+        .serving_caller("clock")
+        .serving_caller("both")
+        .service("ledger", &["v1"])
+        .caller("gateway")
+        .setting(&format!("tracing: {{endpoint: 'http://{}', sampling: 0.1}}", collector.address()))
+        .start()
+        .await;
+    let ledger = |caller: &str| mesh.entry(&format!("{caller}-v1"), "ledger");
+    let acts = [
+        ("payment", Act::CallAlone(ledger("payment"))),
+        ("order", Act::Call(ledger("order"))),
+        ("both", Act::Call(ledger("both"))),
+        ("clock", Act::Delay(Duration::from_millis(10))),
+    ];
+    for (name, act) in acts {
+        mesh.app(&format!("{name}-v1")).script(move |_| act);
+    }
+    // These two call on their own besides; the one hands everything on that comes of its requests, the other has
+    // nothing to hand on.
+    let timers = [timer(ledger("clock")), timer(ledger("both"))];
+    let start = Instant::now();
+    let mut loads = acts.map(|(name, _)| Load::start_at(mesh.entry("gateway", name), 20, "/"));
+    eventually("it is named", MINUTE, async || {
+        let named = named(&mesh).await?;
+        ensure!(named.iter().any(|name| name == "payment"), "{named:?}");
+        Ok(())
+    })
+    .await;
+    println!("broken traces: named after {:?}", start.elapsed());
+    let check = mesh.weft(&["check", "-o", "json"]).await.json();
+    let checks = |category: &str| -> Vec<Value> {
+        let all = check["categories"].as_array().cloned().unwrap_or_default();
+        let found = all.iter().find(|one| one["categoryName"] == category).cloned();
+        found.and_then(|one| one["checks"].as_array().cloned()).unwrap_or_default()
+    };
+    let [warning] = &checks("traces")[..] else { panic!("{check}") };
+    assert_eq!(
+        (&warning["result"], &warning["description"]),
+        (&"warning".into(), &"payment in shop hands trace context on".into())
+    );
+    // As long again and more; who has been named stays so.
+    for load in &mut loads {
+        load.passes(400).await;
+    }
+    assert_eq!(named(&mesh).await.unwrap(), ["payment"]);
+    // It is mended, as by a new version behind the same sidecar.
+    let mended = Act::Call(ledger("payment"));
+    mesh.app("payment-v1").script(move |_| mended);
+    eventually("it is cleared", SOON, async || {
+        let named = named(&mesh).await?;
+        ensure!(named.is_empty(), "{named:?}");
+        Ok(())
+    })
+    .await;
+    timers.iter().for_each(JoinHandle::abort);
+    for load in loads {
+        assert_eq!(load.stop().await.failures(), [""; 0]);
+    }
+}
