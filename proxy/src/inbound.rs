@@ -105,6 +105,7 @@ impl Inbound {
             tracing::info!(%client, port = self.port, %error, "inbound connection refused");
         }
         self.count_refusal(error.token());
+        self.telemetry.recent.refused(&self.workload, client, error);
     }
 
     fn count_refusal(&self, token: Token) {
@@ -167,6 +168,7 @@ impl Inbound {
                 if let (Some(mark), Some(_)) = (mark(&error), &who.identity) {
                     response.headers_mut().insert(FAILURE, mark.to_value());
                 }
+                record.name(&mut response);
                 record.answer(&response, Some(&error));
                 response
             }
@@ -226,7 +228,7 @@ impl Inbound {
             map.insert(FORWARDED_CLIENT_CERT, certificate.clone());
         }
         let in_flight = self.app.begin();
-        record.attempt();
+        record.attempt(Instant::now());
         let sent = match (&who.identity, version) {
             (None, Version::Http2) => Box::pin(self.send_for_stranger(request)).await,
             // A sidecar is told what surely was not begun, and sends it again itself.
@@ -238,6 +240,7 @@ impl Inbound {
         let Sent { mut response, written } =
             sent.map_err(|failure| self.unreachable(&failure.error))?;
         let wish = upgrade::granted(wish, &response)?;
+        record.story().heard(Some(written), Instant::now());
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());
         Ok((Answer { response, written, in_flight }, wish))

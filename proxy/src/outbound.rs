@@ -57,6 +57,10 @@ use shape::{finish, location, prepare, view};
 /// Who sends within this time speaks first: nothing is opened on its behalf until it is known what it says.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
+/// Which limit of time is over: the request's own, or that of an attempt.
+const REQUEST_TIMEOUT: &str = "request_timeout";
+const TRY_TIMEOUT: &str = "per_try_timeout";
+
 /// The calling side of one Service port, on one worker.
 #[derive(Debug)]
 pub struct Outbound {
@@ -189,9 +193,7 @@ impl Outbound {
         // The one snapshot of this request.
         let config = self.target.config().await;
         let Some(config) = config.as_deref() else {
-            let message = format!("nothing is known of {}", self.service);
-            let error = Error::new(Token::ConfigurationMissing, message);
-            return Ok(response::failed(&error, grpc, version));
+            return Ok(self.unknown(request, grpc, version));
         };
         let mut record = Record::begin(
             &self.telemetry,
@@ -211,15 +213,27 @@ impl Outbound {
             }
             Ok(Reply::Fallback(response, error)) => {
                 record.fall_back();
-                record.answer(&response, Some(&error));
-                response
+                answered(response, &error, record)
             }
-            Err(error) => {
-                let response = response::failed(&error, grpc, version);
-                record.answer(&response, Some(&error));
-                response
-            }
+            Err(error) => answered(response::failed(&error, grpc, version), &error, record),
         })
+    }
+
+    /// Without a configuration there are no counters of its own either.
+    #[cold]
+    fn unknown(
+        &self,
+        mut request: Request<ClientBody>,
+        grpc: bool,
+        version: Version,
+    ) -> Response<Body> {
+        let (telemetry, service) = (&self.telemetry, &self.service);
+        let edge = Arc::default();
+        let mut record = Record::begin(telemetry, Direction::Outbound, service, &edge, &request);
+        record.trace(request.headers_mut(), 0.0);
+        let message = format!("nothing is known of {service}");
+        let error = Error::new(Token::ConfigurationMissing, message);
+        answered(response::failed(&error, grpc, version), &error, record)
     }
 
     async fn route_and_send(
@@ -250,6 +264,7 @@ impl Outbound {
         let cluster = config.clusters[split.cluster]
             .as_ref()
             .ok_or_else(|| missing(matched.rule, &table.clusters[split.cluster]))?;
+        record.story().towards(cluster);
         let limit = limit(matched.rule, grpc, &request);
         if limit == Some(Duration::ZERO) {
             return Err(too_late(matched.rule, limit));
@@ -296,6 +311,13 @@ impl Reply {
             None => Self::Proxied(answer, deadline),
         }
     }
+}
+
+/// Ends the record with an answer that is made here, and names the request to whoever gets it.
+fn answered(mut response: Response<Body>, error: &Error, record: Record) -> Response<Body> {
+    record.name(&mut response);
+    record.answer(&response, Some(error));
+    response
 }
 
 /// The rule that a request meets, and its table.
@@ -351,7 +373,7 @@ fn fall_back(fallback: &Fallback, sent: Sent, origin: &Origin) -> Reply {
 
 fn too_late(rule: &Rule, limit: Option<Duration>) -> Error {
     let message = format!("no response within {:?}", limit.unwrap_or_default());
-    Error::new(Token::ResponseTimeout, message).caused_by(&rule.origin)
+    Error::new(Token::ResponseTimeout, message).caused_by(&rule.origin).because(REQUEST_TIMEOUT)
 }
 
 #[cfg(test)]

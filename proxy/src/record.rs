@@ -2,6 +2,7 @@
 //! every request; it is closed at the end of the response body, by [`Tracked`], or earlier by whoever makes
 //! the response here. A record that is dropped open belongs to a client that went away.
 
+mod story;
 mod tracked;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::telemetry::trace::{RequestTrace, SpanKind};
 use crate::telemetry::{RequestEnd, Telemetry};
 use crate::upstream::ResponseBody;
 
+pub use story::{Stop, Story};
 pub use tracked::Tracked;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,6 +47,7 @@ pub struct Record {
     grpc_status: Option<u16>,
     error: Option<Token>,
     denial: Option<Box<Denial>>,
+    story: Story,
     attempts: u32,
     fallback: bool,
     request_bytes: u64,
@@ -108,6 +111,7 @@ impl Record {
             grpc_status: None,
             error: None,
             denial: None,
+            story: Story::default(),
             attempts: 0,
             fallback: false,
             request_bytes: request.body().size_hint().exact().unwrap_or(0),
@@ -162,15 +166,31 @@ impl Record {
         self.started
     }
 
-    /// One more attempt goes out.
-    pub fn attempt(&mut self) {
+    /// How it got so far.
+    pub fn story(&mut self) -> &mut Story {
+        &mut self.story
+    }
+
+    /// One more attempt goes out at `now`.
+    pub fn attempt(&mut self, now: Instant) {
         self.attempts += 1;
+        self.story.begins(now);
+    }
+
+    /// By what whoever gets this answer can ask for the request: `x-request-id`, if the answer has none.
+    pub fn name<B>(&self, response: &mut Response<B>) {
+        if let (Some(id), false) =
+            (&self.head.request_id, response.headers().contains_key(REQUEST_ID))
+        {
+            response.headers_mut().insert(REQUEST_ID, id.clone());
+        }
     }
 
     /// The attempt that ended so is followed by another, whose headers these are.
-    pub fn retry(&mut self, status: u16, error: Option<Token>, headers: &mut HeaderMap) {
+    pub fn retry(&mut self, status: u16, error: Option<&Error>, headers: &mut HeaderMap) {
+        self.story.tried(self.peer.address, status, error);
         let Some(mut trace) = self.trace.take() else { return };
-        (self.status, self.error) = (status, error);
+        (self.status, self.error) = (status, error.map(Error::token));
         trace.retry(&self.end(), headers, self.attempts);
         (self.status, self.error) = (0, None);
         self.trace = Some(trace);
@@ -183,6 +203,9 @@ impl Record {
         self.error = error.map(Error::token);
         let denial = error.and_then(Error::denial);
         self.denial = denial.map(|(by, why)| Box::new(Denial { by: by.into(), why: why.into() }));
+        if let Some(error) = error {
+            self.story.failed(error);
+        }
         self.response_bytes = response.body().size_hint().exact().unwrap_or(0);
         self.close();
     }
@@ -197,10 +220,17 @@ impl Record {
 
     /// The response head is there; the record goes on with the body.
     #[must_use]
-    pub fn carry(mut self, answer: Answer, deadline: Option<Instant>) -> Response<Body> {
+    pub fn carry(mut self, mut answer: Answer, deadline: Option<Instant>) -> Response<Body> {
+        self.status = answer.response.status().as_u16();
+        self.grpc_status = grpc_status(answer.response.headers());
+        if self.status >= 400 || self.grpc_status.is_some_and(|code| code > 0) {
+            // An application may write what it likes; a sidecar of ours is known by its certificate.
+            if self.direction == Direction::Outbound && self.peer.identity.is_some() {
+                self.story.note_report(answer.response.headers());
+            }
+            self.name(&mut answer.response);
+        }
         let (parts, body) = answer.response.into_parts();
-        self.status = parts.status.as_u16();
-        self.grpc_status = grpc_status(&parts.headers);
         if body.is_end_stream() {
             self.close();
             return Response::from_parts(parts, Body::Empty);
@@ -239,6 +269,8 @@ impl Record {
             response_bytes: self.response_bytes,
             request_id: text_of(self.head.request_id.as_ref()),
             denial: self.denial.as_ref().map(|denial| (&*denial.by, &*denial.why)),
+            started: self.started,
+            story: Some(&self.story),
         }
     }
 

@@ -36,9 +36,8 @@ impl<'a> Observed<'a> {
         Self { outbound, hop, endpoint, trial, started, ended: false }
     }
 
-    pub(super) fn end(&mut self, result: &Result<Answer, Failure>) {
+    pub(super) fn end(&mut self, result: &Result<Answer, Failure>, now: Instant) {
         self.ended = true;
-        let now = Instant::now();
         let outcome = match result {
             Ok(answer) => judge(&answer.response, self.hop.version),
             Err(failure) if failure.error.token().fault() == Fault::Upstream => Outcome::Local,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use weft_proto::latency;
 
 use crate::error::{Fault, Token};
+use crate::telemetry::recent::Pace;
 
 /// Classes of status: none, 1xx to 5xx.
 pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -80,6 +81,8 @@ pub(crate) fn is_server_fault(grpc_status: u16) -> bool {
 /// Counters of one edge. About 0.5 KB, and 1.6 KB more from its first request on.
 #[derive(Debug, Default)]
 pub struct Edge {
+    /// What is slow here.
+    pub(crate) pace: Pace,
     /// By mutual TLS (0 no, 1 yes) and class of status.
     requests: [[AtomicU64; CLASSES.len()]; 2],
     failures: AtomicU64,
