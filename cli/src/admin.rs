@@ -4,6 +4,7 @@
 //! are the authentication; in a cluster the API server's. One connection a request: these are questions of people.
 
 mod answers;
+mod lines;
 mod place;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use answers::{
     Edge, Finding, Golden, MeshInfo, Proxy, ResourceState, Route, Stat, TraceCounts, Workload,
 };
+pub(crate) use lines::Lines;
 pub(crate) use place::Container;
 use place::{Connection, Place};
 
