@@ -54,7 +54,7 @@ pub(crate) use cgroup::{Cgroup, raise_file_limit};
 pub(crate) use client::{Kept, get, http1, http2, request};
 pub(crate) use control_channel::{control_channel, trusting_channel};
 pub(crate) use control_plane::ControlPlane;
-pub(crate) use deadline::{eventually, within};
+pub(crate) use deadline::{attempt, eventually, within};
 pub(crate) use demo::Demo;
 pub(crate) use forger::{Forged, Forger, named, san};
 pub(crate) use grpc::{Grpc, Plain};

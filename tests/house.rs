@@ -26,10 +26,15 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 29] = [
+const PURE: [&str; 35] = [
+    "cli/src/why/checks",
+    "cli/src/why/diagnosis",
+    "cli/src/why/gather",
     "control-plane/src/access/reach",
     "control-plane/src/access/trial",
     "control-plane/src/injection",
+    "control-plane/src/requests/lookup",
+    "control-plane/src/requests/routes",
     "control-plane/src/model",
     "control-plane/src/status/desired",
     "control-plane/src/status/lease/decide",
@@ -55,6 +60,7 @@ const PURE: [&str; 29] = [
     "proxy/src/overload/level",
     "proxy/src/retry/decide",
     "proxy/src/router",
+    "proxy/src/telemetry/recent/wanted",
     "proxy/src/xds/subscription",
 ];
 

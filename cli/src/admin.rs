@@ -4,6 +4,7 @@
 //! are the authentication; in a cluster the API server's. One connection a request: these are questions of people.
 
 mod answers;
+mod lines;
 mod place;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub(crate) use answers::{
     BrokenTraces, Edge, Finding, Golden, MeshInfo, Proxy, ResourceState, Route, Stat, TraceCounts,
     Workload,
 };
+pub(crate) use lines::Lines;
 pub(crate) use place::Container;
 use place::{Connection, Place};
 

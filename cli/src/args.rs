@@ -13,8 +13,10 @@ mod manual;
 mod run;
 mod service;
 mod stat;
+mod tap;
 mod trust;
 mod wait;
+mod why;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -29,10 +31,12 @@ pub(crate) use manual::{BugReportArgs, CompletionArgs, ManArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use service::{DemoServiceArgs, ShopService};
 pub(crate) use stat::{StatArgs, StatView};
+pub(crate) use tap::TapArgs;
 pub(crate) use trust::{TrustArgs, TrustCommand};
 pub(crate) use wait::WaitArgs;
+pub(crate) use why::{Asked, WhyArgs};
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, authz, demo, inject, uninstall, wait).";
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 weft could not do it, 2 wrong usage, 3 something was found (check, analyze, authz, demo, inject, uninstall, wait, why).";
 
 /// Weft, a lightweight service mesh: sidecars, mTLS, routes and traces.
 #[derive(Debug, Parser)]
@@ -128,6 +132,10 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// Who can reach what, and what would a policy have done?
     Authz(AuthzArgs),
+    /// Show requests as they end
+    Tap(TapArgs),
+    /// Why did my request fail? One request explained, and whose fault it is
+    Why(WhyArgs),
     /// Run a program of your own beside a sidecar
     Run(RunArgs),
     /// Give every pod in a manifest a sidecar, as the webhook would

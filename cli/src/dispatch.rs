@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::{
     analyze, authz, bug_report, check, dashboard, demo, inject, install, manual, proxy_config,
-    proxy_status, run as run_program, shop, stat, trust, uninstall, version, wait,
+    proxy_status, run as run_program, shop, stat, tap, trust, uninstall, version, wait, why,
 };
 
 const TOOL_ERROR: u8 = 1;
@@ -49,6 +49,8 @@ async fn command(cli: Cli, environment: &Environment, output: &Output) -> Result
         Command::ProxyConfig(args) => proxy_config::run(&args, mesh, environment, output).await,
         Command::ProxyStatus(args) => proxy_status::run(&args, mesh, environment, output).await,
         Command::Authz(args) => authz::run(&args, mesh, environment, output).await,
+        Command::Tap(args) => tap::run(&args, mesh, environment, output).await,
+        Command::Why(args) => why::run(&args, mesh, environment, output).await,
         Command::Run(args) => run_program::run(&args, mesh, environment, output).await,
         Command::Inject(args) => inject::inject(&args, output),
         Command::Uninject(args) => inject::uninject(&args, output),

@@ -34,10 +34,12 @@ mod shop;
 mod signals;
 mod stat;
 mod table;
+mod tap;
 mod trust;
 mod uninstall;
 mod version;
 mod wait;
+mod why;
 
 use std::process::ExitCode;
 

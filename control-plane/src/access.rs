@@ -9,8 +9,9 @@ mod proposal;
 mod reach;
 mod run;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod trial;
 
+pub(crate) use judge::{Judgement, PortRules};
 pub(crate) use reach::{ReachQuery, reached};
 pub(crate) use run::{TrialQuery, Trials};

@@ -10,7 +10,9 @@ mod health;
 mod json;
 mod latency;
 mod metrics;
+mod requests;
 mod socket;
+mod tap;
 mod trust;
 
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ use crate::access::Trials;
 use crate::ca::CertificateAuthority;
 use crate::finding::Finding;
 use crate::model::Mesh;
+use crate::requests::Gathering;
+use crate::tap::Tapping;
 use crate::telemetry::TelemetryService;
 use crate::trust::Trust;
 use crate::webhook::Counts;
@@ -54,8 +58,8 @@ pub(crate) struct View {
     pub(crate) trust: Arc<Trust>,
     /// For stat.
     pub(crate) telemetry: TelemetryService,
-    /// For trials of policies.
-    pub(crate) trials: Trials,
+    /// For what sidecars are asked.
+    pub(crate) asking: Asking,
     /// The proxies that are connected.
     pub(crate) registry: Arc<Registry>,
     /// Generation of the resources in force; 0 before the first.
@@ -66,6 +70,28 @@ pub(crate) struct View {
     pub(crate) stopping: watch::Receiver<bool>,
     /// The injector, in a cluster.
     pub(crate) injector: Option<InjectorView>,
+}
+
+/// Those who ask sidecars.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    /// Trials of policies.
+    trials: Trials,
+    /// What went wrong lately.
+    requests: Gathering,
+    /// What goes on now.
+    tapping: Tapping,
+}
+
+impl Asking {
+    /// By way of their reports.
+    pub(crate) fn new(telemetry: &TelemetryService) -> Self {
+        Self {
+            trials: Trials::new(telemetry.clone()),
+            requests: Gathering::new(telemetry.clone()),
+            tapping: Tapping::new(telemetry.clone()),
+        }
+    }
 }
 
 /// What is to be seen of the injector.

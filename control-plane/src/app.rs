@@ -23,8 +23,7 @@ use self::in_force::InForce;
 use self::kubernetes::{Inputs, Kubernetes};
 use self::source::{Cluster, Source};
 use self::state_dir::StateDir;
-use crate::access::Trials;
-use crate::admin::{Admin, PublishLatency, View};
+use crate::admin::{Admin, Asking, PublishLatency, View};
 use crate::ca::{CertificateAuthority, IdentityService, Issuer, IssuerView};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -176,7 +175,7 @@ impl App {
             findings: in_force.findings(),
             ca: ca.clone(),
             trust: trust.clone(),
-            trials: Trials::new(telemetry.clone()),
+            asking: Asking::new(&telemetry),
             telemetry,
             registry,
             generation: generation.clone(),

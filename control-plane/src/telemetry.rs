@@ -4,7 +4,8 @@
 //! `decode` (from the wire), [`stat`] (for people). This file is the service: it believes a reporter only
 //! about the workloads that have its identity. What in a report has a consequence: that a workload is
 //! about to go ([`Draining`]), its callers then choose others; and which roots it has to do with, it may be asked to renew.
-//! What a workload's callers asked for lately is reported only when it is asked for (`ask`).
+//! What a workload's callers asked for lately, and which requests failed or were slow, is reported only when it is asked for (`ask`); requests as they end only while somebody
+//! watches (`taps`).
 
 mod ask;
 mod broken;
@@ -13,9 +14,11 @@ mod edge;
 mod stat;
 mod store;
 mod tally;
+mod taps;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -23,15 +26,19 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use weft_proto::names;
 use weft_proto::telemetry::telemetry_server::{Telemetry, TelemetryServer};
-use weft_proto::telemetry::{ReportAck, ReportRequest};
+use weft_proto::telemetry::{
+    AskRequests, OpenTap, ReportAck, ReportRequest, RequestRecord, TapControl, TapEvents,
+};
 
-use self::ask::Asks;
 pub(crate) use self::ask::Seen;
+use self::ask::{Asks, Part};
 pub(crate) use self::broken::BrokenWorkload;
 pub(crate) use self::edge::WINDOW_MAX;
 pub(crate) use self::stat::Stat;
 use self::store::Store;
 pub(crate) use self::store::{ProxyState, Window};
+pub(crate) use self::taps::{Shown, Tap};
+use self::taps::{Taps, Watcher};
 use crate::ca::CertificateAuthority;
 use crate::clock::Clock;
 use crate::model::{Key, Mesh};
@@ -39,6 +46,8 @@ use crate::peer::{self, AuthenticatedPeer};
 
 // Bound: the report of a proxy with 2,000 edges, all of them changed, is about 600 KiB.
 const MAX_REPORT: usize = 2 * 1024 * 1024;
+/// A sidecar that opens a tap says at once which.
+const FIRST_WORD: Duration = Duration::from_secs(10);
 // Bound: acknowledgements that a reporter has not read yet; further reports wait.
 const MAX_ACKS: usize = 4;
 
@@ -55,6 +64,7 @@ pub(crate) struct TelemetryService {
     /// Knows which certificates are to be renewed.
     ca: Option<Arc<CertificateAuthority>>,
     asks: Arc<Asks>,
+    taps: Arc<Taps>,
     clock: Clock,
 }
 
@@ -68,8 +78,8 @@ impl TelemetryService {
         clock: Clock,
     ) -> Self {
         let store = Arc::new(Mutex::new(Store::new(clock.unix())));
-        let (draining, asks) = (Arc::new(draining), Arc::default());
-        Self { store, mesh, draining, stopping, ca: None, asks, clock }
+        let (draining, asks, taps) = (Arc::new(draining), Arc::default(), Arc::default());
+        Self { store, mesh, draining, stopping, ca: None, asks, taps, clock }
     }
 
     /// The same, that asks sidecars to renew whose certificate `ca` wants to be another.
@@ -125,6 +135,40 @@ impl TelemetryService {
         self.asks.ask(workload, seconds, until).await
     }
 
+    /// Asks the sidecar of a workload which requests failed or were slow; of those, what `wanted` says.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(crate) async fn ask_requests(
+        &self,
+        workload: &str,
+        wanted: AskRequests,
+        until: Instant,
+    ) -> Result<Vec<RequestRecord>, &'static str> {
+        self.asks.ask_requests(workload, wanted, until).await
+    }
+
+    /// The workloads whose sidecars can be asked here.
+    pub(crate) fn connected(&self) -> Vec<Arc<str>> {
+        self.asks.connected()
+    }
+
+    /// Somebody watches requests.
+    pub(crate) fn open_tap(&self) -> Tap {
+        self.taps.open()
+    }
+
+    /// The streams of reports that are open, by workload, each with its number.
+    pub(crate) fn streams(&self) -> HashMap<Arc<str>, u64> {
+        self.asks.streams()
+    }
+
+    /// Invites the sidecar of a workload to a tap; false if it is not there.
+    pub(crate) async fn invite(&self, workload: &str, tap: OpenTap) -> bool {
+        let invitation = ReportAck { tap: Some(tap), ..ReportAck::default() };
+        self.asks.tell(workload, invitation).await
+    }
+
     /// Edges held, and increments dropped at a bound since the start.
     pub(crate) fn size(&self) -> (usize, u64) {
         self.store().size()
@@ -132,7 +176,8 @@ impl TelemetryService {
 
     fn record(&self, peer: &AuthenticatedPeer, report: ReportRequest) -> Result<ReportAck, Status> {
         self.check(peer, &report.workload)?;
-        if let Some(part) = report.access {
+        let access = report.access.map(Part::Access);
+        for part in access.into_iter().chain(report.requests.map(Part::Requests)) {
             self.asks.deliver(&report.workload, part);
         }
         let now = self.clock.unix();
@@ -154,7 +199,7 @@ impl TelemetryService {
         store.set_proxy(Arc::clone(&reporter), state);
         drop(store);
         self.drains(&reporter, draining);
-        Ok(ReportAck { renew, ask: None })
+        Ok(ReportAck { renew, ..ReportAck::default() })
     }
 
     /// A sidecar that is gone after its drain stays among them until another one reports for its workload.
@@ -238,8 +283,59 @@ impl TelemetryService {
     }
 }
 
+impl TelemetryService {
+    /// Hands on what a sidecar shows, until either side has enough or the control plane stops. `_control`: its end ends
+    /// the stream.
+    async fn hand_on(
+        self,
+        (peer, workload): (AuthenticatedPeer, Arc<str>),
+        watcher: Watcher,
+        mut events: Streaming<TapEvents>,
+        _control: mpsc::Sender<Result<TapControl, Status>>,
+    ) {
+        let (mut stopping, mut mesh) = (self.stopping.clone(), self.mesh.clone());
+        loop {
+            let shown = tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+                changed = mesh.changed() => {
+                    // Whoever is denied, or serves another workload now, shows nothing more.
+                    if changed.is_err() || self.check(&peer, &workload).is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                () = watcher.gone() => return,
+                shown = events.message() => shown,
+            };
+            let Ok(Some(shown)) = shown else { return };
+            watcher.show(&workload, shown);
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl Telemetry for TelemetryService {
+    type TapStream = ReceiverStream<Result<TapControl, Status>>;
+
+    async fn tap(
+        &self,
+        request: Request<Streaming<TapEvents>>,
+    ) -> Result<Response<Self::TapStream>, Status> {
+        let peer = AuthenticatedPeer::require(request.extensions())?;
+        self.admit(&peer)?;
+        let mut events = request.into_inner();
+        let first = tokio::time::timeout(FIRST_WORD, events.message()).await;
+        let first =
+            first.map_err(|_| Status::deadline_exceeded("no word of which tap it is"))??;
+        let number = first.map_or(0, |first| first.id);
+        let (workload, watcher) =
+            self.taps.invited(number).ok_or_else(|| Status::not_found("nobody watches"))?;
+        self.check(&peer, &workload)?;
+        let (control, stream) = mpsc::channel(1);
+        tokio::spawn(self.clone().hand_on((peer, workload), watcher, events, control));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
     type ReportStream = ReceiverStream<Result<ReportAck, Status>>;
 
     async fn report(

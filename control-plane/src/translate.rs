@@ -44,6 +44,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 pub(crate) use inbound::ports as inbound_ports;
+pub(crate) use precedence::{Candidate, by_domain};
 pub(crate) use resource::variant_slot;
 pub use resource::{Reference, Resource, ResourceType, Version, Visibility};
 pub use set::{Dangling, Node, ResourceSet};

@@ -254,7 +254,7 @@ fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetr
     };
     let tracing = Tracing::new(settings, &workload, &metrics);
     let access_log = AccessLog::open(options, &metrics)?;
-    Ok(Telemetry { metrics, tracing, access_log })
+    Ok(Telemetry { metrics, tracing, access_log, ..Telemetry::default() })
 }
 
 fn called<'a>(display: &'a str, own: &'a str) -> String {

@@ -25,6 +25,8 @@ struct Detail {
     origin: Option<Origin>,
     /// The rule that denies, or `none`.
     denied_by: Option<Box<str>>,
+    /// A word for what exactly it was, of those that have one.
+    reason: Option<&'static str>,
     /// What the answer says besides.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -44,8 +46,8 @@ impl Error {
     /// A failure after which the application may have seen the request.
     pub fn new(token: Token, message: impl Into<String>) -> Self {
         let (message, headers) = (message.into(), Vec::new());
-        let (unprocessed, origin, denied_by) = (false, None, None);
-        let detail = Detail { token, unprocessed, message, origin, denied_by, headers };
+        let (unprocessed, origin, denied_by, reason) = (false, None, None, None);
+        let detail = Detail { token, unprocessed, message, origin, denied_by, reason, headers };
         Self(Box::new(detail))
     }
 
@@ -68,6 +70,26 @@ impl Error {
     pub fn denied_by(mut self, rule: &str) -> Self {
         self.0.denied_by = Some(rule.into());
         self
+    }
+
+    /// Says in a word what exactly it was, where its token says less: why a certificate was refused, which limit of time
+    /// is over.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<Option<&'static str>>) -> Self {
+        self.0.reason = reason.into();
+        self
+    }
+
+    /// That word.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        self.0.reason
+    }
+
+    /// In words, without the token.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Who denied it and why, where rules about access did.

@@ -105,6 +105,7 @@ impl Inbound {
             tracing::info!(%client, port = self.port, %error, "inbound connection refused");
         }
         self.count_refusal(error.token());
+        self.telemetry.recent.refused(&self.workload, client, error);
     }
 
     fn count_refusal(&self, token: Token) {
@@ -168,6 +169,7 @@ impl Inbound {
                 if let (Some(mark), Some(_)) = (mark(&error), &who.identity) {
                     response.headers_mut().insert(FAILURE, mark.to_value());
                 }
+                record.name(&mut response);
                 record.answer(&response, Some(&error));
                 response
             }
@@ -238,7 +240,7 @@ impl Inbound {
         };
         let Sent { mut response, written } =
             sent.map_err(|failure| self.unreachable(&failure.error))?;
-        record.heard(written, Instant::now());
+        record.story().heard(Some(written), Instant::now());
         let wish = upgrade::granted(wish, &response)?;
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());

@@ -58,6 +58,10 @@ use shape::{finish, location, prepare, view};
 /// Who sends within this time speaks first: nothing is opened on its behalf until it is known what it says.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
+/// Which limit of time is over: the request's own, or that of an attempt.
+const REQUEST_TIMEOUT: &str = "request_timeout";
+const TRY_TIMEOUT: &str = "per_try_timeout";
+
 /// The calling side of one Service port, on one worker.
 #[derive(Debug)]
 pub struct Outbound {
@@ -230,14 +234,9 @@ impl Outbound {
             }
             Ok(Reply::Fallback(response, error)) => {
                 record.fall_back();
-                record.answer(&response, Some(&error));
-                response
+                answered(response, &error, record)
             }
-            Err(error) => {
-                let response = response::failed(&error, grpc, version);
-                record.answer(&response, Some(&error));
-                response
-            }
+            Err(error) => answered(response::failed(&error, grpc, version), &error, record),
         })
     }
 
@@ -280,6 +279,7 @@ impl Outbound {
         let cluster = config.clusters[split.cluster]
             .as_ref()
             .ok_or_else(|| missing(matched.rule, &table.clusters[split.cluster]))?;
+        record.story().towards(cluster);
         let limit = limit(matched.rule, grpc, &request);
         if limit == Some(Duration::ZERO) {
             return Err(too_late(matched.rule, limit));
@@ -326,6 +326,13 @@ impl Reply {
             None => Self::Proxied(answer, deadline),
         }
     }
+}
+
+/// Ends the record with an answer that is made here, and names the request to whoever gets it.
+fn answered(mut response: Response<Body>, error: &Error, record: Record) -> Response<Body> {
+    record.name(&mut response);
+    record.answer(&response, Some(error));
+    response
 }
 
 /// The rule that a request meets, and its table.
@@ -381,7 +388,7 @@ fn fall_back(fallback: &Fallback, sent: Sent, origin: &Origin) -> Reply {
 
 fn too_late(rule: &Rule, limit: Option<Duration>) -> Error {
     let message = format!("no response within {:?}", limit.unwrap_or_default());
-    Error::new(Token::ResponseTimeout, message).caused_by(&rule.origin)
+    Error::new(Token::ResponseTimeout, message).caused_by(&rule.origin).because(REQUEST_TIMEOUT)
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //! every request; it is closed at the end of the response body, by [`Tracked`], or earlier by whoever makes
 //! the response here. A record that is dropped open belongs to a client that went away.
 
+mod story;
 mod tracked;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
@@ -26,6 +26,7 @@ use crate::telemetry::trace::{RequestTrace, SpanKind};
 use crate::telemetry::{RequestEnd, Telemetry};
 use crate::upstream::ResponseBody;
 
+pub use story::{Stop, Story};
 pub use tracked::Tracked;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,8 +52,8 @@ pub struct Record {
     grpc_status: Option<u16>,
     error: Option<Token>,
     denial: Option<Box<Denial>>,
+    story: Story,
     attempts: u32,
-    times: Times,
     fallback: bool,
     request_bytes: Size,
     response_bytes: u64,
@@ -66,17 +67,6 @@ pub struct Peer {
     pub identity: Option<SpiffeId>,
     /// Where it is.
     pub address: Option<SocketAddr>,
-}
-
-/// How long parts of it took, as far as there was an answer.
-#[derive(Clone, Copy, Debug, Default)]
-struct Times {
-    /// The last attempt.
-    began: Option<Instant>,
-    /// Until its connection was open.
-    connect: Option<Duration>,
-    /// From the request's head to the head of the response.
-    first_byte: Option<Duration>,
 }
 
 /// Length of the request's body.
@@ -152,8 +142,8 @@ impl Record {
             grpc_status: None,
             error: None,
             denial: None,
+            story: Story::default(),
             attempts: 0,
-            times: Times::default(),
             fallback: false,
             request_bytes: Size::of(request.body()),
             response_bytes: 0,
@@ -207,18 +197,6 @@ impl Record {
         self.started
     }
 
-    /// One more attempt goes out at `now`.
-    pub fn attempt(&mut self, now: Instant) {
-        self.attempts += 1;
-        self.times = Times { began: Some(now), ..Times::default() };
-    }
-
-    /// The attempt has an answer, whose request began to leave at `written`.
-    pub fn heard(&mut self, written: Instant, now: Instant) {
-        self.times.connect = self.times.began.map(|began| written - began);
-        self.times.first_byte = Some(now - self.started);
-    }
-
     /// Counts the bytes of a body whose length nobody knows before its end.
     pub fn count(&mut self, body: &mut ClientBody) {
         if let Size::Unknown = self.request_bytes {
@@ -226,10 +204,31 @@ impl Record {
         }
     }
 
+    /// How it got so far.
+    pub fn story(&mut self) -> &mut Story {
+        &mut self.story
+    }
+
+    /// One more attempt goes out at `now`.
+    pub fn attempt(&mut self, now: Instant) {
+        self.attempts += 1;
+        self.story.begins(now);
+    }
+
+    /// By what whoever gets this answer can ask for the request: `x-request-id`, if the answer has none.
+    pub fn name<B>(&self, response: &mut Response<B>) {
+        if let (Some(id), false) =
+            (&self.head.request_id, response.headers().contains_key(REQUEST_ID))
+        {
+            response.headers_mut().insert(REQUEST_ID, id.clone());
+        }
+    }
+
     /// The attempt that ended so is followed by another, whose headers these are.
-    pub fn retry(&mut self, status: u16, error: Option<Token>, headers: &mut HeaderMap) {
+    pub fn retry(&mut self, status: u16, error: Option<&Error>, headers: &mut HeaderMap) {
+        self.story.tried(self.peer.address, status, error);
         let Some(mut trace) = self.trace.take() else { return };
-        (self.status, self.error) = (status, error);
+        (self.status, self.error) = (status, error.map(Error::token));
         trace.retry(&self.end(), headers, self.attempts);
         (self.status, self.error) = (0, None);
         self.trace = Some(trace);
@@ -242,6 +241,9 @@ impl Record {
         self.error = error.map(Error::token);
         let denial = error.and_then(Error::denial);
         self.denial = denial.map(|(by, why)| Box::new(Denial { by: by.into(), why: why.into() }));
+        if let Some(error) = error {
+            self.story.failed(error);
+        }
         self.response_bytes = response.body().size_hint().exact().unwrap_or(0);
         self.close();
     }
@@ -256,10 +258,17 @@ impl Record {
 
     /// The response head is there; the record goes on with the body.
     #[must_use]
-    pub fn carry(mut self, answer: Answer, deadline: Option<Instant>) -> Response<Body> {
+    pub fn carry(mut self, mut answer: Answer, deadline: Option<Instant>) -> Response<Body> {
+        self.status = answer.response.status().as_u16();
+        self.grpc_status = grpc_status(answer.response.headers());
+        if self.status >= 400 || self.grpc_status.is_some_and(|code| code > 0) {
+            // An application may write what it likes; a sidecar of ours is known by its certificate.
+            if self.direction == Direction::Outbound && self.peer.identity.is_some() {
+                self.story.note_report(answer.response.headers());
+            }
+            self.name(&mut answer.response);
+        }
         let (parts, body) = answer.response.into_parts();
-        self.status = parts.status.as_u16();
-        self.grpc_status = grpc_status(&parts.headers);
         if body.is_end_stream() {
             self.close();
             return Response::from_parts(parts, Body::Empty);
@@ -288,8 +297,8 @@ impl Record {
             error: self.error,
             duration: self.started.elapsed(),
             attempts: self.attempts,
-            connect: self.times.connect,
-            first_byte: self.times.first_byte,
+            connect: self.story.connect(),
+            first_byte: self.story.answered().map(|at| at - self.started),
             fallback: self.fallback,
             http_route: self.rule.as_ref().and_then(|rule| rule.http_route.as_deref()),
             route: self.rule.as_ref().map_or("", |rule| &rule.origin),
@@ -301,6 +310,8 @@ impl Record {
             response_bytes: self.response_bytes,
             request_id: text_of(self.head.request_id.as_ref()),
             denial: self.denial.as_ref().map(|denial| (&*denial.by, &*denial.why)),
+            started: self.started,
+            story: Some(&self.story),
         }
     }
 

@@ -19,12 +19,12 @@ use http::Request;
 use tokio::time::Instant;
 
 use crate::body::{Body, ClientBody, Tee};
-use crate::cluster::Endpoint;
+use crate::cluster::{Endpoint, Held};
 use crate::deadline;
 use crate::error::Error;
 use crate::headers::Mark;
 use crate::outbound::{Attempt, Hop, Outbound};
-use crate::record::{Answer, Record, grpc_status};
+use crate::record::{Answer, Record, Stop, grpc_status};
 
 use pause::Hint;
 
@@ -130,33 +130,34 @@ pub async fn send(
         let facts = Facts { method: kept.method(), grpc: hop.grpc, retries };
         let verdict = decide(hop.retry, &facts, &outcome(&attempt, hop.grpc));
         drop(retrying.take());
-        let pause = match verdict {
-            Verdict::Retry if kept.is_possible() => pause(outbound, hop, &attempt, retries),
-            Verdict::Retry | Verdict::Exhausted | Verdict::Return => None,
+        let again = match verdict {
+            Verdict::Return => return finished(attempt),
+            Verdict::Retry => another(outbound, hop, &kept, &attempt, retries),
+            Verdict::Exhausted if attempt.mark == Some(Mark::Exhausted) => Err(Stop::FurtherOn),
+            Verdict::Exhausted => Err(Stop::Attempts),
         };
-        let again = pause.filter(|_| {
-            hop.cluster.limits.retry().is_some_and(|held| {
+        let pause = match again {
+            Ok((pause, held)) => {
                 retrying = held;
-                true
-            }) && budget.withdraw(&hop.cluster.spec.budget, Instant::now())
-        });
-        let Some(pause) = again else {
-            if verdict != Verdict::Return {
-                outbound.exhausted.note(&record.trail(), Instant::now());
+                pause
             }
-            return finished(attempt);
+            Err(why) => {
+                record.story().stopped(why);
+                outbound.exhausted.note(&record.trail(), Instant::now());
+                return finished(attempt);
+            }
         };
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
         retries += 1;
         tried.extend(attempt.endpoint);
-        let (status, token, unsent) = match attempt.result {
+        let (status, error, unsent) = match attempt.result {
             Ok(answer) => (answer.response.status().as_u16(), None, None),
-            Err(failure) => (0, Some(failure.error.token()), failure.request.map(|unsent| *unsent)),
+            Err(failure) => (0, Some(failure.error), failure.request.map(|unsent| *unsent)),
         };
         next = unsent.unwrap_or_else(|| kept.again());
-        record.retry(status, token, next.headers_mut());
+        record.retry(status, error.as_ref(), next.headers_mut());
     }
 }
 
@@ -175,8 +176,33 @@ fn announce(hop: &Hop<'_>, request: &mut Request<Body>) {
     }
 }
 
-/// How long to wait before the next attempt; `None` if there is to be none, or no time for it.
-fn pause(outbound: &Outbound, hop: &Hop<'_>, attempt: &Attempt, retries: u32) -> Option<Duration> {
+/// How long to wait before the next attempt, and its place within the limit of retries; or why there is to be none.
+fn another(
+    outbound: &Outbound,
+    hop: &Hop<'_>,
+    kept: &Replayable,
+    attempt: &Attempt,
+    retries: u32,
+) -> Result<(Duration, Option<Held>), Stop> {
+    if !kept.is_possible() {
+        return Err(Stop::Body);
+    }
+    let pause = pause(outbound, hop, attempt, retries)?;
+    let held = hop.cluster.limits.retry().ok_or(Stop::RetryLimit)?;
+    let cluster = hop.cluster;
+    match cluster.shared.budget.withdraw(&cluster.spec.budget, Instant::now()) {
+        true => Ok((pause, held)),
+        false => Err(Stop::RetryBudget),
+    }
+}
+
+/// How long to wait before the next attempt.
+fn pause(
+    outbound: &Outbound,
+    hop: &Hop<'_>,
+    attempt: &Attempt,
+    retries: u32,
+) -> Result<Duration, Stop> {
     let elsewhere = hop.cluster.has_other(attempt.endpoint.as_ref(), Instant::now());
     let backoff = pause::backoff(hop.retry.backoff, retries, elsewhere, outbound.random.unit());
     let asked = attempt.result.as_ref().map_or(Hint::Nothing, |answer| {
@@ -185,9 +211,10 @@ fn pause(outbound: &Outbound, hop: &Hop<'_>, attempt: &Attempt, retries: u32) ->
     let pause = match asked {
         Hint::Nothing => backoff,
         Hint::After(asked) => asked.max(backoff),
-        Hint::Never => return None,
+        Hint::Never => return Err(Stop::AskedNotTo),
     };
-    hop.deadline.is_none_or(|deadline| Instant::now() + pause < deadline).then_some(pause)
+    let fits = hop.deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
+    if fits { Ok(pause) } else { Err(Stop::Time) }
 }
 
 fn finished(attempt: Attempt) -> Sent {

@@ -5,7 +5,9 @@
 //! 2. [`trace`]: trace context in and out of headers, spans of sampled requests, OTLP export.
 //! 3. [`access_log`]: one JSON line a request.
 //! 4. [`export`]: the way of spans and lines to a collector.
-//! 5. [`report`]: the golden metrics to the control plane, each second.
+//! 5. [`recent`]: the failed and slow requests of the last while, for whoever asks why.
+//! 6. [`tap`]: requests as they end, for whoever watches.
+//! 7. [`report`]: the golden metrics to the control plane, each second, and its questions.
 //!
 //! The request path calls [`crate::telemetry::trace::Tracing::begin`] when a request's headers are there and
 //! [`Telemetry::finish_request`] when its last byte has gone. Neither may block, fail, or wait for anybody:
@@ -15,18 +17,26 @@ pub mod access_log;
 pub mod conventions;
 pub mod export;
 pub mod metrics;
+pub mod recent;
 pub mod report;
+pub mod tap;
 pub mod trace;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use opentelemetry::trace::TraceId;
+use tokio::time::Instant;
+
 use crate::error::Token;
+use crate::record::Story;
 
 use self::access_log::AccessLog;
 use self::conventions::Verb;
 use self::metrics::{Direction, Edge, Metrics, Observation};
+use self::recent::Recent;
+use self::tap::Taps;
 use self::trace::{RequestTrace, Tracing};
 
 /// Everything that a request or connection reports to. Cheap to clone; by default nobody listens.
@@ -38,6 +48,10 @@ pub struct Telemetry {
     pub tracing: Tracing,
     /// Lines.
     pub access_log: AccessLog,
+    /// What went wrong lately.
+    pub recent: Recent,
+    /// Whoever watches.
+    pub taps: Taps,
 }
 
 /// What is known of a request, or of one attempt of it, at its end. Borrowed: nothing is copied unless it is
@@ -92,6 +106,10 @@ pub struct RequestEnd<'a> {
     pub request_id: &'a str,
     /// Who denied it and why, where rules about access did.
     pub denial: Option<(&'a str, &'a str)>,
+    /// When its head came.
+    pub started: Instant,
+    /// How it got there; nobody knows of what has no record.
+    pub story: Option<&'a Story>,
 }
 
 impl RequestEnd<'_> {
@@ -110,6 +128,12 @@ impl RequestEnd<'_> {
             error: self.error,
             fallback: self.fallback,
         }
+    }
+
+    /// Until the head of the response; where none came, all of it. A body lasts as long as it is long.
+    fn waited(&self) -> Duration {
+        let answered = self.story.and_then(Story::answered);
+        answered.map_or(self.duration, |at| at - self.started)
     }
 }
 
@@ -151,10 +175,25 @@ impl Telemetry {
     ) {
         let trace = trace.into();
         edge.observe(&end.observation());
-        self.access_log.request(end, trace.as_ref().and_then(RequestTrace::trace_id));
+        let trace_id = trace.as_ref().and_then(RequestTrace::trace_id);
+        self.access_log.request(end, trace_id);
+        // Order: what is far from slow costs this comparison and no other.
+        let slow = end.duration >= recent::FLOOR
+            && edge.pace.is_slow(end.waited(), || self.recent.second());
+        if slow || Recent::is_failure(end) {
+            self.remember(end, trace_id, slow);
+        }
+        if self.taps.is_open() {
+            self.taps.offer(end, || self.recent.record(end, trace_id, slow));
+        }
         if let Some(trace) = trace {
             trace.finish(end);
         }
+    }
+
+    #[cold]
+    fn remember(&self, end: &RequestEnd<'_>, trace_id: Option<TraceId>, slow: bool) {
+        self.recent.keep(self.recent.record(end, trace_id, slow));
     }
 
     /// Closes an opaque connection's record: counters and log line. Never blocks. Its opening was
@@ -162,6 +201,7 @@ impl Telemetry {
     pub fn finish_connection(&self, end: &ConnectionEnd<'_>, edge: &Edge) {
         edge.connection_closed(end.error);
         self.access_log.connection(end);
+        self.recent.connection(end);
     }
 
     /// Sends and writes what waits, for at most `limit` altogether.

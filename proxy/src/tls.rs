@@ -116,7 +116,7 @@ impl TlsStore {
         })?;
         if configs.not_after <= SystemTime::now() {
             let message = "this workload's certificate has expired and could not be renewed";
-            return Err(Error::new(Token::IdentityUnavailable, message));
+            return Err(Error::new(Token::IdentityUnavailable, message).because("expired"));
         }
         match self.denials.own() {
             None => Ok(configs),
@@ -186,13 +186,14 @@ impl TlsConfigs {
                 true => Token::TlsCertificateError,
                 false => Token::TlsProtocolError,
             };
-            Error::unprocessed(token, format!("handshake with {expected}: {error}"))
+            let message = format!("handshake with {expected}: {error}");
+            Error::unprocessed(token, message).because(reason_of(&error))
         })?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let peer = verify::expected_peer(chain, expected, SystemTime::now());
         let peer = peer.map_err(|error| {
             self.refusals.count(Direction::Outbound, error.word());
-            Error::unprocessed(Token::TlsCertificateError, error.to_string())
+            Error::unprocessed(Token::TlsCertificateError, error.to_string()).because(error.word())
         })?;
         self.denials.opened(&peer.id, &peer.serial, &sever)?;
         Ok(stream)
@@ -209,7 +210,8 @@ impl TlsConfigs {
         strict: bool,
     ) -> Result<(server::TlsStream<Ahead>, Peer), Error> {
         let failed = |error: std::io::Error| {
-            Error::new(Token::TlsProtocolError, format!("handshake with a caller: {error}"))
+            let message = format!("handshake with a caller: {error}");
+            Error::new(Token::TlsProtocolError, message).because("no_handshake")
         };
         let hello =
             LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Ahead::new(stream));
@@ -224,7 +226,7 @@ impl TlsConfigs {
         let peer = verify::peer(chain, self.id.trust_domain(), SystemTime::now());
         let peer = peer.map_err(|error| {
             self.refusals.count(Direction::Inbound, error.word());
-            Error::new(Token::TlsCertificateError, error.to_string())
+            Error::new(Token::TlsCertificateError, error.to_string()).because(error.word())
         })?;
         // Asked again: a resumed handshake has asked nobody.
         self.denials.check_caller(&peer.id, &peer.serial)?;
@@ -242,7 +244,7 @@ impl TlsConfigs {
             return Error::new(Token::PeerDenied, "a caller who is denied");
         }
         let token = if refused { Token::TlsCertificateError } else { Token::TlsProtocolError };
-        Error::new(token, format!("handshake with a caller: {error}"))
+        Error::new(token, format!("handshake with a caller: {error}")).because(reason_of(error))
     }
 
     /// Was it for the other side's certificate? Counted.

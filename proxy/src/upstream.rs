@@ -157,7 +157,7 @@ fn classify(error: &hyper::Error, mesh: bool) -> Error {
     let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     if mesh && let Some(alert) = io.and_then(refused_certificate) {
         let message = format!("the other side refuses this workload's certificate: {alert:?}");
-        return Error::unprocessed(Token::TlsCertificateError, message);
+        return Error::unprocessed(Token::TlsCertificateError, message).because("own_refused");
     }
     // A sidecar ends a connection with a TLS close_notify only between requests: after a request that it has
     // begun to read it answers first, and when it dies it sends none. So an orderly end before the first byte

@@ -30,7 +30,7 @@ use weft_proto::identity::identity_server::{Identity, IdentityServer};
 use weft_proto::identity::{IssueRequest, IssueResponse};
 use weft_proto::telemetry::telemetry_client::TelemetryClient;
 use weft_proto::telemetry::telemetry_server::{Telemetry, TelemetryServer};
-use weft_proto::telemetry::{ReportAck, ReportRequest};
+use weft_proto::telemetry::{ReportAck, ReportRequest, TapControl, TapEvents};
 
 use super::Mesh;
 use super::control_channel::control_channel;
@@ -130,6 +130,17 @@ impl Telemetry for Relay {
         let requests = requests.into_inner().map_while(Result::ok);
         let replies = TelemetryClient::new(self.upstream.clone()).report(requests).await?;
         Ok(Response::new(Box::pin(replies.into_inner())))
+    }
+
+    type TapStream = Replies<TapControl>;
+
+    async fn tap(
+        &self,
+        events: Request<Streaming<TapEvents>>,
+    ) -> Result<Response<Self::TapStream>, Status> {
+        let events = events.into_inner().map_while(Result::ok);
+        let control = TelemetryClient::new(self.upstream.clone()).tap(events).await?;
+        Ok(Response::new(Box::pin(control.into_inner())))
     }
 }
 

@@ -18,7 +18,7 @@ use super::control_plane::ControlPlane;
 use super::manifests::{self, NAMESPACE, WORKLOAD_PORT, Workload};
 use super::network::Network;
 use super::sidecar::Launch;
-use super::{App, Output, Program, Sidecar, binary, eventually, run};
+use super::{App, Output, Process, Program, Sidecar, binary, eventually, run};
 
 pub(crate) use builder::Builder;
 
@@ -136,7 +136,19 @@ impl Mesh {
         self.weft_within(args, Duration::from_secs(30)).await
     }
 
-    /// The same for what takes longer.
+    /// Starts `weft` against this mesh; its output goes to a log of that name.
+    pub(crate) fn start_weft(&self, args: &[&str], log: &str) -> Process {
+        let program = Program {
+            name: format!("weft {}", args.join(" ")),
+            path: binary("weft"),
+            args: args.iter().map(Into::into).collect(),
+            variables: vec![("XDG_RUNTIME_DIR".to_owned(), self.run_root())],
+            log: self.directory.path().join(log),
+        };
+        Process::start(program).expect("it starts")
+    }
+
+    /// As [`Self::weft`], for what takes longer.
     pub(crate) async fn weft_within(&self, args: &[&str], deadline: Duration) -> Output {
         let program = Program {
             name: format!("weft {}", args.join(" ")),

@@ -132,3 +132,38 @@ fn naming_a_cluster_means_it() {
     }
     assert!(!means("weft check"));
 }
+
+#[test]
+fn why_tells_an_id_from_who_called_what() {
+    let why = |line: &str| match parse(line).map(|cli| cli.command) {
+        Ok(Command::Why(why)) => Ok((why.asked(), why.path, why.method)),
+        Ok(_) => panic!("not why"),
+        Err(error) => Err(error.exit_code()),
+    };
+    let edge = |from: Option<&str>, to: &str| Asked::Edge(from.map(str::to_owned), to.to_owned());
+    assert_eq!(why("weft why abc").unwrap().0, Asked::Id("abc".to_owned()));
+    assert_eq!(why("weft why").unwrap().0, Asked::Lately);
+    assert_eq!(why("weft why --to payment").unwrap().0, edge(None, "payment"));
+    let (asked, path, method) = why("weft why order payment --path /a?b --method post").unwrap();
+    assert_eq!(asked, edge(Some("order"), "payment"));
+    assert_eq!((path.as_deref(), method.as_deref()), (Some("/a"), Some("POST")));
+    for wrong in
+        ["weft why a --to b", "weft why a b --path c", "weft why --since 2d", "weft why a b c"]
+    {
+        assert_eq!(why(wrong), Err(2), "{wrong}");
+    }
+}
+
+#[test]
+fn tap_takes_statuses_and_classes_of_them() {
+    let status = |text: &str| match parse(&format!("weft tap order --status {text}")) {
+        Ok(Cli { command: Command::Tap(tap), .. }) => tap.status,
+        Ok(_) => panic!("not tap"),
+        Err(_) => None,
+    };
+    assert_eq!((status("503"), status("5xx")), (Some(503), Some(5)));
+    for wrong in ["6xx", "xx", "99", "600", "5xxx"] {
+        assert_eq!(status(wrong), None, "{wrong}");
+    }
+    assert!(parse("weft tap --most 0").is_err() && parse("weft tap --max 0").is_err());
+}

@@ -37,7 +37,7 @@ spec: {address: 127.0.0.7, serviceAccount: old, meshed: false, ports: [{name: ht
 ";
 
 /// With these policies in force.
-pub(super) fn mesh(policies: &str) -> Mesh {
+pub(crate) fn mesh(policies: &str) -> Mesh {
     let (mesh, findings) = analyze(&[("shop.yaml", SHOP), ("policies.yaml", policies)]);
     let errors =
         findings.iter().filter(|found| found.severity() == crate::finding::Severity::Error);
@@ -46,14 +46,14 @@ pub(super) fn mesh(policies: &str) -> Mesh {
 }
 
 /// An object in namespace `shop`; `spec` in one line.
-pub(super) fn object(kind: &str, name: &str, spec: &str) -> String {
+pub(crate) fn object(kind: &str, name: &str, spec: &str) -> String {
     format!(
         "apiVersion: weft.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n---\n"
     )
 }
 
 /// The gateway may read carts of products.
-pub(super) fn readers() -> String {
+pub(crate) fn readers() -> String {
     object(
         "AccessPolicy",
         "readers",

@@ -48,14 +48,14 @@ async fn trial(
         Some(_) => i64::MAX,
         None => 0,
     };
-    view.trials.run(mesh, query, created).await.map(Json).map_err(bad)
+    view.asking.trials.run(mesh, query, created).await.map(Json).map_err(bad)
 }
 
-fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
     let body = body.map_err(|error| Refusal::new(error.status(), error))?;
     serde_json::from_slice(&body).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))
 }
 
-fn bad(why: String) -> Refusal {
+pub(super) fn bad(why: String) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, why)
 }

@@ -21,7 +21,7 @@ use super::json::{
     Bootstrap, ControlPlane, Counts, JoinRequest, Locality, MeshSummary, Proxy, ServiceName,
     Version,
 };
-use super::{View, access, metrics, trust};
+use super::{View, access, metrics, requests, tap, trust};
 use crate::ca::MintError;
 use crate::finding::Finding;
 use crate::model::{self, Key};
@@ -90,6 +90,8 @@ pub(super) fn router(view: Arc<View>) -> Router {
         .route("/v1/trust", get(trust::look))
         .route("/v1/trust/{step}", post(trust::step))
         .merge(access::routes())
+        .merge(requests::routes())
+        .merge(tap::routes())
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "no such endpoint"))
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has another method")

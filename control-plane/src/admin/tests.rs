@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Admin, View};
-use crate::access::Trials;
+use super::{Admin, Asking, View};
 use crate::finding::{Code, Finding};
 use crate::telemetry::TelemetryService;
 use crate::testing::{TestCa, http, id};
@@ -50,7 +49,7 @@ async fn serve() -> Fixture {
         findings: watch::Sender::new(Arc::new(vec![finding])).subscribe(),
         ca: ca.ca.clone(),
         trust: Arc::new(Trust::new(own, ca.mesh.subscribe(), issuer, None)),
-        trials: Trials::new(telemetry.clone()),
+        asking: Asking::new(&telemetry),
         telemetry,
         registry,
         generation: generation.subscribe(),

@@ -11,20 +11,20 @@ use crate::model::{PathMatch, Route, RouteMatch, RouteRule, ValueMatch};
 
 /// One match of one rule of one route.
 #[derive(Clone, Copy)]
-pub(super) struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     /// The route.
-    pub(super) route: &'a Route,
+    pub(crate) route: &'a Route,
     /// The rule.
-    pub(super) rule: &'a RouteRule,
+    pub(crate) rule: &'a RouteRule,
     /// One of its matches.
-    pub(super) matched: &'a RouteMatch,
+    pub(crate) matched: &'a RouteMatch,
 }
 
 /// The domain that stands for every host.
 pub(super) const ANY_HOST: &str = "*";
 
 /// Domains with what is asked for them, in order. `routes` are oldest first, then by key.
-pub(super) fn by_domain<'a>(routes: &[&'a Route]) -> BTreeMap<String, Vec<Candidate<'a>>> {
+pub(crate) fn by_domain<'a>(routes: &[&'a Route]) -> BTreeMap<String, Vec<Candidate<'a>>> {
     let mut own: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (index, route) in routes.iter().enumerate() {
         for host in hosts(route) {

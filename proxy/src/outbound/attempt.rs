@@ -7,7 +7,7 @@ use http::Request;
 use tokio::time::Instant;
 
 use super::observe::Observed;
-use super::{Hop, Outbound};
+use super::{Hop, Outbound, TRY_TIMEOUT};
 use crate::body::Body;
 use crate::cluster::{Ask, Endpoint};
 use crate::error::{Error, Token};
@@ -66,7 +66,8 @@ impl Outbound {
             None => sent.await,
             Some(limit) => tokio::time::timeout(limit, sent).await.unwrap_or_else(|_| {
                 let message = format!("no response within {limit:?} of this attempt");
-                Err(Failure { error: Error::new(Token::ResponseTimeout, message), request: None })
+                let error = Error::new(Token::ResponseTimeout, message).because(TRY_TIMEOUT);
+                Err(Failure { error, request: None })
             }),
         };
         let mut result =
@@ -78,9 +79,7 @@ impl Outbound {
         };
         let now = Instant::now();
         observed.end(&result, now);
-        if let Ok(answer) = &result {
-            record.heard(answer.written, now);
-        }
+        record.story().heard(result.as_ref().ok().map(|answer| answer.written), now);
         Attempt { endpoint: Some(Arc::clone(endpoint)), result, mark }
     }
 }

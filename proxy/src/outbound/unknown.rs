@@ -3,7 +3,7 @@
 
 use http::{Request, Response};
 
-use super::Outbound;
+use super::{Outbound, answered};
 use crate::body::{Body, ClientBody};
 use crate::error::{Error, Token};
 use crate::record::Record;
@@ -21,18 +21,12 @@ impl Outbound {
     ) -> Response<Body> {
         let message = format!("nothing is known of {}", self.service);
         let error = Error::new(Token::ConfigurationMissing, message);
-        let edge = self.telemetry.metrics.edge(EdgeKey {
-            direction: Direction::Outbound,
-            peer: self.service.to_string(),
-            route: String::new(),
-            backend: String::new(),
-        });
+        let key = EdgeKey::unrouted(Direction::Outbound, &*self.service);
+        let edge = self.telemetry.metrics.edge(key);
         let (direction, service) = (Direction::Outbound, &self.service);
         let mut record =
             Record::begin(&self.telemetry, direction, service, &edge, (&request, grpc));
         record.trace(request.headers_mut(), self.telemetry.tracing.sampling().unwrap_or(0.0));
-        let response = response::failed(&error, grpc, version);
-        record.answer(&response, Some(&error));
-        response
+        answered(response::failed(&error, grpc, version), &error, record)
     }
 }

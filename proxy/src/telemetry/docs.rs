@@ -80,7 +80,8 @@ fn errors_page() -> String {
          and the object that caused it where one is known:\n\n\
          ```\nproxy-status: weft; error=connection_refused; details=\"HTTPRoute/shop/web#0: …\"\n```\n\n\
          The same word is in the access log (`error`), in the span (`error.type`) and in the metric \
-         `weft_request_errors_total` (`error`). A token is never renamed.\n\n\
+         `weft_request_errors_total` (`error`). A token is never renamed. The answer's `x-request-id` is what \
+         `weft why` takes ([why.md](why.md)).\n\n\
          | token | status | whose fault | meaning |\n|---|---|---|---|\n"
     );
     for token in Token::ALL {

@@ -5,8 +5,8 @@
 //! memory of an outage, whatever its length. What was taken is kept until it is acknowledged and then goes
 //! first on the next stream. Where an acknowledgement is lost on its way, that one report counts twice.
 //!
-//! The control plane may ask at any time what the workload's callers asked for lately; the answer goes at once, and what
-//! is not asked for is not sent.
+//! The control plane may ask at any time what the workload's callers asked for lately, and which requests failed or were slow;
+//! the answer goes at once, and what is not asked for is not sent.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -22,8 +22,8 @@ use tonic::{Status, Streaming};
 use weft_proto::telemetry as wire;
 use weft_proto::telemetry::telemetry_client::TelemetryClient;
 
-use super::Telemetry;
 use super::metrics::{Delta, Direction, EdgeKey, Standing};
+use super::{Telemetry, tap};
 use crate::access::Traffic;
 use crate::control_channel::{Backoff, random_unit};
 
@@ -46,7 +46,7 @@ pub type Connecting = Pin<Box<dyn Future<Output = Result<Channel, String>> + Sen
 pub struct Reporter {
     workload: String,
     telemetry: Arc<Telemetry>,
-    connect: Box<dyn Fn() -> Connecting + Send + Sync>,
+    connect: Arc<dyn Fn() -> Connecting + Send + Sync>,
     /// Taken from the counters and not acknowledged. Bound: filled only when it is empty, with at most as many
     /// edges as there are.
     unacknowledged: VecDeque<Vec<wire::EdgeDelta>>,
@@ -63,7 +63,23 @@ struct Stream {
     reports: mpsc::Sender<wire::ReportRequest>,
     acks: Streaming<wire::ReportAck>,
     /// Questions not answered yet. Bound: [`QUESTIONS`].
-    asked: VecDeque<wire::AskTraffic>,
+    asked: VecDeque<Question>,
+}
+
+/// What the control plane wants to know.
+enum Question {
+    Traffic(wire::AskTraffic),
+    Requests(wire::AskRequests),
+    /// Somebody wants to watch.
+    Tap(wire::OpenTap),
+}
+
+impl Question {
+    fn of(ack: &mut wire::ReportAck) -> Option<Self> {
+        let traffic = ack.ask.take().map(Self::Traffic);
+        let requests = || ack.ask_requests.take().map(Self::Requests);
+        traffic.or_else(requests).or_else(|| ack.tap.take().map(Self::Tap))
+    }
 }
 
 impl std::fmt::Debug for Reporter {
@@ -85,7 +101,7 @@ impl Reporter {
         Self {
             workload: workload.to_owned(),
             telemetry,
-            connect: Box::new(connect),
+            connect: Arc::new(connect),
             unacknowledged: VecDeque::new(),
             said: None,
             renews,
@@ -198,18 +214,54 @@ impl Reporter {
 
     /// Answers what was asked.
     async fn answer(&self, stream: &mut Stream) -> Result<(), String> {
-        let Some(traffic) = &self.traffic else { return Ok(()) };
-        while let Some(ask) = stream.asked.pop_front() {
-            for part in traffic.answer(ask, Instant::now()) {
+        while let Some(question) = stream.asked.pop_front() {
+            for part in self.parts(&question) {
                 let standing = self.telemetry.metrics.standing();
                 let message = self.message(Vec::new(), &standing);
-                let message = wire::ReportRequest { access: Some(part), ..message };
+                let message = wire::ReportRequest {
+                    proxy: message.proxy,
+                    workload: message.workload,
+                    at: message.at,
+                    ..part
+                };
                 if stream.exchange(message).await?.renew {
                     self.renews.notify_one();
                 }
             }
         }
         Ok(())
+    }
+
+    fn parts(&self, question: &Question) -> Vec<wire::ReportRequest> {
+        let empty = wire::ReportRequest::default;
+        match question {
+            Question::Traffic(ask) => {
+                let parts =
+                    self.traffic.as_ref().map(|traffic| traffic.answer(*ask, Instant::now()));
+                let parts = parts.into_iter().flatten();
+                parts.map(|part| wire::ReportRequest { access: Some(part), ..empty() }).collect()
+            }
+            Question::Tap(wanted) => {
+                self.tap(wanted.clone());
+                Vec::new()
+            }
+            Question::Requests(ask) => {
+                let parts = self.telemetry.recent.answer(ask, SystemTime::now()).into_iter();
+                parts.map(|part| wire::ReportRequest { requests: Some(part), ..empty() }).collect()
+            }
+        }
+    }
+
+    /// Shows requests to somebody, beside the reports. Who may not watch because too many do is shown nothing.
+    fn tap(&self, wanted: wire::OpenTap) {
+        let Some(opened) = self.telemetry.taps.open(wanted) else { return };
+        let connecting = (self.connect)();
+        tokio::spawn(async move {
+            match connecting.await {
+                Ok(channel) => tap::run(channel, opened).await,
+                Err(error) => tracing::debug!(%error, "no tap"),
+            }
+        });
     }
 
     /// Takes what the edges counted.
@@ -246,11 +298,11 @@ impl Reporter {
                 config_age_seconds: age,
                 log_lines_dropped: self.telemetry.access_log.dropped(),
             }),
-            access: None,
             broken_traces: self.telemetry.tracing.broken().map(|broken| wire::BrokenTraces {
                 since: seconds(broken.since),
                 calls: broken.calls,
             }),
+            ..wire::ReportRequest::default()
         }
     }
 }
@@ -265,8 +317,10 @@ impl Stream {
             }
             loop {
                 match self.acks.message().await {
-                    Ok(Some(wire::ReportAck { ask: Some(ask), .. })) => self.note(ask),
-                    Ok(Some(ack)) => return Ok(ack),
+                    Ok(Some(mut ack)) => match Question::of(&mut ack) {
+                        Some(question) => self.note(question),
+                        None => return Ok(ack),
+                    },
                     end => return Err(unexpected(end)),
                 }
             }
@@ -277,18 +331,19 @@ impl Stream {
 
     /// Takes what comes while no report is under way.
     fn take(&mut self, ack: Result<Option<wire::ReportAck>, Status>) -> Result<(), String> {
-        match ack {
-            Ok(Some(wire::ReportAck { ask: Some(ask), .. })) => {
-                self.note(ask);
+        let Ok(Some(mut said)) = ack else { return Err(unexpected(ack)) };
+        match Question::of(&mut said) {
+            Some(question) => {
+                self.note(question);
                 Ok(())
             }
-            end => Err(unexpected(end)),
+            None => Err(unexpected(Ok(Some(said)))),
         }
     }
 
-    fn note(&mut self, ask: wire::AskTraffic) {
+    fn note(&mut self, question: Question) {
         if self.asked.len() < QUESTIONS {
-            self.asked.push_back(ask);
+            self.asked.push_back(question);
         }
     }
 }

@@ -34,5 +34,7 @@ pub(crate) fn end() -> RequestEnd<'static> {
         response_bytes: 42,
         request_id: "given",
         denial: None,
+        started: tokio::time::Instant::now(),
+        story: None,
     }
 }

@@ -5,7 +5,7 @@ use axum::body::Body;
 use super::*;
 
 fn request(method: Method, headers: &[(&str, &str)]) -> Request {
-    let mut request = axum::http::Request::builder().method(method).uri("/");
+    let mut request = Request::builder().method(method).uri("/");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -7,14 +7,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use weft_proto::telemetry::{AccessTraffic, AskTraffic};
 
-use super::Asks;
+use super::{Asks, Part};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(3)
 }
 
-fn part(id: u64, beyond: u64, more: bool) -> AccessTraffic {
-    AccessTraffic { id, seconds: 60, callers: Vec::new(), beyond, more }
+fn part(id: u64, beyond: u64, more: bool) -> Part {
+    Part::Access(AccessTraffic { id, seconds: 60, callers: Vec::new(), beyond, more })
 }
 
 #[tokio::test(start_paused = true)]

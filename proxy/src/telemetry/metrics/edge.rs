@@ -20,6 +20,7 @@ use super::shape::Shape;
 use super::table::Direction;
 use crate::error::{Fault, Token};
 use crate::telemetry::conventions::Verb;
+use crate::telemetry::recent::Pace;
 
 /// Classes of status: none, 1xx to 5xx.
 pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -98,6 +99,8 @@ pub struct Edge {
     /// Was there room for its counters? Set by the first count; without room they are shown as part of the other ones.
     placed: OnceLock<bool>,
     by_shape: ByShape,
+    /// What is slow here.
+    pub(crate) pace: Pace,
     /// By mutual TLS (0 no, 1 yes) and class of status.
     requests: [[AtomicU64; CLASSES.len()]; 2],
     failures: AtomicU64,
@@ -168,6 +171,7 @@ impl Edge {
             room,
             placed: OnceLock::new(),
             by_shape: ByShape::default(),
+            pace: Pace::default(),
             requests: Default::default(),
             failures: AtomicU64::new(0),
             retries: AtomicU64::new(0),

@@ -48,6 +48,14 @@ struct ControlPlane {
 #[tonic::async_trait]
 impl telemetry_server::Telemetry for ControlPlane {
     type ReportStream = ReceiverStream<Result<wire::ReportAck, Status>>;
+    type TapStream = ReceiverStream<Result<wire::TapControl, Status>>;
+
+    async fn tap(
+        &self,
+        _: Request<Streaming<wire::TapEvents>>,
+    ) -> Result<Response<Self::TapStream>, Status> {
+        Err(Status::not_found("nobody watches"))
+    }
 
     async fn report(
         &self,

@@ -1,0 +1,144 @@
+//! `weft tap`: requests as they end. Every replica of the control plane is asked, for each knows the sidecars that are connected
+//! to it, and hands on what they show; `line` is one request for people. It ends when it was told to, or when nobody is left to
+//! listen to.
+
+mod line;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::admin::AdminSocket;
+use crate::args::TapArgs;
+use crate::control_planes;
+use crate::environment::Environment;
+use crate::output::{Output, Verdict};
+use crate::signals::Signals;
+
+/// Bound: lines that were read and not printed yet.
+const MAX_LINES: usize = 64;
+
+/// What a control plane says.
+enum Said {
+    Line(Value),
+    /// It says no more, and why.
+    Gone(String),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+struct Tally {
+    shown: u64,
+    dropped: u64,
+    /// Whether somebody was told yet that nobody can be seen.
+    told: bool,
+}
+
+/// Runs `weft tap`.
+pub(crate) async fn run(
+    args: &TapArgs,
+    mesh: Option<&str>,
+    environment: &Environment,
+    output: &Output,
+) -> Result<Verdict> {
+    let planes = control_planes::find(&args.place, mesh, environment).await?;
+    let query = query(args, &planes).await?;
+    let mut signals = Signals::watch()?;
+    let (sender, mut said) = mpsc::channel(MAX_LINES);
+    for plane in planes {
+        // Order: what cannot be asked is said before anything is shown.
+        let lines = plane.lines("/v1/tap", &query).await.context("cannot watch")?;
+        tokio::spawn(listen(lines, sender.clone()));
+    }
+    drop(sender);
+    let mut over = pin!(tokio::time::sleep(args.lasting.unwrap_or(Duration::MAX / 4)));
+    let mut tally = Tally::default();
+    let gone = loop {
+        tokio::select! {
+            _ = signals.next() => break None,
+            () = &mut over => break None,
+            next = said.recv() => match next {
+                Some(Said::Line(line)) => {
+                    tally.take(&line, output)?;
+                    if args.max.is_some_and(|max| tally.shown >= max) {
+                        break None;
+                    }
+                }
+                Some(Said::Gone(why)) => output.note(&why),
+                None => break Some("the control plane shows no more"),
+            }
+        }
+    };
+    let Tally { shown, dropped, .. } = tally;
+    output.note(&format!("{shown} requests shown, {dropped} not shown for there were too many"));
+    match gone {
+        None => Ok(Verdict::Fine),
+        Some(why) => bail!("{why}"),
+    }
+}
+
+async fn query(args: &TapArgs, planes: &[AdminSocket]) -> Result<Value> {
+    let peer = match &args.identity {
+        None => String::new(),
+        Some(id) if id.starts_with("spiffe://") => id.clone(),
+        Some(id) => {
+            let Some((namespace, account)) = id.split_once('/') else {
+                bail!("{id:?} is no identity: write namespace/account, or a SPIFFE id");
+            };
+            let first = planes.first().context("there is no control plane")?;
+            let mesh: Value =
+                first.get("/v1/mesh").await.context("cannot ask for the trust domain")?;
+            let domain = mesh["trust_domain"].as_str().unwrap_or_default();
+            format!("spiffe://{domain}/ns/{namespace}/sa/{account}")
+        }
+    };
+    Ok(json!({
+        "workloads": args.workloads,
+        "to": args.to.clone().unwrap_or_default(),
+        "method": args.method.clone().unwrap_or_default(),
+        "path": args.path.clone().unwrap_or_default(),
+        "status": args.status.unwrap_or(0),
+        "peer": peer,
+        "errors": args.errors,
+        "most": args.most,
+    }))
+}
+
+/// Reads one control plane's lines to their end.
+async fn listen(mut lines: crate::admin::Lines, said: mpsc::Sender<Said>) {
+    loop {
+        let next = match lines.next().await {
+            Ok(Some(line)) => Said::Line(line),
+            Ok(None) => return,
+            Err(error) => Said::Gone(error.to_string()),
+        };
+        let is_last = matches!(next, Said::Gone(_));
+        if said.send(next).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+impl Tally {
+    fn take(&mut self, line: &Value, output: &Output) -> Result<()> {
+        self.dropped += line["dropped"].as_u64().unwrap_or(0);
+        match line["type"].as_str() {
+            Some("request") => {
+                self.shown += 1;
+                match output.is_json() {
+                    true => output.data(&line.to_string())?,
+                    false => output.data(&line::draw(line))?,
+                }
+            }
+            Some("status") if line["sidecars"] == 0 && !self.told => {
+                self.told = true;
+                output.note("no sidecar that is wanted is connected yet");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
