@@ -93,8 +93,7 @@ async fn assert_shows(
 }
 
 fn pictures() -> PathBuf {
-    let target = std::env::current_exe().unwrap();
-    let directory = target.parent().unwrap().join("../pictures");
+    let directory = binary("weft").with_file_name("pictures");
     std::fs::create_dir_all(&directory).unwrap();
     directory
 }

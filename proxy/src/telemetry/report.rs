@@ -8,6 +8,8 @@
 //! The control plane may ask at any time what the workload's callers asked for lately, and which requests failed or were slow;
 //! the answer goes at once, and what is not asked for is not sent.
 
+mod edges;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -22,7 +24,8 @@ use tonic::{Status, Streaming};
 use weft_proto::telemetry as wire;
 use weft_proto::telemetry::telemetry_client::TelemetryClient;
 
-use super::metrics::{Delta, Direction, EdgeKey, Standing};
+use self::edges::to_wire;
+use super::metrics::Standing;
 use super::{Telemetry, tap};
 use crate::access::Traffic;
 use crate::control_channel::{Backoff, random_unit};
@@ -368,36 +371,6 @@ fn unexpected(ack: Result<Option<wire::ReportAck>, Status>) -> String {
         Ok(Some(_)) => "an acknowledgement of nothing".to_owned(),
         Ok(None) => "the control plane ended the stream".to_owned(),
         Err(status) => text(&status),
-    }
-}
-
-fn to_wire(key: &EdgeKey, delta: Delta) -> wire::EdgeDelta {
-    let direction = match key.direction {
-        Direction::Outbound => wire::Direction::Outbound,
-        Direction::Inbound => wire::Direction::Inbound,
-    };
-    wire::EdgeDelta {
-        direction: direction.into(),
-        peer: key.peer.clone(),
-        route: key.route.clone(),
-        backend: key.backend.clone(),
-        requests: delta.requests,
-        failures: delta.failures,
-        retries: delta.retries,
-        mtls: delta.mtls,
-        latency: delta
-            .latency
-            .into_iter()
-            .map(|(index, count)| wire::Bucket { index, count })
-            .collect(),
-        connections: delta.connections,
-        bytes_sent: delta.bytes_sent,
-        bytes_received: delta.bytes_received,
-        errors: delta
-            .errors
-            .into_iter()
-            .map(|(token, count)| (token.as_str().to_owned(), count))
-            .collect(),
     }
 }
 

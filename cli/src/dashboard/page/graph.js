@@ -25,7 +25,7 @@ export function model(stat) {
   const nodes = new Map(), edges = new Map();
   const node = (name, namespace) => {
     const id = key(name, namespace);
-    if (!nodes.has(id)) nodes.set(id, { id, name, namespace, workloads: [], requests: 0, failed: 0, rps: 0, p99: null });
+    if (!nodes.has(id)) nodes.set(id, { id, name, namespace, workloads: [], requests: 0, failed: 0, rps: 0, calls: 0, p99: null });
     return nodes.get(id);
   };
   for (const row of stat.workloads) {
@@ -40,6 +40,7 @@ export function model(stat) {
   for (const row of stat.edges) {
     const from = node(row.source, row.source_namespace), to = node(row.destination, row.namespace);
     const id = `${from.id} → ${to.id}`;
+    from.calls += row.rps;
     edges.set(id, { id, from: from.id, to: to.id, row });
   }
   return { nodes, edges };
@@ -77,7 +78,7 @@ function positions(rows, vertical) {
     const a = layer * along, b = (index + (most - row.length) / 2) * across;
     at.set(id, vertical ? { x: b, y: a } : { x: a, y: b });
   }));
-  const size = vertical ? [most * across, rows.length * along] : [rows.length * along - GAP + 20, most * across];
+  const size = vertical ? [most * across - 14, rows.length * along - 74] : [rows.length * along - GAP, most * across - ROW];
   return { at, size };
 }
 
@@ -114,6 +115,8 @@ export class Graph {
     const vertical = this.svg.clientWidth < 640;
     const { at, size } = positions(layers(mesh), vertical);
     this.svg.setAttribute("viewBox", `-10 -14 ${size[0] + 20} ${size[1] + 28}`);
+    // A small mesh is not drawn larger than text is read.
+    this.svg.style.maxWidth = `${(size[0] + 20) * 1.3}px`;
     const most = Math.max(...[...mesh.edges.values()].map(edge => edge.row.rps), 1e-9);
     const kept = new Set();
     for (const edge of mesh.edges.values()) { this.edge(edge, at, vertical, most, selected); kept.add(edge.id); }
@@ -157,7 +160,8 @@ export class Graph {
     }
     const [, name, figures] = made.children;
     name.textContent = node.name.length > 16 ? `${node.name.slice(0, 15)}…` : node.name;
-    figures.textContent = node.requests ? `${node.rps.toFixed(1)}/s  ${percent(node.success)}` : node.workloads.length ? "idle" : "";
+    const calls = node.calls ? `calls ${node.calls.toFixed(1)}/s` : node.workloads.length ? "idle" : "";
+    figures.textContent = node.requests ? `${node.rps.toFixed(1)}/s   ${percent(node.success)}` : calls;
     made.setAttribute("transform", `translate(${x} ${y})`);
     const outside = node.workloads.length ? "" : " outside";
     made.setAttribute("class", `node ${grade(node.success, node.requests)}${outside}${selected === node.id ? " chosen" : ""}`);
