@@ -18,9 +18,10 @@ fn metrics_page() -> String {
          the buckets that they ask for; what the conventions have no name for begins with `weft_`. A label without a value is \
          left out of histograms.\n\n\
          Labels name objects and identities that somebody configured, never a Host or path that somebody sent; methods that \
-         nobody knows are `_OTHER`. One scrape has at most {} series about requests and connections (`--metrics-series`, \
-         `WEFT_METRICS_SERIES`; `weft_metrics_series` is how many it has): {} an edge (a combination of `peer`, `route` and \
-         `backend`), {} a histogram, and of those at most 32 an edge. What finds no room is counted under `peer=\"{}\"`, so that \
+         nobody knows are `_OTHER`. There is room for {} series about requests and connections (`--metrics-series`, \
+         `WEFT_METRICS_SERIES`; `weft_metrics_series` is how many are taken): an edge, which is a combination of `peer`, \
+         `route` and `backend`, counts as {}, for a usual one has so many, and each of its histograms, at most 32, as {}. \
+         What finds no room is counted under `peer=\"{}\"`, so that \
          sums stay right. Of edges at most {} are kept. A series appears with its first count; it goes 15 minutes after the \
          last route that used it, and while its edge has counted nothing for 15 minutes it is not shown.\n\n",
         metrics::DEFAULT_SERIES,

@@ -7,8 +7,8 @@ use super::page::Page;
 use crate::clock;
 use crate::trust::{Here, Step};
 
-/// Digits of a fingerprint that tell the roots of one mesh apart.
-const DIGITS: usize = 12;
+/// Digits of a fingerprint that tell the roots of one mesh apart: as many as `weft trust status` shows.
+const DIGITS: usize = 16;
 
 pub(super) fn roots(page: &mut Page, here: &Here) {
     let help = "Stage of a rotation of the mesh's roots: 0 there is none, 1 a root is staged and does not issue yet, 2 it issues \
