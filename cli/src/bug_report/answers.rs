@@ -4,13 +4,14 @@ use super::Piece;
 use crate::admin::AdminSocket;
 
 /// File, and what is asked for it.
-const QUESTIONS: [(&str, &str); 7] = [
+const QUESTIONS: [(&str, &str); 8] = [
     ("version.json", "/v1/version"),
     ("mesh.json", "/v1/mesh"),
     ("analysis.json", "/v1/analysis"),
     ("proxies.json", "/v1/proxies"),
     ("stat.json", "/v1/stat?window=all"),
     ("trust.json", "/v1/trust"),
+    ("broken-traces.json", "/v1/traces/broken"),
     ("metrics.txt", "/metrics"),
 ];
 

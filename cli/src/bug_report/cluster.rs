@@ -16,7 +16,14 @@ const KINDS: [(&str, &str, &[&str]); 3] = [
     (
         "weft.dev",
         "v1alpha1",
-        &["MeshConfig", "TrafficPolicy", "InboundPolicy", "AccessPolicy", "MeshWorkload"],
+        &[
+            "MeshConfig",
+            "TrafficPolicy",
+            "InboundPolicy",
+            "AccessPolicy",
+            "TelemetryPolicy",
+            "MeshWorkload",
+        ],
     ),
     ("gateway.networking.k8s.io", "v1", &["HTTPRoute", "GRPCRoute"]),
     ("gateway.networking.k8s.io", "v1alpha2", &["TCPRoute", "TLSRoute"]),
