@@ -124,7 +124,7 @@ async fn uninstall_refuses_while_pods_are_meshed_and_then_leaves_nothing() {
         gone["deleted"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     assert_eq!(deleted.first(), Some(&"MutatingWebhookConfiguration weft-injector"));
     assert_eq!(deleted.last(), Some(&"Namespace weft-system"));
-    assert_eq!(deleted.len(), 18, "{deleted:?}");
+    assert_eq!(deleted.len(), 19, "{deleted:?}");
     for path in [
         "/apis/apps/v1/namespaces/weft-system/deployments/weft-control-plane",
         "/api/v1/namespaces/weft-system/secrets/weft-ca",
