@@ -1,7 +1,7 @@
 //! The access log: one JSON line for a request or an opaque connection, when it has ended. Written to by
 //! [`super::Telemetry`]; off unless a flag or the configuration asks for it.
 //!
-//! 1. [`line`]: a line, its fields and their bounds.
+//! 1. [`mod@line`]: a line, its fields and their bounds.
 //! 2. `otlp`: the same as a log record of OTLP, for collectors.
 //!
 //! A line is made by the data worker and handed to queues that are bounded; threads of their own write and send. A

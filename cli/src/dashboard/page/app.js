@@ -100,12 +100,12 @@ function golden(row) {
 const GOLDEN = [["success"], ["rps"], ["p50"], ["p99"], ["retries"], ["mTLS"], ["requests"]];
 
 function drawWorkloads(workloads) {
-  rows(byId("workloads"), [["workload", "text"], ["version", "text"], ...GOLDEN, ["requests/s, last minute", "text"]], workloads, row => row.workload, row => {
+  rows(byId("workloads"), [["workload", "text"], ["version", "text"], ["last minute", "text"], ...GOLDEN], workloads, row => row.workload, row => {
     const seen = history.get(row.workload) ?? [];
     seen.push(row.rps);
     if (seen.length > HISTORY) seen.shift();
     history.set(row.workload, seen);
-    return [key(row.name, row.namespace), row.version || "–", ...golden(row), spark(seen, grade(row.success_rate, row.requests))];
+    return [key(row.name, row.namespace), row.version || "–", spark(seen, grade(row.success_rate, row.requests)), ...golden(row)];
   });
 }
 

@@ -68,13 +68,18 @@ export function layers({ nodes, edges }) {
   }
   const rows = [];
   for (const id of order) (rows[layer.get(id)] ??= []).push(id);
-  return rows.filter(Boolean);
+  // An edge that passes a layer is given a place in it, so that it does not run behind a node; three of them at the most.
+  const passing = rows.map(() => 0);
+  for (const { from, to } of edges.values())
+    for (let passed = layer.get(from) + 1; passed < layer.get(to); passed++) passing[passed]++;
+  return rows.map((row, index) => [...row, ...Array(Math.min(passing[index], 3)).fill(null)]);
 }
 
 function positions(rows, vertical) {
   const at = new Map(), most = Math.max(...rows.map(row => row.length), 1);
   const [along, across] = vertical ? [HEIGHT + 74, WIDTH + 14] : [WIDTH + GAP, HEIGHT + ROW];
   rows.forEach((row, layer) => row.forEach((id, index) => {
+    if (id === null) return;
     const a = layer * along, b = (index + (most - row.length) / 2) * across;
     at.set(id, vertical ? { x: b, y: a } : { x: a, y: b });
   }));
