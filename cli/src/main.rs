@@ -17,6 +17,7 @@ mod dashboard;
 mod demo;
 mod dispatch;
 mod environment;
+mod identity;
 mod inject;
 mod install;
 mod manifest_files;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anstyle::Style;
 use serde::Deserialize;
 
+use crate::identity;
 use crate::output::{BAD, FAINT, GOOD, WARN, styled};
 use crate::table::{Align, Cell, Table};
 
@@ -157,12 +158,7 @@ fn who(from: &[&Row], all: usize, wide: bool) -> Cell {
 
 /// `shop/gateway`; a name of another form as it is.
 pub(super) fn caller(identity: Option<&str>) -> String {
-    let Some(identity) = identity else { return "(no identity)".to_owned() };
-    let parts: Vec<&str> = identity.split('/').collect();
-    match parts[..] {
-        ["spiffe:", "", _, "ns", namespace, "sa", account] => format!("{namespace}/{account}"),
-        _ => identity.to_owned(),
-    }
+    identity.map_or_else(|| "(no identity)".to_owned(), identity::short)
 }
 
 fn listed(names: &[String], all: bool) -> String {

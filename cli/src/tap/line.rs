@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::identity;
 use crate::output::{BAD, FAINT, GOOD, WARN, styled};
 
 /// For people.
@@ -58,12 +59,7 @@ fn outcome(request: &Value) -> String {
 
 /// `shop/order`, or where he connects from.
 fn caller(identity: &str, address: &str) -> String {
-    let parts: Vec<&str> = identity.split('/').collect();
-    match parts[..] {
-        ["spiffe:", "", _, "ns", namespace, "sa", account] => format!("{namespace}/{account}"),
-        _ if identity.is_empty() => address.to_owned(),
-        _ => identity.to_owned(),
-    }
+    if identity.is_empty() { address.to_owned() } else { identity::short(identity) }
 }
 
 /// Of the day, UTC, to the millisecond.

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::facts::{Attempt, Backend, Door, Entry, Facts, Lookup};
+use crate::identity;
 
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -223,12 +224,7 @@ fn identity(facts: &Facts) -> Said {
 
 /// `shop/gateway`.
 pub(super) fn short(identity: &str) -> String {
-    let parts: Vec<&str> = identity.split('/').collect();
-    match parts[..] {
-        ["spiffe:", "", _, "ns", namespace, "sa", account] => format!("{namespace}/{account}"),
-        _ if identity.is_empty() => "nobody".to_owned(),
-        _ => identity.to_owned(),
-    }
+    if identity.is_empty() { "nobody".to_owned() } else { identity::short(identity) }
 }
 
 fn policy(facts: &Facts) -> Said {

@@ -32,6 +32,11 @@ impl Verb {
         Self(known.map_or(0, |(number, _)| number))
     }
 
+    /// Do the conventions name it?
+    pub(super) fn is_known(self) -> bool {
+        self.0 != 0
+    }
+
     /// As a label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -62,6 +67,11 @@ pub(super) fn version_number(version: Version) -> u32 {
     }
 }
 
+/// A version of HTTP as a word.
+pub(super) fn version(version: Version) -> &'static str {
+    version_text(version_number(version))
+}
+
 /// The version of that number, as a label.
 pub(super) fn version_text(number: u32) -> &'static str {
     VERSIONS.get(number as usize).copied().unwrap_or_default()
@@ -88,9 +98,14 @@ const GRPC_CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// Name of a code of gRPC; what is none has one name altogether.
+/// Name of a code of gRPC; `None` of what is none.
+pub(super) fn grpc_name(code: u16) -> Option<&'static str> {
+    GRPC_CODES.get(usize::from(code)).copied()
+}
+
+/// As a label: what is no code has one name altogether.
 pub(super) fn grpc_code(code: u16) -> &'static str {
-    GRPC_CODES.get(usize::from(code)).copied().unwrap_or("_OTHER")
+    grpc_name(code).unwrap_or("_OTHER")
 }
 
 /// What went wrong, in one stable word: this proxy's token; else the code of gRPC or HTTP. The receiver's side calls only

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use http::Version;
 use opentelemetry::trace::TraceId;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::Speaker;
-use crate::telemetry::{ConnectionEnd, RequestEnd, plain};
+use crate::telemetry::{ConnectionEnd, RequestEnd, conventions, plain};
 
 /// Bound: bytes of a text that a client chose.
 const MAX_TEXT: usize = 1024;
@@ -154,7 +153,7 @@ impl<'a> Line<'a> {
             method: Text(end.method.as_str()),
             host: Text(end.host),
             path: Text(end.path),
-            http_version: Some(version(end.version)),
+            http_version: Some(conventions::version(end.version)),
             status: (end.status > 0).then_some(end.status),
             grpc_status: end.grpc_status,
             error: end.error.map(crate::error::Token::as_str),
@@ -200,14 +199,6 @@ impl<'a> Line<'a> {
             bytes_received: end.received,
             ..Self::default()
         }
-    }
-}
-
-fn version(version: Version) -> Word {
-    match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
     }
 }
 

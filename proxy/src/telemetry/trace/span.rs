@@ -17,6 +17,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use super::context::Outgoing;
 use super::{Settings, SpanKind};
 use crate::error::Token;
+use crate::telemetry::conventions::{self, Verb};
 use crate::telemetry::export::Item;
 use crate::telemetry::export::otlp::{About, Request};
 use crate::telemetry::metrics::{Direction, is_server_fault};
@@ -194,7 +195,8 @@ impl Span {
         if self.grpc {
             return self.rpc_method().unwrap_or("grpc").to_owned();
         }
-        let method = if is_known(&self.method) { self.method.as_str() } else { "HTTP" };
+        // Other methods would let clients invent span names.
+        let method = if Verb::of(&self.method).is_known() { self.method.as_str() } else { "HTTP" };
         match &self.http_route {
             Some(route) => format!("{method} {route}"),
             None => method.to_owned(),
@@ -247,7 +249,7 @@ impl Span {
 
     fn attributes(&self) -> Vec<KeyValue> {
         let mut all = Attributes(Vec::with_capacity(20));
-        if is_known(&self.method) {
+        if Verb::of(&self.method).is_known() {
             all.text("http.request.method", self.method.as_str());
         } else {
             all.text("http.request.method", "_OTHER");
@@ -261,7 +263,7 @@ impl Span {
         self.add_addresses(&mut all);
         all.text("http.route", self.http_route.as_deref().unwrap_or_default());
         all.text("network.protocol.name", "http");
-        all.text("network.protocol.version", version(self.version));
+        all.text("network.protocol.version", conventions::version(self.version));
         if self.status > 0 {
             all.number("http.response.status_code", self.status.into());
         }
@@ -319,51 +321,9 @@ fn context(trace_id: TraceId, span_id: SpanId) -> SpanContext {
     SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, false, TraceState::default())
 }
 
-/// The methods that the conventions name; others would let clients invent span names.
-fn is_known(method: &Method) -> bool {
-    [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::CONNECT,
-        Method::OPTIONS,
-        Method::TRACE,
-        Method::PATCH,
-    ]
-    .contains(method)
-}
-
-fn version(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    }
-}
-
+/// What is no code of gRPC is told by its number.
 fn grpc_name(code: u16) -> String {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    NAMES.get(usize::from(code)).map_or_else(|| code.to_string(), |name| (*name).to_owned())
+    conventions::grpc_name(code).map_or_else(|| code.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
