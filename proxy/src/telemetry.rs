@@ -173,6 +173,9 @@ impl Telemetry {
         edge: &Edge,
         trace: impl Into<Option<RequestTrace>>,
     ) {
+        if cfg!(feature = "unobserved") {
+            return;
+        }
         let trace = trace.into();
         edge.observe(&end.observation());
         let trace_id = trace.as_ref().and_then(RequestTrace::trace_id);
@@ -199,6 +202,9 @@ impl Telemetry {
     /// Closes an opaque connection's record: counters and log line. Never blocks. Its opening was
     /// counted by [`Edge::connection_opened`], its bytes by [`Edge::carried`].
     pub fn finish_connection(&self, end: &ConnectionEnd<'_>, edge: &Edge) {
+        if cfg!(feature = "unobserved") {
+            return;
+        }
         edge.connection_closed(end.error);
         self.access_log.connection(end);
         self.recent.connection(end);
