@@ -68,7 +68,7 @@ pub(crate) use network::Network;
 pub(crate) use otlp::{Collector, Silent, Span};
 pub(crate) use pod_mesh::{PodBuilder, PodMesh};
 pub(crate) use process::{Output, Process, Program, run};
-pub(crate) use prometheus::{Prometheus, checked_config, promtool, shipped};
+pub(crate) use prometheus::{Prometheus, checked_config, promtool, promtool_on, shipped};
 pub(crate) use raw::{ask, exchange, head, until};
 pub(crate) use raw_app::RawApp;
 pub(crate) use share::assert_share;

@@ -77,12 +77,14 @@ async fn over(mesh: &Mesh, workloads: [&str; 2]) {
         Ok(())
     })
     .await;
-    let log = mesh.proxy("product-v1").process().log();
-    assert!(log.contains("identity_unavailable: this workload's certificate has expired"), "{log}");
+    let said = "identity_unavailable: this workload's certificate has expired";
+    mesh.proxy("product-v1").process().logged(&[said]).await;
     assert_eq!(get(entry, "/").await.unwrap().status, 503);
     assert_eq!(mesh.app("product-v1").count(), served, "nothing passes");
     for workload in workloads {
-        assert_eq!(lines(mesh, workload, "renewal of the certificate is overdue"), 1, "{workload}");
+        let said = "renewal of the certificate is overdue";
+        mesh.proxy(workload).process().logged(&[said]).await;
+        assert_eq!(lines(mesh, workload, said), 1, "{workload}");
         assert!(mesh.proxy(workload).readiness().await.is_err(), "{workload}");
     }
 }

@@ -60,7 +60,7 @@ async fn flood(what: &str, words: &[u8], side: &str) {
     drop(crowd);
     let tally = load.stop().await;
     let failed = tally.failures().len();
-    let log = sidecar.process().log();
+    let log = sidecar.process().logged(&["files are short"]).await;
     let said = log.lines().filter(|line| line.contains("files are short")).count();
     eprintln!(
         "S20 {side}, {what}: {connected} came, {ended} ended; {most} of {FILES} descriptors; {:.1} MiB more; CPU {cpu:.1} s of {time:?}; health and admin within {slowest:?}; load: {failed} of {} failed, p50 {:?}, p99 {:?}; on a kept connection {served} served, {broken} broke off; said {said} times",

@@ -131,7 +131,7 @@ async fn attacked(workload: &'static str, account: &str) {
         shed.iter().any(|(_, count)| *count > 0.0),
         "the attack was too small to prove anything"
     );
-    let log = sidecar.process().log();
+    let log = sidecar.process().logged(&["memory is short"]).await;
     let said = log.lines().filter(|line| line.contains("memory is short")).count();
     assert!((1..=4).contains(&said), "it is said, and not for each connection: {said}");
     recovers(&mesh, workload, to).await;

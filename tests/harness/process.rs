@@ -16,6 +16,9 @@ use super::{eventually, within};
 /// Lines of a log that a failed test shows.
 const QUOTED: usize = 60;
 
+/// For lines that are under way.
+const LOGGED: Duration = Duration::from_secs(20);
+
 /// What it takes to start a process, any number of times.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -135,6 +138,17 @@ impl Process {
     /// All that it has written.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.program.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The log once all of this is in it. Log lines go their own way: they may come after the answer that they tell of.
+    pub(crate) async fn logged(&self, said: &[&str]) -> String {
+        eventually("the log says so", LOGGED, async || {
+            let log = self.log();
+            let missing = said.iter().find(|said| !log.contains(**said));
+            ensure!(missing.is_none(), "nothing of {missing:?}: {}", self.quote());
+            Ok(log)
+        })
+        .await
     }
 
     /// The log's end, for people.

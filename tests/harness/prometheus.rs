@@ -54,6 +54,20 @@ pub(crate) async fn promtool(args: &[&str]) -> Option<Output> {
     Some(run(&program, PROMTOOL).await)
 }
 
+/// The same with a file as its standard input.
+pub(crate) async fn promtool_on(input: &Path, args: &[&str]) -> Option<Output> {
+    let path = installed("promtool")?;
+    let line = format!("exec {} {} <{}", path.display(), args.join(" "), input.display());
+    let program = Program {
+        name: format!("promtool {}", args.join(" ")),
+        path: "/bin/sh".into(),
+        args: vec!["-c".into(), line.into()],
+        variables: Vec::new(),
+        log: PathBuf::new(),
+    };
+    Some(run(&program, PROMTOOL).await)
+}
+
 /// Copies the rules, and this configuration of `k8s/prometheus`, changed, into a directory; returns its path there.
 pub(crate) fn checked_config(
     directory: &Path,

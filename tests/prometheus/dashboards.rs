@@ -16,7 +16,8 @@ use tokio::time::interval;
 
 use crate::harness::manifests::{backend, grpc_route, http_route, traffic_policy};
 use crate::harness::{
-    Act, Grpc, Load, Mesh, Prometheus, TcpApp, eventually, get, http1, request, shipped,
+    Act, Answer, Grpc, Load, Mesh, Prometheus, TcpApp, eventually, get, http1, promtool_on, request,
+    shipped,
 };
 
 /// Until the windows of all queries are filled, on a busy machine.
@@ -45,7 +46,7 @@ fn policy(retries: u32) -> String {
     let spec = format!(
         "  loadBalancer: {{policy: RoundRobin}}
   retries: {{attempts: 1, conditions: [gateway-error]}}
-  limits: {{requests: 500, connections: 100, retries: {retries}}}
+  limits: {{requests: 5000, connections: 1000, retries: {retries}}}
   outlierDetection: {{consecutiveFailures: 1000}}
   healthCheck: {{http: {{path: /healthz}}, interval: 1s}}
 "
@@ -238,6 +239,8 @@ async fn a_mesh_under_load_is_scraped_and_every_query_of_the_dashboards_shows_it
     let load = Load::start(mesh.entry("gateway", "product"), 40);
     let mut retries = 50;
     let count = eventually("every query shows something", FILLED, async || {
+        let ended = company.try_join_next();
+        assert!(ended.is_none(), "the load's company has ended: {ended:?}");
         retries += 1;
         mesh.write("policy.yaml", &policy(retries));
         let (count, silent) = silent(&prometheus).await?;
@@ -262,6 +265,17 @@ async fn a_mesh_under_load_is_scraped_and_every_query_of_the_dashboards_shows_it
     company.shutdown().await;
     load.stop().await.assert_no_failures();
     agrees(&mesh, &prometheus).await;
+    for address in [mesh.proxy("gateway").health(), mesh.control_plane_health()] {
+        linted(&get(address, "/metrics").await.unwrap()).await;
+    }
+}
+
+/// `promtool check metrics` finds nothing: names, units, help, types.
+async fn linted(metrics: &Answer) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), &metrics.body).unwrap();
+    let Some(output) = promtool_on(file.path(), &["check", "metrics"]).await else { return };
+    assert!(output.code == Some(0) && output.stderr.is_empty(), "{output:?}");
 }
 
 /// At rest Prometheus has what the sidecars have, and both sides of the hop agree.

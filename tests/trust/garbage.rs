@@ -70,8 +70,9 @@ async fn a_ca_that_answers_garbage_takes_nothing_away() {
     assert_eq!(kept["valid"], true, "{kept}");
     let failures = gateway.metric("weft_identity_renewal_failures_total", &[]).await.unwrap();
     assert!(failures >= 8.0, "{failures}");
-    let log = gateway.process().log();
-    for told in ["chain has 0 certificates", "the CA is on fire"] {
+    let all = ["chain has 0 certificates", "the CA is on fire"];
+    let log = gateway.process().logged(&all).await;
+    for told in all {
         assert_eq!(log.lines().filter(|line| line.contains(told)).count(), 1, "{told}: {log}");
     }
 

@@ -10,7 +10,8 @@
 //!
 //! The last compares two builds of Weft: `DIR` holds the other `weft-proxy` and `weft-control-plane`. `--cells` takes
 //! beginnings of names: `h1`, `h2c`, `grpc`, `tcp`, `tcp-idle`. `--peers hyper,weft,traced` says what tracing costs: `traced` is
-//! Weft with a collector that gets one trace in a hundred.
+//! Weft with a collector that gets one trace in a hundred. What observing costs at all: `--peers baseline,weft`, with a
+//! `weft-proxy` in `DIR` that was built with `--features unobserved`.
 //!
 //! # The job
 //!

@@ -106,8 +106,7 @@ async fn a_pod_gets_the_certificate_of_its_account_and_nobody_else_does() {
 
     assert!((desk.count("issued").await - 3.0).abs() < 0.5);
     assert!(desk.count("failed").await < 0.5);
-    let log = desk.replica.process().log();
-    assert!(log.contains("refused a service-account token"), "{log}");
+    let log = desk.replica.process().logged(&["refused a service-account token"]).await;
     assert!(!log.contains(&good) && !log.contains(&loose), "no token is in the log");
     scene.assert_nothing_was_forbidden(&[&desk.replica]);
 }

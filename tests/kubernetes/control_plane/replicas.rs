@@ -113,7 +113,7 @@ async fn a_damaged_ca_is_said_and_not_written_over() {
 async fn a_ca_that_was_deleted_goes_on_and_is_said_and_only_a_start_makes_another() {
     let Some(scene) = Scene::start("deleted").await else { return };
     let one = scene.replica("one").await;
-    assert!(one.process().log().contains("made a CA"), "{}", one.process().quote());
+    one.process().logged(&["made a CA"]).await;
     let authority = scene.authority().await;
     let path = "/api/v1/namespaces/weft-system/secrets/weft-ca";
     let kept = scene.server.get(path).await.unwrap();

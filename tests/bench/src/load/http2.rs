@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
+use http::header::{HeaderValue, USER_AGENT};
 use http::{Request, Uri};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -12,6 +13,8 @@ use tokio::time::timeout;
 
 use super::{PATIENCE, Target, runtime};
 use crate::pattern;
+
+const AGENT: HeaderValue = HeaderValue::from_static("weft-bench");
 
 /// A connection, or a share of one: clones send on the same.
 #[derive(Clone)]
@@ -32,6 +35,8 @@ impl Stream {
     pub(super) async fn exchange(&mut self, body: &[u8]) -> Result<()> {
         let mut request = Request::new(());
         *request.uri_mut() = self.uri.clone();
+        // As every client has one: a map of headers without any is a case of its own, for proxies too.
+        request.headers_mut().insert(USER_AGENT, AGENT);
         std::future::poll_fn(|context| self.sender.poll_ready(context)).await?;
         let (response, _) = self.sender.send_request(request, true)?;
         let response = response.await?;
