@@ -16,8 +16,8 @@ use tokio::time::interval;
 
 use crate::harness::manifests::{backend, grpc_route, http_route, traffic_policy};
 use crate::harness::{
-    Act, Answer, Grpc, Load, Mesh, Prometheus, TcpApp, eventually, get, http1, promtool_on, request,
-    shipped,
+    Act, Answer, Grpc, Load, Mesh, Prometheus, TcpApp, eventually, get, http1, promtool_on,
+    request, shipped,
 };
 
 /// Until the windows of all queries are filled, on a busy machine.
