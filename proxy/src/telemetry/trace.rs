@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{Entry, HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::SpanId;
 pub use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
@@ -136,15 +136,16 @@ impl Tracing {
     #[must_use]
     pub fn begin(&self, kind: SpanKind, headers: &mut HeaderMap, sampling: f64) -> RequestTrace {
         let settings = &self.0.settings;
-        if !headers.contains_key(REQUEST_ID) {
-            headers.insert(REQUEST_ID, request_id());
+        // Nothing is inserted where the map has no room for more, which is far beyond all bounds.
+        if let Ok(Entry::Vacant(place)) = headers.try_entry(REQUEST_ID) {
+            place.insert(request_id());
         }
         if !self.0.exporter.is_open() {
             // For the log only, which names the common format's.
             let w3c = Formats { w3c: settings.formats.w3c, ..Formats::default() };
             let ids = Incoming::read(headers, w3c).ids;
             let trace_id = ids.map(|(trace_id, _)| trace_id);
-            return RequestTrace { trace_id, span: None, _under_way: None };
+            return RequestTrace { trace_id, span: None, under_way: None };
         }
         let incoming = Incoming::read(headers, settings.formats);
         let formats = incoming.arrived.or(settings.always_written);
@@ -153,7 +154,7 @@ impl Tracing {
         let trace_id = taken_up.unwrap_or_else(new_trace_id);
         let sampled = is_sampled(settings.sampler, &incoming, trace_id, sampling);
         if !sampled && incoming.from_w3c && incoming.sampled == Some(false) {
-            return RequestTrace { trace_id: taken_up, span: None, _under_way: under_way };
+            return RequestTrace { trace_id: taken_up, span: None, under_way };
         }
         let outgoing = Outgoing {
             trace_id,
@@ -179,7 +180,7 @@ impl Tracing {
                 continued,
             })
         });
-        RequestTrace { trace_id: Some(trace_id), span, _under_way: under_way }
+        RequestTrace { trace_id: Some(trace_id), span, under_way }
     }
 
     /// Tells the watch of a request for the application, which gets its context in these formats, or of a call of the
@@ -233,7 +234,7 @@ impl Tracing {
 pub struct RequestTrace {
     trace_id: Option<TraceId>,
     span: Option<Box<Sampled>>,
-    _under_way: Option<UnderWay>,
+    under_way: Option<UnderWay>,
 }
 
 /// What only a sampled request pays for.
@@ -272,6 +273,9 @@ impl RequestTrace {
 
     /// Closes the request's span, or the last attempt's.
     pub fn finish(self, end: &RequestEnd<'_>) {
+        if let Some(under_way) = self.under_way {
+            under_way.ends((end.started + end.duration).into_std());
+        }
         if let Some(sampled) = self.span {
             sampled.shared.exporter.push(sampled.open.close(end));
         }

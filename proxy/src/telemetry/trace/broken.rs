@@ -69,11 +69,21 @@ pub(super) struct Watch {
 
 /// A request with context that the application has been given, until its response has ended.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Watch>);
+pub(super) struct UnderWay {
+    watch: Arc<Watch>,
+    ended: Option<Instant>,
+}
+
+impl UnderWay {
+    /// It ended at this moment; without that it is the moment of the drop, which a clock has to be read for.
+    pub(super) fn ends(mut self, at: Instant) {
+        self.ended = Some(at);
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.shift(-1);
+        self.watch.shift(-1, self.ended.unwrap_or_else(Instant::now));
     }
 }
 
@@ -93,8 +103,8 @@ impl Watch {
 
     /// The application is given a request with context.
     pub(super) fn given(self: &Arc<Self>) -> UnderWay {
-        self.shift(1);
-        UnderWay(Arc::clone(self))
+        self.shift(1, Instant::now());
+        UnderWay { watch: Arc::clone(self), ended: None }
     }
 
     /// The application calls.
@@ -154,22 +164,23 @@ impl Watch {
     }
 
     /// One more under way, or one less, in one step with the moment.
-    fn shift(&self, by: i64) {
-        let moment = i64::try_from(self.now()).unwrap_or(0);
+    fn shift(&self, by: i64, at: Instant) {
+        let moment = i64::try_from(self.micros(at)).unwrap_or(0);
         let step = by.wrapping_sub(by.wrapping_mul(moment) << COUNT_BITS);
         self.under_way.fetch_add(step.cast_unsigned(), Relaxed);
     }
 
     /// Microseconds since the start.
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    fn micros(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.start);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// What was counted since it was last taken, and with the moment the time that requests have been under way
     /// altogether by then, modulo 2^48.
     fn take(&self) -> (Slot, (u64, u64)) {
         let word = self.under_way.load(Relaxed);
-        let now = self.now();
+        let now = self.micros(Instant::now());
         let (count, sum) = (word & COUNT, word >> COUNT_BITS);
         let altogether = sum.wrapping_add(count.wrapping_mul(now));
         let met = self.met.swap(0, Relaxed);

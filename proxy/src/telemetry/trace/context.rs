@@ -3,6 +3,7 @@
 //!
 //! It must accept what the specifications accept and nothing else: a context that is not valid is none.
 
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanId, TraceId};
 
@@ -33,6 +34,29 @@ pub struct Formats {
 }
 
 impl Formats {
+    /// Those that there is any header of. One look at each name costs less than to ask for five.
+    fn of(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "traceparent" => found.w3c = true,
+                "b3" => found.b3 = true,
+                "x-b3-traceid" | "x-b3-sampled" | "x-b3-flags" => found.b3_multi = true,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Those of both.
+    fn and(self, other: Self) -> Self {
+        Self {
+            w3c: self.w3c && other.w3c,
+            b3: self.b3 && other.b3,
+            b3_multi: self.b3_multi && other.b3_multi,
+        }
+    }
+
     /// Those of either.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
@@ -73,12 +97,7 @@ pub(super) struct Outgoing {
 impl Incoming {
     /// Reads the formats in `readable`; the first that holds a valid context is believed.
     pub(super) fn read(headers: &HeaderMap, readable: Formats) -> Self {
-        let arrived = Formats {
-            w3c: readable.w3c && headers.contains_key(TRACEPARENT),
-            b3: readable.b3 && headers.contains_key(B3),
-            b3_multi: readable.b3_multi
-                && [B3_TRACE_ID, B3_SAMPLED, B3_FLAGS].iter().any(|n| headers.contains_key(n)),
-        };
+        let arrived = Formats::of(headers).and(readable);
         let found = (arrived.w3c.then(|| traceparent(headers)).flatten())
             .or_else(|| arrived.b3.then(|| b3(headers)).flatten())
             .or_else(|| arrived.b3_multi.then(|| b3_multi(headers)).flatten());
@@ -170,9 +189,16 @@ impl<const N: usize> Hex<N> {
     }
 }
 
+impl<const N: usize> AsRef<[u8]> for Hex<N> {
+    fn as_ref(&self) -> &[u8] {
+        &self.text[..self.length]
+    }
+}
+
 impl<const N: usize> From<Hex<N>> for HeaderValue {
     fn from(hex: Hex<N>) -> Self {
-        let value = Self::from_bytes(&hex.text[..hex.length]);
+        // Its copies, for a retry and for the record, cost no memory of their own, as they would of a vector.
+        let value = Self::from_maybe_shared(Bytes::from_owner(hex));
         headers::unique(value.unwrap_or(Self::from_static("0")))
     }
 }
