@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use weft_certs::{Leaf, tls};
 use weft_proto::alpn;
@@ -273,35 +274,41 @@ fn garbage(hello: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Says what is no handshake, until the connection ends.
+async fn tell(to: SocketAddr, (what, garbage): (&'static str, &'static str), bytes: Vec<u8>) {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    // It may end before all is said.
+    let _ = stream.write_all(&bytes).await;
+    let started = Instant::now();
+    let mut answer = Vec::new();
+    let ended = within(garbage, Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    // What a server says before it knows: its own hello, or an alert.
+    assert!(matches!(answer.first(), None | Some(20..=23)), "{what}, {garbage}: {answer:?}");
+    eprintln!(
+        "S23 {what}: {garbage}: {} bytes, {ended:?} after {:?}",
+        answer.len(),
+        started.elapsed()
+    );
+}
+
 /// Each to a STRICT port and to the control plane's; the connection ends within the time of a handshake.
 #[tokio::test]
 async fn what_is_no_handshake_ends_the_connection() {
     let mesh = pair().mtls("STRICT").start().await;
     let hello = client_hello(&mesh, "product");
     let before = mesh.app("product-v1").count();
+    // All at once: most of them wait for their time to be over.
+    let mut told = JoinSet::new();
     for (to, what) in [
         (mesh.proxy("product-v1").inbound(), "sidecar"),
         (mesh.control_plane().address(), "control plane"),
     ] {
         for (garbage, bytes) in garbage(&hello) {
-            let mut stream = TcpStream::connect(to).await.unwrap();
-            // It may end before all is said.
-            let _ = stream.write_all(&bytes).await;
-            let started = Instant::now();
-            let mut answer = Vec::new();
-            let ended =
-                within(garbage, Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
-            // What a server says before it knows: its own hello, or an alert.
-            assert!(
-                matches!(answer.first(), None | Some(20..=23)),
-                "{what}, {garbage}: {answer:?}"
-            );
-            eprintln!(
-                "S23 {what}: {garbage}: {} bytes, {ended:?} after {:?}",
-                answer.len(),
-                started.elapsed()
-            );
+            told.spawn(tell(to, (what, garbage), bytes));
         }
+    }
+    while let Some(ended) = told.join_next().await {
+        ended.expect("the connection ends");
     }
     assert_eq!(mesh.app("product-v1").count(), before);
     assert_alive(&mesh).await;
