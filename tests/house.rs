@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders with code of ours.
-const FOLDERS: [&str; 7] = ["proto", "certs", "policy", "proxy", "control-plane", "cli", "tests"];
+const FOLDERS: [&str; 8] =
+    ["proto", "certs", "policy", "relay", "proxy", "control-plane", "cli", "tests"];
 
 /// A file longer than this is two files.
 const MAX_LINES: usize = 400;

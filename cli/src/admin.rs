@@ -74,7 +74,7 @@ impl AdminSocket {
 
     /// The socket in a container of one of `pods`; nothing is opened yet.
     pub(crate) fn in_pod(pods: Api<Pod>, container: Container) -> Self {
-        Self { place: Place::Pod(pods, container) }
+        Self { place: Place::Pod(pods, Box::new(container)) }
     }
 
     /// Is it reached through an API server?

@@ -1,6 +1,6 @@
 //! The cluster that a command talks to: connected as kubectl would, asked page by page.
 //!
-//! Used by `check`, `uninstall`, `wait` and [`crate::control_planes`]. Nothing is kept, and nothing is watched.
+//! Used by `check`, `uninstall`, `wait`, [`crate::control_planes`] and [`crate::sidecars`]. Nothing is kept, and nothing is watched.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

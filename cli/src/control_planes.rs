@@ -1,7 +1,9 @@
 //! The control planes that a command talks to: that of the mesh on this machine, or all replicas of a cluster's.
 //!
 //! Each replica knows the sidecars that are connected to it and no others, so whoever wants to know of all asks all. Used by
-//! `proxy-status`; commands that mean one machine only use [`Mesh`].
+//! every command that asks one; what asks again and again has [`Planes`]. Commands that mean one machine only use [`Mesh`].
+
+mod planes;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Pod;
@@ -13,6 +15,8 @@ use crate::args::PlaceArgs;
 use crate::cluster::{self, NAMESPACE};
 use crate::environment::Environment;
 use crate::mesh::Mesh;
+
+pub(crate) use planes::Planes;
 
 /// The pods of the control plane.
 const SELECTOR: &str = "app.kubernetes.io/name=weft,app.kubernetes.io/component=control-plane";
@@ -71,7 +75,8 @@ pub(crate) async fn ready(client: Client) -> Result<Vec<AdminSocket>> {
 
 fn container(pod: &Pod) -> Container {
     let command = [PROGRAM, "relay"].map(str::to_owned).to_vec();
-    Container { pod: pod.name_any(), name: CONTAINER.to_owned(), command }
+    let namespace = NAMESPACE.to_owned();
+    Container { namespace, pod: pod.name_any(), name: CONTAINER.to_owned(), command }
 }
 
 /// One that is being deleted is on its way out, ready or not.

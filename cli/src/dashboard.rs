@@ -8,12 +8,13 @@ mod server;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::admin::{AdminSocket, Finding, Proxy};
+use crate::admin::{AdminSocket, Finding, Proxy, Stat};
 use crate::args::{DashboardArgs, Window};
-use crate::control_planes;
+use crate::control_planes::Planes;
 use crate::environment::Environment;
 use crate::mesh::Mesh;
 use crate::output::{Output, STRONG, Verdict, styled};
@@ -28,7 +29,7 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<Verdict> {
     let mut signals = Signals::watch()?;
-    let planes = control_planes::find(&args.place, mesh, environment).await?;
+    let planes = Planes::find(&args.place, mesh, environment).await?;
     let local = Mesh::look(mesh, environment).ok().flatten();
     let jaeger = args.jaeger.clone().or_else(|| {
         let page =
@@ -93,7 +94,7 @@ pub(crate) fn origin(page: &str) -> Option<String> {
 #[derive(Clone, Debug)]
 pub(crate) struct Board {
     /// All replicas of the control plane.
-    pub(crate) planes: Vec<AdminSocket>,
+    pub(crate) planes: Planes,
     /// Where traces can be looked at.
     pub(crate) jaeger: Option<String>,
 }
@@ -101,11 +102,14 @@ pub(crate) struct Board {
 impl Board {
     /// Everything that is shown at once; the figures are those of `weft stat -o json`.
     async fn snapshot(&self, window: Window) -> Result<Value> {
-        let stat = stat::fetch_all(&self.planes, window).await.context("cannot measure")?;
-        let (mut proxies, mut findings) = (Vec::<Proxy>::new(), Vec::<Finding>::new());
-        for plane in &self.planes {
-            proxies.extend(plane.get::<Vec<Proxy>>("/v1/proxies").await?);
-            for finding in plane.get::<Vec<Finding>>("/v1/analysis").await? {
+        let planes = self.planes.now().await;
+        let asked = self.ask(&planes, window).await;
+        // It may be another pod by now.
+        let (stat, answers) = asked.inspect_err(|_| self.planes.lost())?;
+        let (mut proxies, mut findings) = (Vec::new(), Vec::<Finding>::new());
+        for (of_one, found) in answers {
+            proxies.extend(of_one);
+            for finding in found {
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }
@@ -115,11 +119,26 @@ impl Board {
         Ok(json!({ "stat": stat, "proxies": proxies, "findings": findings, "jaeger": self.jaeger }))
     }
 
+    /// All of them at once, so that they speak of the same moment.
+    async fn ask(
+        &self,
+        planes: &[AdminSocket],
+        window: Window,
+    ) -> Result<(Stat, Vec<(Vec<Proxy>, Vec<Finding>)>)> {
+        let stat = async { stat::fetch_all(planes, window).await.context("cannot measure") };
+        let answers = try_join_all(planes.iter().map(|plane| async move {
+            let (proxies, findings) = (plane.get("/v1/proxies"), plane.get("/v1/analysis"));
+            tokio::try_join!(proxies, findings)
+        }));
+        let answers = async { answers.await.context("cannot list the sidecars") };
+        tokio::try_join!(stat, answers)
+    }
+
     /// The failed and slow requests of an edge that the sidecars remember, the newest first.
     async fn requests(&self, from: &str, to: &str) -> Result<Vec<Value>> {
         let query = json!({ "from": from, "to": to, "limit": REQUESTS });
         let mut all = Vec::new();
-        for plane in &self.planes {
+        for plane in self.planes.now().await {
             let mut answer: Value = plane.post("/v1/requests", &query).await?;
             if let Value::Array(requests) = answer["requests"].take() {
                 all.extend(requests);
@@ -132,7 +151,8 @@ impl Board {
 
     /// Who may call a workload, and by which rule. Every replica has the same model.
     async fn reach(&self, to: &str) -> Result<Value> {
-        let plane = self.planes.first().context("there is no control plane")?;
+        let planes = self.planes.now().await;
+        let plane = planes.first().context("there is no control plane")?;
         Ok(plane.post("/v1/access/reach", &json!({ "to": to })).await?)
     }
 }

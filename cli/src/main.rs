@@ -32,6 +32,7 @@ mod proxy_status;
 mod run;
 mod run_dir;
 mod shop;
+mod sidecars;
 mod signals;
 mod stat;
 mod table;

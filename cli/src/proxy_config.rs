@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use crate::args::ProxyConfigArgs;
 use crate::environment::Environment;
-use crate::mesh::Mesh;
 use crate::moment::Moment;
 use crate::output::{Output, Verdict};
+use crate::sidecars;
 use crate::table::{Align, Cell, Table};
 
 /// Runs `weft proxy-config`.
@@ -17,7 +17,7 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let sidecar = Mesh::find(mesh, environment)?.sidecar(&args.workload)?;
+    let sidecar = sidecars::find(&args.workload, &args.place, mesh, environment).await?;
     let config: Value =
         sidecar.get(args.section.path()).await.context("the sidecar does not say")?;
     if output.is_json() {

@@ -1,5 +1,7 @@
 //! `weft proxy-status`: every sidecar as the control plane sees it: connected, in step, what it rejected.
 
+use std::collections::BTreeMap;
+
 use anstyle::Style;
 use anyhow::{Context, Result};
 
@@ -33,13 +35,18 @@ pub(crate) async fn run(
     Ok(Verdict::Fine)
 }
 
-/// One line a sidecar, by name: a replica that it has left remembers it for a while.
-pub(crate) fn one_each(mut proxies: Vec<Proxy>) -> Vec<Proxy> {
-    proxies.sort_by(|one, other| {
-        one.workload.cmp(&other.workload).then(other.connected.cmp(&one.connected))
-    });
-    proxies.dedup_by(|one, other| one.workload == other.workload);
-    proxies
+/// One line a sidecar, by name: a replica that it has left remembers it for a while, and it may report to another than its
+/// configuration comes from.
+pub(crate) fn one_each(proxies: Vec<Proxy>) -> Vec<Proxy> {
+    let mut all: BTreeMap<String, Proxy> = BTreeMap::new();
+    for proxy in proxies {
+        let joined = match all.remove(&proxy.workload) {
+            Some(known) => known.join(proxy),
+            None => proxy,
+        };
+        all.insert(joined.workload.clone(), joined);
+    }
+    all.into_values().collect()
 }
 
 fn draw(proxies: &[Proxy], now: Moment, wide: bool) -> String {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::admin::{AdminSocket, Stat};
 use crate::args::{Format, StatArgs, StatView, Window};
-use crate::control_planes;
+use crate::control_planes::Planes;
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 
@@ -21,20 +21,18 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let mut planes = control_planes::find(&args.place, mesh, environment).await?;
+    let planes = Planes::find(&args.place, mesh, environment).await?;
     let in_place =
         args.watch && !output.is_json() && environment.smart_terminal && output.is_terminal();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
-        let stat = match fetch_all(&planes, args.window).await {
+        let stat = match fetch_all(&planes.now().await, args.window).await {
             Ok(stat) => stat,
             // Whoever watches wants to see it come back, as another pod perhaps.
             Err(error) if args.watch => {
                 output.note(&format!("{error:#}; trying again"));
-                if let Ok(found) = control_planes::find(&args.place, mesh, environment).await {
-                    planes = found;
-                }
+                planes.lost();
                 continue;
             }
             Err(error) => return Err(error).context("cannot measure"),

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -48,9 +49,9 @@ pub(crate) async fn run(
     let query = query(args, &planes).await?;
     let mut signals = Signals::watch()?;
     let (sender, mut said) = mpsc::channel(MAX_LINES);
-    for plane in planes {
-        // Order: what cannot be asked is said before anything is shown.
-        let lines = plane.lines("/v1/tap", &query).await.context("cannot watch")?;
+    // Order: what cannot be asked is said before anything is shown.
+    let opened = planes.iter().map(|plane| plane.lines("/v1/tap", &query));
+    for lines in try_join_all(opened).await.context("cannot watch")? {
         tokio::spawn(listen(lines, sender.clone()));
     }
     drop(sender);

@@ -20,7 +20,7 @@ const MAX_THREADS: usize = 4;
 /// they begin with its name. Exit codes: 0 stopped, 1 could not run, 2 wrong usage.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments = arguments.into_iter().peekable();
-    if arguments.next_if(|first| first == relay::NAME).is_some() {
+    if arguments.next_if(|first| first == weft_relay::NAME).is_some() {
         return relay::main(arguments);
     }
     let config = match Config::from_arguments(arguments) {

@@ -92,6 +92,11 @@ pub enum Command {
         /// Its state directory.
         state_dir: PathBuf,
     },
+    /// Lead from stdin and stdout to the admin socket of a running sidecar.
+    Relay {
+        /// Its state directory.
+        state_dir: PathBuf,
+    },
     /// Lead the pod's traffic through the sidecar, or no longer.
     Init(Box<Init>),
 }
@@ -115,6 +120,13 @@ enum Verb {
     /// Take no more calls: readiness off, connections of callers end in order; the application's own calls go
     /// on. Returns when the callers are gone or the grace is over.
     Drain {
+        /// State directory of the sidecar.
+        #[arg(long, env = "WEFT_STATE_DIR")]
+        state_dir: PathBuf,
+    },
+    /// Connect stdin and stdout to the sidecar's admin socket: so weft reaches it from outside the container. Whoever may
+    /// run it may ask it anything.
+    Relay {
         /// State directory of the sidecar.
         #[arg(long, env = "WEFT_STATE_DIR")]
         state_dir: PathBuf,
@@ -308,6 +320,7 @@ pub fn parse(
     let cli = Cli::try_parse_from(args)?;
     match cli.verb {
         Some(Verb::Drain { state_dir }) => return Ok(Command::Drain { state_dir }),
+        Some(Verb::Relay { state_dir }) => return Ok(Command::Relay { state_dir }),
         Some(Verb::Init(args)) => return Ok(Command::Init(Box::new(args.resolve()?))),
         None => {}
     }

@@ -96,17 +96,24 @@ pub fn main_with_args(args: Vec<OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    // Order: ends last.
-    let _log = log::start();
-    let done = match command {
-        config::Command::Run(config) => {
+    match command {
+        // Its stdout is the connection.
+        config::Command::Relay { state_dir } => weft_relay::main(&state_dir),
+        config::Command::Run(config) => logged(|| {
             raise_file_limit();
             app::App::build(*config).and_then(app::App::run)
+        }),
+        config::Command::Drain { state_dir } => logged(|| app::drain(&state_dir)),
+        config::Command::Init(init) => {
+            logged(|| interception::run(&init, &mut std::io::stdout().lock()))
         }
-        config::Command::Drain { state_dir } => app::drain(&state_dir),
-        config::Command::Init(init) => interception::run(&init, &mut std::io::stdout().lock()),
-    };
-    match done {
+    }
+}
+
+fn logged(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    // Order: ends last.
+    let _log = log::start();
+    match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

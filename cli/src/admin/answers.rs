@@ -191,12 +191,32 @@ pub(crate) struct Proxy {
     /// Its traces.
     #[serde(default)]
     pub(crate) traces: TraceCounts,
-    /// What a newer control plane says besides.
+    /// When it last told this replica of itself: RFC 3339.
+    #[serde(default)]
+    pub(crate) reported: Option<String>,
+    /// What it says of itself besides.
     #[serde(flatten)]
     pub(crate) more: BTreeMap<String, Value>,
 }
 
 impl Proxy {
+    /// With what another replica knows of it: its configuration comes from one, and it reports to the same or to another.
+    #[must_use]
+    pub(crate) fn join(self, other: Self) -> Self {
+        let since = |proxy: &Self| proxy.connected_since.as_str().unwrap_or_default().to_owned();
+        let stream = |proxy: &Self| (proxy.connected, since(proxy));
+        let (serving, reporting) = match stream(&other) > stream(&self) {
+            true => (other, self),
+            false => (self, other),
+        };
+        // Written by one clock's rules and in one form, so text compares as time does.
+        if reporting.reported <= serving.reported {
+            return serving;
+        }
+        let Self { connected, connected_since, identity, resources, .. } = serving;
+        Self { connected, connected_since, identity, resources, ..reporting }
+    }
+
     /// Connected, with everything accepted that was sent?
     pub(crate) fn is_synced(&self) -> bool {
         self.connected && self.resources.values().all(ResourceState::is_synced)

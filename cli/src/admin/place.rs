@@ -8,11 +8,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::StatusCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, AttachParams, AttachedProcess};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::timeout;
-use weft_control_plane::relay;
 
 /// Bound: what a relay that fails has to say.
 const MAX_COMPLAINT: u64 = 4096;
@@ -32,13 +32,15 @@ pub(super) enum Place {
     /// A file.
     Here(PathBuf),
     /// In a container.
-    Pod(Api<Pod>, Container),
+    Pod(Api<Pod>, Box<Container>),
 }
 
-/// A container with a control plane.
+/// A container with a control plane or a sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Container {
-    /// The pod, in the namespace of the control plane.
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// The pod.
     pub(crate) pod: String,
     /// The container.
     pub(crate) name: String,
@@ -89,22 +91,38 @@ impl Place {
 
 /// Starts the program that relays, and waits until it does.
 async fn start(pods: &Api<Pod>, container: &Container) -> io::Result<Connection> {
-    let Container { pod, name, command } = container;
+    let Container { pod, name, command, .. } = container;
     let params = AttachParams::default().container(name).stdin(true).stdout(true);
     let started = pods.exec(pod, command, &params.stderr(true)).await;
-    let mut process = started.map_err(io::Error::other)?;
+    let mut process = started.map_err(|error| refused(error, &container.namespace))?;
     let (Some(stdin), Some(mut stdout)) = (process.stdin(), process.stdout()) else {
         return Err(io::Error::other("the API server gives no way in or out"));
     };
-    let mut said = [0; relay::GREETING.len()];
+    let mut said = [0; weft_relay::GREETING.len()];
     if let Err(error) = stdout.read_exact(&mut said).await {
         let complaint = complaint(Some(process)).await;
         return Err(complaint.map_or(error, io::Error::other));
     }
-    if said != *relay::GREETING {
-        return Err(io::Error::other("the control plane is of a version that relays nothing"));
+    if said != *weft_relay::GREETING {
+        return Err(io::Error::other("what runs there is of a version that relays nothing"));
     }
     Ok(Connection { stream: Box::new(tokio::io::join(stdout, stdin)), relay: Some(process) })
+}
+
+/// Why nothing was started. The API server asks for `get` here, because a WebSocket begins with a GET; later ones (1.35) for
+/// `create` besides. Its own words get lost on the way.
+fn refused(error: kube::Error, namespace: &str) -> io::Error {
+    use kube::client::UpgradeConnectionError::ProtocolSwitch;
+    match error {
+        kube::Error::UpgradeConnection(ProtocolSwitch(status))
+            if status == StatusCode::FORBIDDEN =>
+        {
+            io::Error::other(format!(
+                "you may run nothing in pods there: it takes the rights to `get` and to `create` `pods/exec` in {namespace}"
+            ))
+        }
+        other => io::Error::other(other),
+    }
 }
 
 /// What the process behind a connection that broke off said of it.
@@ -119,7 +137,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Here(path) => path.display().fmt(f),
-            Self::Pod(_, container) => write!(f, "pod {}", container.pod),
+            Self::Pod(_, container) => write!(f, "pod {}.{}", container.pod, container.namespace),
         }
     }
 }

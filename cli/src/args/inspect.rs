@@ -31,7 +31,8 @@ pub(crate) struct AnalyzeArgs {
 
 const PROXY_STATUS_EXAMPLES: &str = "\
 Without flags it shows the mesh on this machine; where none runs and there is a kubeconfig, that of the cluster. In a cluster \
-it asks every replica of the control plane, in its pod: that takes the right to `create pods/exec` in weft-system.
+it asks every replica of the control plane, in its pod: that takes the rights to `list pods`, and to `get` and `create` \
+`pods/exec`, in weft-system.
 
 Examples:
   weft proxy-status
@@ -47,12 +48,15 @@ pub(crate) struct ProxyStatusArgs {
 }
 
 const PROXY_CONFIG_EXAMPLES: &str = "\
-It is asked of the sidecar itself, not of the control plane.
+It is asked of the sidecar itself, not of the control plane: of the mesh on this machine; where none runs and there is a \
+kubeconfig, of that of the cluster. There a name is that of a pod, and one without a namespace is looked for in the context's. \
+The sidecar is asked in its pod: that takes the rights to `get pods`, and to `get` and `create` `pods/exec`, in its namespace.
 
 Examples:
   weft proxy-config routes gateway
   weft pc endpoints order.shop
-  weft pc certificate product-v1 -o json";
+  weft pc certificate product-v1 -o json
+  weft pc clusters gateway-7c5ddbdf54-x8k2p.shop --context staging";
 
 /// `weft proxy-config`.
 #[derive(Clone, Debug, Args)]
@@ -61,9 +65,12 @@ pub(crate) struct ProxyConfigArgs {
     /// What of it
     #[arg(value_enum)]
     pub(crate) section: ConfigSection,
-    /// Workload: `gateway`, or `gateway.shop`
+    /// Workload: `gateway`, or `gateway.shop`; in a cluster a pod
     #[arg(value_name = "NAME")]
     pub(crate) workload: String,
+    /// Which mesh
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 /// The first argument of `weft proxy-config`.

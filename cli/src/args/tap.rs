@@ -9,8 +9,8 @@ Each line is a request that has just ended, as one of its two sidecars saw it: t
 names, times and outcomes; never a header, a query or a body. It costs the sidecars nothing while nobody watches. What is \
 over --most is not shown and counted; sidecars that start meanwhile are shown too.
 
-It takes what every command takes that asks the control plane: the right to open its admin socket, in a cluster to `create \
-pods/exec` in weft-system.
+It takes what every command takes that asks the control plane: the right to open its admin socket, in a cluster to `list pods` \
+and to `get` and `create` `pods/exec` in weft-system.
 
 It ends with Ctrl-C, after --for or --max, or with the control plane. Exit code 0; 1 if the control plane went away.
 

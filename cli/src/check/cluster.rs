@@ -17,6 +17,7 @@ use crate::admin::{BrokenTraces, Proxy};
 use crate::args::ClusterArgs;
 use crate::cluster::{self, INJECTED, NAMESPACE};
 use crate::control_planes;
+use crate::proxy_status;
 
 const NAME: &str = "weft-control-plane";
 /// One of the Gateway API's, which says of which release it is.
@@ -133,13 +134,15 @@ async fn proxies(client: &Client) -> (Answer<Vec<Proxy>>, Vec<BrokenTraces>) {
     let (mut all, mut broken) = (Vec::new(), Vec::new());
     for replica in replicas {
         match replica.get::<Vec<Proxy>>("/v1/proxies").await {
-            Ok(of_one) => all.extend(of_one.into_iter().filter(|proxy| proxy.connected)),
+            Ok(of_one) => all.extend(of_one),
             Err(error) => return (Err(error.to_string()), broken),
         }
         // One of an older version does not know.
         let of_one: Vec<BrokenTraces> = replica.get("/v1/traces/broken").await.unwrap_or_default();
         broken.extend(of_one);
     }
+    let mut all = proxy_status::one_each(all);
+    all.retain(|proxy| proxy.connected);
     (Ok(all), broken)
 }
 

@@ -137,8 +137,8 @@ fn snapshots(
     window: Window,
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let in_cluster = board.planes.iter().any(crate::admin::AdminSocket::is_in_cluster);
-    let mut ticks = tokio::time::interval(if in_cluster { IN_CLUSTER } else { HERE });
+    let pause = if board.planes.are_in_cluster() { IN_CLUSTER } else { HERE };
+    let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stream::unfold(
         (board, ticks, permit),

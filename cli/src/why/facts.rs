@@ -155,6 +155,22 @@ pub(super) struct Sidecar {
     pub(super) stale: bool,
     pub(super) in_sync: bool,
     pub(super) rejected: Vec<String>,
+    /// When it last told this replica of itself, in seconds since the Unix epoch; 0 if it never did.
+    pub(super) reported: u64,
+}
+
+impl Sidecar {
+    /// With what another replica knows of it: one has its stream, and the same or another one its reports.
+    pub(super) fn join(&mut self, other: Self) {
+        let (stale, reported) = match other.reported > self.reported {
+            true => (other.stale, other.reported),
+            false => (self.stale, self.reported),
+        };
+        if other.connected && !self.connected {
+            *self = other;
+        }
+        (self.stale, self.reported) = (stale, reported);
+    }
 }
 
 /// What is called.

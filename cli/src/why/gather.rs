@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Entry, Gathered, Lookup, Silent};
+use super::facts::{Door, Entry, Gathered, Lookup, Silent};
 
 /// Entries of the two sides of one connection are written within so many milliseconds of each other.
 const TOGETHER_MS: i64 = 2000;
@@ -19,7 +19,9 @@ pub(super) fn merged(answers: Vec<Gathered>) -> Gathered {
     }
     // A sidecar that has just changed replicas is known to two.
     whole.requests.sort_by(|one, other| {
-        let key = |entry: &Entry| (entry.workload.clone(), entry.request_id.clone());
+        let key = |entry: &Entry| {
+            (entry.workload.clone(), entry.request_id.clone(), entry.direction.clone())
+        };
         other.at_ms.cmp(&one.at_ms).then_with(|| key(one).cmp(&key(other)))
     });
     whole.requests.dedup();
@@ -39,14 +41,18 @@ pub(super) fn merged_lookups(answers: Vec<Lookup>) -> Option<Lookup> {
     let mut answers = answers.into_iter();
     let mut whole = answers.next()?;
     for answer in answers {
-        for (mine, other) in whole.source.iter_mut().zip(answer.source) {
-            if mine.workload == other.workload && !mine.sidecar.connected {
-                mine.sidecar = other.sidecar;
+        // By name: one of them may have heard of a pod that the other has not.
+        for other in answer.source {
+            let mine = whole.source.iter_mut().find(|mine| mine.workload == other.workload);
+            if let Some(mine) = mine {
+                mine.sidecar.join(other.sidecar);
             }
         }
-        for (mine, other) in whole.doors.iter_mut().zip(answer.doors) {
-            if mine.workload == other.workload && !mine.sidecar.connected {
-                mine.sidecar = other.sidecar;
+        for other in answer.doors {
+            let is_it =
+                |mine: &&mut Door| mine.workload == other.workload && mine.port == other.port;
+            if let Some(mine) = whole.doors.iter_mut().find(is_it) {
+                mine.sidecar.join(other.sidecar);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The table of paths, and one small function each. A handler reads the [`View`] and shapes an answer; it
 //! decides nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -239,7 +240,18 @@ async fn proxies(State(view): State<Arc<View>>) -> Json<Vec<Proxy>> {
         let reported = view.telemetry.proxy(&workload);
         Proxy::new(workload, status, reported)
     });
-    Json(list.collect())
+    let mut all: Vec<Proxy> = list.collect();
+    let known: BTreeSet<String> = all.iter().map(|proxy| proxy.workload.clone()).collect();
+    let mesh = view.mesh.borrow().clone();
+    let reporting = view.telemetry.connected().into_iter();
+    all.extend(reporting.filter(|workload| !known.contains(&**workload)).filter_map(|workload| {
+        let (name, namespace) = names::parse_workload(&workload)?;
+        let state = view.telemetry.proxy(&workload)?;
+        let identity = crate::requests::identity(&mesh, &workload);
+        Some(Proxy::elsewhere(Key::new(namespace, name), workload.to_string(), identity, state))
+    }));
+    all.sort_by(|one, other| one.workload.cmp(&other.workload));
+    Json(all)
 }
 
 async fn analysis(State(view): State<Arc<View>>) -> Json<Vec<Finding>> {

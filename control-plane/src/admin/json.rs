@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weft_certs::life;
 
+use crate::model::Key;
 use crate::telemetry::ProxyState;
 use crate::xds::{ProxyStatus, TypeStatus};
 
@@ -119,6 +120,9 @@ pub(crate) struct Proxy {
     pub(crate) traces: Traces,
     /// Lines of its access log that were lost, since its start.
     pub(crate) log_lines_dropped: u64,
+    /// RFC 3339: when it last told this replica of itself; null if it never did. A sidecar reports by another connection than
+    /// its configuration comes by, so with several replicas one may know the one half of it and one the other.
+    pub(crate) reported: Option<String>,
 }
 
 /// What one proxy has of one kind of resource.
@@ -145,6 +149,24 @@ pub(crate) struct Traces {
 }
 
 impl Proxy {
+    /// One that reports here, and whose configuration comes from another replica.
+    pub(crate) fn elsewhere(
+        key: Key,
+        workload: String,
+        identity: String,
+        state: ProxyState,
+    ) -> Self {
+        let status = ProxyStatus {
+            workload: key,
+            identity,
+            version: String::new(),
+            connected: false,
+            connected_since: SystemTime::UNIX_EPOCH,
+            resources: Vec::new(),
+        };
+        Self::new(workload, status, Some(state))
+    }
+
     /// What the xDS server knows of it, with what it last reported of itself.
     pub(crate) fn new(workload: String, status: ProxyStatus, reported: Option<ProxyState>) -> Self {
         let version = status.version;
@@ -173,6 +195,7 @@ impl Proxy {
                 dropped: reported.spans_dropped,
             },
             log_lines_dropped: reported.log_lines_dropped,
+            reported: i64::try_from(reported.reported).ok().and_then(rfc3339),
         }
     }
 }

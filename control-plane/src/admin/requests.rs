@@ -16,6 +16,7 @@ use super::View;
 use super::access::{bad, read};
 use super::handlers::Refusal;
 use crate::requests::{LookupQuery, RequestQuery, Sidecar, look_up};
+use crate::telemetry::ProxyState;
 use crate::xds::ProxyStatus;
 
 /// The endpoints.
@@ -63,9 +64,16 @@ fn sidecars(view: &View) -> BTreeMap<String, Sidecar> {
             in_sync: status.resources.iter().all(|one| one.acked.is_some_and(|at| at >= one.sent)),
             rejected: refused.collect(),
             leaf_not_after: reported.leaf_not_after,
+            reported: reported.reported,
         };
         (name, sidecar)
     };
+    // Their streams are with another replica.
+    let elsewhere = view.telemetry.connected().into_iter().filter_map(|name| {
+        let ProxyState { stale, leaf_not_after, reported, .. } = view.telemetry.proxy(&name)?;
+        let sidecar = Sidecar { stale, leaf_not_after, reported, ..Sidecar::default() };
+        Some((name.to_string(), sidecar))
+    });
     // Order: of several streams of one workload the youngest is the last.
-    view.registry.list().into_iter().map(one).collect()
+    elsewhere.chain(view.registry.list().into_iter().map(one)).collect()
 }

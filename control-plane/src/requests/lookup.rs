@@ -65,7 +65,7 @@ struct Party {
     sidecar: Sidecar,
 }
 
-/// A sidecar as the control plane sees it that was asked.
+/// A sidecar as the control plane sees it that was asked. With several replicas one may have its stream and one its reports.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Sidecar {
     /// Has it a stream here?
@@ -78,6 +78,8 @@ pub(crate) struct Sidecar {
     pub(crate) rejected: Vec<String>,
     /// Seconds since the Unix epoch; 0 if it did not say.
     pub(crate) leaf_not_after: i64,
+    /// When it last said so; 0 if it never did.
+    pub(crate) reported: u64,
 }
 
 /// What is called.

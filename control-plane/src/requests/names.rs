@@ -13,6 +13,8 @@ pub(super) struct Written<'a> {
     pub(super) name: &'a str,
     pub(super) namespace: Option<&'a str>,
     pub(super) port: Option<u16>,
+    /// Without the port. A workload's own name may have dots in it, which a pod's may.
+    host: &'a str,
 }
 
 impl<'a> Written<'a> {
@@ -32,12 +34,14 @@ impl<'a> Written<'a> {
             Some((name, rest)) => (name, rest.split('.').next()),
         };
         let is_empty = name.is_empty() || namespace.is_some_and(str::is_empty) || port == Some(0);
-        if is_empty { Err(wrong()) } else { Ok(Self { name, namespace, port }) }
+        if is_empty { Err(wrong()) } else { Ok(Self { name, namespace, port, host }) }
     }
 
     fn is(self, key: &Key, name: &str) -> bool {
-        self.namespace.is_none_or(|namespace| namespace == key.namespace)
-            && [name, &key.name].contains(&self.name)
+        let in_full = names::parse_workload(self.host) == Some((&*key.name, &*key.namespace));
+        in_full
+            || self.namespace.is_none_or(|namespace| namespace == key.namespace)
+                && [name, &key.name].contains(&self.name)
     }
 
     /// The workloads of that name, or that are known by it.
@@ -89,6 +93,10 @@ mod tests {
         assert_eq!(read("payment:8080"), Ok(("payment", None, Some(8080))));
         let long = "payment.shop.svc.cluster.local:80";
         assert_eq!(read(long), Ok(("payment", Some("shop"), Some(80))));
+        let key = Key::new("shop", "web-1.2");
+        let is = |text: &str| Written::read(text).unwrap().is(&key, "web");
+        assert!(is("web-1.2.shop") && is("web.shop") && is("web"));
+        assert!(!is("web-1.2.bank") && !is("web-1.shop") && !is("web-1.2"));
         for wrong in ["", ".shop", "a.", "a:b", "a:0", ":80"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

@@ -87,8 +87,9 @@ fn a_sidecar_has_a_file_or_is_in_a_pod() {
 }
 
 #[test]
-fn drain_needs_a_state_directory_only() {
+fn drain_and_relay_need_a_state_directory_only() {
     assert!(matches!(run("weft-proxy drain --state-dir s"), Ok(Command::Drain { .. })));
+    assert!(matches!(run("weft-proxy relay --state-dir s"), Ok(Command::Relay { .. })));
 }
 
 fn init(args: &str) -> Result<Init, String> {

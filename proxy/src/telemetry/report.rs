@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -49,7 +50,7 @@ pub type Connecting = Pin<Box<dyn Future<Output = Result<Channel, String>> + Sen
 pub struct Reporter {
     workload: String,
     telemetry: Arc<Telemetry>,
-    connect: Arc<dyn Fn() -> Connecting + Send + Sync>,
+    connect: Box<dyn Fn() -> Connecting + Send + Sync>,
     /// Taken from the counters and not acknowledged. Bound: filled only when it is empty, with at most as many
     /// edges as there are.
     unacknowledged: VecDeque<Vec<wire::EdgeDelta>>,
@@ -63,6 +64,10 @@ pub struct Reporter {
 
 /// An open stream: one report is on its way at a time.
 struct Stream {
+    /// What it goes by, and taps with it: another connection may lead to another replica, where nobody knows of them.
+    channel: Channel,
+    /// They end with it: whoever opens them again on the next would be shown everything twice.
+    taps: JoinSet<()>,
     reports: mpsc::Sender<wire::ReportRequest>,
     acks: Streaming<wire::ReportAck>,
     /// Questions not answered yet. Bound: [`QUESTIONS`].
@@ -104,7 +109,7 @@ impl Reporter {
         Self {
             workload: workload.to_owned(),
             telemetry,
-            connect: Arc::new(connect),
+            connect: Box::new(connect),
             unacknowledged: VecDeque::new(),
             said: None,
             renews,
@@ -181,13 +186,14 @@ impl Reporter {
     async fn open(&self) -> Result<Stream, String> {
         let channel = (self.connect)().await?;
         let (reports, outgoing) = mpsc::channel(1);
-        let mut client = TelemetryClient::new(channel);
+        let mut client = TelemetryClient::new(channel.clone());
         let opening = client.report(ReceiverStream::new(outgoing));
         let opened = tokio::time::timeout(PATIENCE, opening).await;
         let acks = opened
             .map_err(|_| "the stream did not open".to_owned())?
             .map_err(|status| text(&status))?;
-        Ok(Stream { reports, acks: acks.into_inner(), asked: VecDeque::new() })
+        let (taps, asked) = (JoinSet::new(), VecDeque::new());
+        Ok(Stream { channel, taps, reports, acks: acks.into_inner(), asked })
     }
 
     /// Sends what there is to say, if there is anything, and waits until it is acknowledged.
@@ -218,7 +224,7 @@ impl Reporter {
     /// Answers what was asked.
     async fn answer(&self, stream: &mut Stream) -> Result<(), String> {
         while let Some(question) = stream.asked.pop_front() {
-            for part in self.parts(&question) {
+            for part in self.parts(&question, stream) {
                 let standing = self.telemetry.metrics.standing();
                 let message = self.message(Vec::new(), &standing);
                 let message = wire::ReportRequest {
@@ -235,7 +241,7 @@ impl Reporter {
         Ok(())
     }
 
-    fn parts(&self, question: &Question) -> Vec<wire::ReportRequest> {
+    fn parts(&self, question: &Question, stream: &mut Stream) -> Vec<wire::ReportRequest> {
         let empty = wire::ReportRequest::default;
         match question {
             Question::Traffic(ask) => {
@@ -244,8 +250,11 @@ impl Reporter {
                 let parts = parts.into_iter().flatten();
                 parts.map(|part| wire::ReportRequest { access: Some(part), ..empty() }).collect()
             }
+            // Who may not watch because too many do is shown nothing.
             Question::Tap(wanted) => {
-                self.tap(wanted.clone());
+                if let Some(opened) = self.telemetry.taps.open(wanted.clone()) {
+                    stream.show(opened);
+                }
                 Vec::new()
             }
             Question::Requests(ask) => {
@@ -253,18 +262,6 @@ impl Reporter {
                 parts.map(|part| wire::ReportRequest { requests: Some(part), ..empty() }).collect()
             }
         }
-    }
-
-    /// Shows requests to somebody, beside the reports. Who may not watch because too many do is shown nothing.
-    fn tap(&self, wanted: wire::OpenTap) {
-        let Some(opened) = self.telemetry.taps.open(wanted) else { return };
-        let connecting = (self.connect)();
-        tokio::spawn(async move {
-            match connecting.await {
-                Ok(channel) => tap::run(channel, opened).await,
-                Err(error) => tracing::debug!(%error, "no tap"),
-            }
-        });
     }
 
     /// Takes what the edges counted.
@@ -342,6 +339,13 @@ impl Stream {
             }
             None => Err(unexpected(Ok(Some(said)))),
         }
+    }
+
+    /// Shows requests to somebody, beside the reports.
+    fn show(&mut self, opened: tap::Opened) {
+        // Those that are over.
+        while self.taps.try_join_next().is_some() {}
+        self.taps.spawn(tap::run(self.channel.clone(), opened));
     }
 
     fn note(&mut self, question: Question) {

@@ -1,5 +1,5 @@
 //! Taps: somebody watches requests as they end (`weft tap`). The control plane opens one by a word on the stream of reports
-//! ([`super::report`]); the requests go out on a stream of their own ([`run()`]).
+//! ([`super::report`]); the requests go out on a stream of their own ([`run()`]), to the very replica that opened it.
 //!
 //! While nobody watches, a request costs one relaxed load. While somebody does, a request that is not wanted costs a
 //! comparison, and one that is over the rate is counted. Neither the path of a request nor a report ever waits for a watcher.

@@ -17,6 +17,8 @@ use weft_proto::envoy::endpoint::{ClusterLoadAssignment, lb_endpoint::HostIdenti
 use weft_proto::identity::IssueRequest;
 use weft_proto::identity::identity_client::IdentityClient;
 use weft_proto::names::type_url;
+use weft_proto::telemetry::telemetry_client::TelemetryClient;
+use weft_proto::telemetry::{ProxyState, ReportRequest};
 
 use super::scene::{Replica, SOON, id};
 use crate::harness::{trusting_channel, within};
@@ -43,6 +45,29 @@ pub(super) async fn issue(
     let answer = IdentityClient::new(channel).issue(request).await?.into_inner();
     let chain = answer.chain.into_iter().map(Into::into).collect();
     Ok((Leaf::new(chain, key).expect("it is a certificate for our key"), answer.trust_bundle))
+}
+
+/// The sidecar of pod `pod` of `account` tells `replica` of itself; its stream ends with what is returned.
+pub(super) async fn report(
+    replica: &Replica,
+    authority: &Authority,
+    (pod, account): (&str, &str),
+) -> Result<impl Sized> {
+    let day = std::time::Duration::from_secs(24 * 3600);
+    let leaf = authority.leaf_for(&id(account), day, std::time::SystemTime::now())?;
+    let channel = Box::pin(channel(replica, authority, Some(&leaf))).await;
+    let (reports, received) = mpsc::channel(1);
+    let said = ProxyState { leaf_not_after: 4_000_000_000, ..ProxyState::default() };
+    let report = ReportRequest {
+        workload: format!("{pod}.shop"),
+        proxy: Some(said),
+        ..ReportRequest::default()
+    };
+    reports.send(report).await?;
+    let mut acks =
+        TelemetryClient::new(channel).report(ReceiverStream::new(received)).await?.into_inner();
+    acks.message().await?.context("it is acknowledged")?;
+    Ok((reports, acks))
 }
 
 async fn channel(

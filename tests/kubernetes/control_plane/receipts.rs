@@ -3,10 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use weft_certs::Authority;
 use weft_proto::names::type_url;
 
-use super::proxy::Proxy;
-use super::scene::{Replica, SOON, Scene};
+use super::proxy::{Proxy, report};
+use super::scene::{Replica, SOON, Scene, id};
 use crate::harness::eventually;
 
 const SYSTEM: &str = "/api/v1/namespaces/weft-system/pods";
@@ -86,6 +87,29 @@ async fn hears(proxy: &mut Proxy, listener: &str, times: usize) {
         .await;
 }
 
+/// The sidecar of order-1 has its stream with `one`, and its reports go to `two`: each lists it with what it knows.
+async fn reports_to_another(one: &Replica, two: &Replica, authority: &Authority) {
+    let _reporting = report(two, authority, ("order-1", "order")).await.unwrap();
+    for (replica, is_connected) in [(one, true), (two, false)] {
+        let proxies = replica.admin().get("/v1/proxies").await.unwrap();
+        let mut all = proxies.as_array().into_iter().flatten();
+        let proxy = all.find(|proxy| proxy["workload"] == "order-1.shop");
+        let proxy = proxy.unwrap_or_else(|| panic!("{proxies}"));
+        assert_eq!(proxy["identity"], *id("order").as_str(), "{proxies}");
+        assert_eq!(proxy["connected"], is_connected, "{proxies}");
+        for said in ["reported", "leaf_not_after"] {
+            assert_eq!(proxy[said].is_string(), !is_connected, "{said}: {proxies}");
+        }
+    }
+    let lookup = json!({ "from": "order-1.shop", "to": "order-2.shop" });
+    for (replica, is_connected) in [(one, true), (two, false)] {
+        let found = replica.admin().post("/v1/requests/lookup", &lookup).await.unwrap();
+        let sidecar = &found["source"][0]["sidecar"];
+        assert_eq!(sidecar["connected"], is_connected, "{found}");
+        assert_eq!(sidecar["reported"] == 0, is_connected, "{found}");
+    }
+}
+
 #[tokio::test]
 async fn proxies_of_all_replicas_are_counted() {
     let Some(scene) = Scene::start("receipts").await else { return };
@@ -114,6 +138,7 @@ async fn proxies_of_all_replicas_are_counted() {
         proxies.push((proxy, listener));
     }
     let [(first, at_first), (second, at_second)] = &mut proxies[..] else { unreachable!() };
+    reports_to_another(&one, &two, &authority).await;
 
     // Whichever of the two leads: only one of the proxies is its own.
     scene.server.apply(&policy("STRICT")).await;

@@ -1,7 +1,7 @@
 //! Which entries belong together, and which hop is explained.
 
 use super::*;
-use crate::why::facts::Attempt;
+use crate::why::facts::{Attempt, Sidecar};
 
 fn out(from: &str, to: &str, status: u16) -> Entry {
     Entry {
@@ -101,4 +101,46 @@ fn what_replicas_say_is_put_together() {
     let all = merged(vec![one, other]);
     assert_eq!(all.requests.len(), 2, "what two replicas say is said once");
     assert_eq!(all.silent, [silent("payment.shop")]);
+}
+
+#[test]
+fn both_sides_of_one_sidecar_at_one_moment_are_said_once_too() {
+    // What came in and what went out for it, under one id and within one millisecond.
+    let inbound = Entry { at_ms: 1000, ..arrived("gateway", "order", 503) };
+    let requests = vec![inbound, out("order", "payment", 503)];
+    let one = Gathered { requests, ..Gathered::default() };
+    assert_eq!(merged(vec![one.clone(), one]).requests.len(), 2);
+}
+
+#[test]
+fn each_replica_knows_its_own_sidecars_and_may_know_more_pods() {
+    let sidecar = |connected: bool, stale: bool, reported: u64| {
+        let rejected = if connected { vec!["routes: no".to_owned()] } else { Vec::new() };
+        Sidecar { connected, stale, in_sync: false, rejected, reported }
+    };
+    let door = |workload: &str, sidecar: Sidecar| {
+        let workload = workload.to_owned();
+        Door { workload, port: 8080, sidecar, ..Door::default() }
+    };
+    let lookup = |doors: Vec<Door>| Lookup { doors, ..Lookup::default() };
+    // Streams and reports go to different replicas; the second has heard of a pod that the first has not.
+    let first = lookup(vec![
+        door("b.shop", sidecar(true, false, 0)),
+        door("c.shop", sidecar(false, true, 50)),
+    ]);
+    let second = lookup(vec![
+        door("a.shop", sidecar(true, false, 60)),
+        door("b.shop", sidecar(false, true, 60)),
+        door("c.shop", sidecar(true, false, 60)),
+    ]);
+    let whole = merged_lookups(vec![first, second]).unwrap();
+    let found: Vec<_> = whole
+        .doors
+        .iter()
+        .map(|door| {
+            let Sidecar { connected, stale, rejected, .. } = &door.sidecar;
+            (&*door.workload, *connected, *stale, rejected.len())
+        })
+        .collect();
+    assert_eq!(found, [("b.shop", true, true, 1), ("c.shop", true, false, 1)]);
 }

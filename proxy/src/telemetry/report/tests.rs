@@ -36,6 +36,8 @@ enum Act {
     Acknowledge,
     /// The same, and asks once what callers asked for.
     Ask,
+    /// The same, and opens a tap.
+    OpenTap,
 }
 
 struct ControlPlane {
@@ -43,6 +45,8 @@ struct ControlPlane {
     script: Vec<Act>,
     streams: Arc<AtomicUsize>,
     acknowledged: mpsc::UnboundedSender<wire::ReportRequest>,
+    /// Taps that sidecars have come with.
+    taps: mpsc::UnboundedSender<u64>,
 }
 
 #[tonic::async_trait]
@@ -52,9 +56,12 @@ impl telemetry_server::Telemetry for ControlPlane {
 
     async fn tap(
         &self,
-        _: Request<Streaming<wire::TapEvents>>,
+        request: Request<Streaming<wire::TapEvents>>,
     ) -> Result<Response<Self::TapStream>, Status> {
-        Err(Status::not_found("nobody watches"))
+        if let Ok(Some(events)) = request.into_inner().message().await {
+            let _ = self.taps.send(events.id);
+        }
+        Err(Status::not_found("nobody watches any more"))
     }
 
     async fn report(
@@ -65,9 +72,19 @@ impl telemetry_server::Telemetry for ControlPlane {
         let most = match self.script[stream.min(self.script.len() - 1)] {
             Act::Refuse => return Err(Status::permission_denied("not you")),
             Act::EndAfter(most) => most,
-            Act::Acknowledge | Act::Ask => usize::MAX,
+            Act::Acknowledge | Act::Ask | Act::OpenTap => usize::MAX,
         };
-        let mut asks = matches!(self.script[stream.min(self.script.len() - 1)], Act::Ask);
+        let mut asks = match self.script[stream.min(self.script.len() - 1)] {
+            Act::Ask => {
+                let ask = Some(wire::AskTraffic { id: 7, seconds: 60 });
+                Some(wire::ReportAck { ask, ..Default::default() })
+            }
+            Act::OpenTap => {
+                let tap = Some(wire::OpenTap { id: 9, ..Default::default() });
+                Some(wire::ReportAck { tap, ..Default::default() })
+            }
+            Act::Refuse | Act::EndAfter(_) | Act::Acknowledge => None,
+        };
         let (acks, answer) = mpsc::channel(1);
         let mut reports = request.into_inner();
         let acknowledged = self.acknowledged.clone();
@@ -79,9 +96,7 @@ impl telemetry_server::Telemetry for ControlPlane {
                 }
                 acknowledged.send(report).unwrap();
                 acks.send(Ok(wire::ReportAck::default())).await.unwrap();
-                if std::mem::take(&mut asks) {
-                    let ask = Some(wire::AskTraffic { id: 7, seconds: 60 });
-                    let ack = wire::ReportAck { ask, ..Default::default() };
+                if let Some(ack) = asks.take() {
                     acks.send(Ok(ack)).await.unwrap();
                 }
             }
@@ -112,18 +127,32 @@ async fn mesh(script: &[Act]) -> Mesh {
     mesh_with(script, Duration::from_millis(5), None).await
 }
 
-async fn mesh_with(script: &[Act], period: Duration, traffic: Option<Arc<Traffic>>) -> Mesh {
+/// A control plane that does this: its address, what it was told, the taps that came to it, and its streams of reports.
+async fn control_plane(
+    script: &[Act],
+) -> (
+    SocketAddr,
+    mpsc::UnboundedReceiver<wire::ReportRequest>,
+    mpsc::UnboundedReceiver<u64>,
+    Arc<AtomicUsize>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, acknowledged) = mpsc::unbounded_channel();
+    let (taps, tapped) = mpsc::unbounded_channel();
     let streams = Arc::new(AtomicUsize::new(0));
-    let service =
-        ControlPlane { script: script.to_vec(), streams: streams.clone(), acknowledged: sender };
+    let (script, counted) = (script.to_vec(), streams.clone());
+    let service = ControlPlane { script, streams: counted, acknowledged: sender, taps };
     tokio::spawn(
         Server::builder()
             .add_service(TelemetryServer::new(service))
             .serve_with_incoming(TcpListenerStream::new(listener)),
     );
+    (address, acknowledged, tapped, streams)
+}
+
+async fn mesh_with(script: &[Act], period: Duration, traffic: Option<Arc<Traffic>>) -> Mesh {
+    let (address, acknowledged, _, streams) = control_plane(script).await;
     let telemetry = Arc::new(Telemetry::default());
     let mut reporter =
         Reporter::new("web-v1.shop", telemetry.clone(), Arc::default(), connect(address));
@@ -264,6 +293,29 @@ async fn what_callers_asked_for_is_told_at_once_when_it_is_asked() {
     mesh.telemetry.metrics.draining(true);
     assert!(mesh.next().await.proxy.unwrap().draining);
     assert_eq!(mesh.streams.load(Relaxed), 1);
+}
+
+/// Who connects anew may come to another replica, which knows nothing of the tap.
+#[tokio::test]
+async fn a_tap_goes_to_the_replica_that_opened_it() {
+    let (first, mut reports, mut tapped, _) = control_plane(&[Act::OpenTap]).await;
+    let (other, _, mut strays, _) = control_plane(&[Act::Acknowledge]).await;
+    let connections = AtomicUsize::new(0);
+    let connect = move || match connections.fetch_add(1, Relaxed) {
+        0 => connect(first)(),
+        _ => connect(other)(),
+    };
+    let reporter = Reporter::new("web-v1.shop", Arc::default(), Arc::default(), connect);
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(reporter.run(stopped));
+    assert!(tokio::time::timeout(DEADLINE, reports.recv()).await.unwrap().is_some());
+    let came = async {
+        tokio::select! {
+            id = tapped.recv() => (id, None),
+            id = strays.recv() => (None, id),
+        }
+    };
+    assert_eq!(tokio::time::timeout(DEADLINE, came).await.unwrap(), (Some(9), None));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! One tap's stream, from its opening until either side has enough. Run by `report` beside its own stream, on the control thread.
+//! One tap's stream, from its opening until either side has enough. Run by `report` beside its own stream and by the same
+//! connection, on the control thread.
 
 use std::time::Duration;
 
