@@ -154,7 +154,7 @@ impl Stage {
         let listener = dashboard::listen_near(args.dashboard_port).await?;
         urls.insert("dashboard".to_owned(), format!("http://{}", listener.local_addr()?));
         let jaeger = collector.jaeger.as_deref().and_then(dashboard::origin);
-        let board = Board { planes: vec![self.admin()], jaeger };
+        let board = Board::of(self.admin(), jaeger);
         let (mut served, screen) = (JoinSet::new(), self.screen.clone());
         served.spawn(async move {
             // The demo is of use without it.
