@@ -1,14 +1,15 @@
-//! Who is given trace context and calls on without it is named; nobody else is.
+//! Who is given trace context and calls on without it is named, by `weft check` and on the dashboard; nobody else is.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::harness::{Act, Collector, Load, Mesh, eventually, get};
+use crate::dashboard::{Dashboard, is_up, keep_picture, open};
+use crate::harness::{Act, Browser, Collector, Load, Mesh, eventually, get};
 
 /// As the issue has it.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,6 +20,45 @@ async fn named(mesh: &Mesh) -> Result<Vec<String>> {
     let all = mesh.control_plane().admin().get("/v1/traces/broken").await?;
     let all = all.as_array().cloned().unwrap_or_default();
     Ok(all.iter().map(|one| one["name"].as_str().unwrap_or_default().to_owned()).collect())
+}
+
+/// Nodes that the page names for it.
+const NAMED: &str = "[...document.querySelectorAll('#notices li')].filter(one => one.textContent.includes('traceparent'))
+    .flatMap(one => [...one.querySelectorAll('button')].map(button => button.dataset.node))";
+
+/// Waits until the page names these; nothing where there is no browser.
+async fn the_page_names(browser: &mut Option<Browser>, nodes: &[&str]) {
+    let Some(browser) = browser else { return };
+    let same = format!("JSON.stringify({NAMED}) === '{}'", json!(nodes));
+    browser.until(&format!("the page names {nodes:?}"), &same).await;
+}
+
+/// Its node is marked, and the node's panel says what mends it.
+async fn the_page_says_how_to_mend_it(browser: &mut Option<Browser>) {
+    let Some(browser) = browser else { return };
+    let marked = "[...document.querySelectorAll('#graph .node')].filter(node => !node.querySelector('.sign.none'))
+        .map(node => [node.dataset.id, /warning: is given traceparent/.test(node.getAttribute('aria-label'))])";
+    let same = format!("JSON.stringify({marked}) === '{}'", json!([["payment.shop", true]]));
+    browser.until("its node is marked, by shape and by word", &same).await;
+    open(browser, "payment.shop").await;
+    let says = "document.getElementById('panel').textContent.includes('have it copy traceparent and tracestate')";
+    browser.until("the panel says how to mend it", says).await;
+    keep_picture(browser, "broken-traces").await;
+    browser.press("Escape", 27).await;
+}
+
+async fn check_names_payment(mesh: &Mesh) {
+    let check = mesh.weft(&["check", "-o", "json"]).await.json();
+    let checks = |category: &str| -> Vec<Value> {
+        let all = check["categories"].as_array().cloned().unwrap_or_default();
+        let found = all.iter().find(|one| one["categoryName"] == category).cloned();
+        found.and_then(|one| one["checks"].as_array().cloned()).unwrap_or_default()
+    };
+    let [warning] = &checks("traces")[..] else { panic!("{check}") };
+    assert_eq!(
+        (&warning["result"], &warning["description"]),
+        (&"warning".into(), &"payment in shop hands trace context on".into())
+    );
 }
 
 /// Calls that follow from nothing, every few milliseconds.
@@ -60,6 +100,11 @@ async fn whoever_hands_nothing_on_is_named_within_a_minute_and_nobody_else() {
     let timers = [timer(ledger("clock")), timer(ledger("both"))];
     let start = Instant::now();
     let mut loads = acts.map(|(name, _)| Load::start_at(mesh.entry("gateway", name), 20, "/"));
+    let dashboard = Dashboard::start(&mesh, &[]).await;
+    let mut browser = Browser::open(&dashboard.of_all_time()).await;
+    if let Some(browser) = &mut browser {
+        is_up(browser).await;
+    }
     eventually("it is named", MINUTE, async || {
         let named = named(&mesh).await?;
         ensure!(named.iter().any(|name| name == "payment"), "{named:?}");
@@ -67,22 +112,14 @@ async fn whoever_hands_nothing_on_is_named_within_a_minute_and_nobody_else() {
     })
     .await;
     println!("broken traces: named after {:?}", start.elapsed());
-    let check = mesh.weft(&["check", "-o", "json"]).await.json();
-    let checks = |category: &str| -> Vec<Value> {
-        let all = check["categories"].as_array().cloned().unwrap_or_default();
-        let found = all.iter().find(|one| one["categoryName"] == category).cloned();
-        found.and_then(|one| one["checks"].as_array().cloned()).unwrap_or_default()
-    };
-    let [warning] = &checks("traces")[..] else { panic!("{check}") };
-    assert_eq!(
-        (&warning["result"], &warning["description"]),
-        (&"warning".into(), &"payment in shop hands trace context on".into())
-    );
+    the_page_names(&mut browser, &["payment.shop"]).await;
+    println!("broken traces: on the page after {:?}", start.elapsed());
+    check_names_payment(&mesh).await;
+    the_page_says_how_to_mend_it(&mut browser).await;
     // As long again and more; who has been named stays so.
-    for load in &mut loads {
-        load.passes(400).await;
-    }
+    futures_util::future::join_all(loads.iter_mut().map(|load| load.passes(400))).await;
     assert_eq!(named(&mesh).await.unwrap(), ["payment"]);
+    the_page_names(&mut browser, &["payment.shop"]).await;
     // It is mended, as by a new version behind the same sidecar.
     let mended = Act::Call(ledger("payment"));
     mesh.app("payment-v1").script(move |_| mended);
@@ -92,6 +129,7 @@ async fn whoever_hands_nothing_on_is_named_within_a_minute_and_nobody_else() {
         Ok(())
     })
     .await;
+    the_page_names(&mut browser, &[]).await;
     timers.iter().for_each(JoinHandle::abort);
     for load in loads {
         assert_eq!(load.stop().await.failures(), [""; 0]);

@@ -27,13 +27,15 @@ const READS_ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// What decides and computes, and is therefore tested as a table: no sockets and no clock of its own.
-const PURE: [&str; 35] = [
+const PURE: [&str; 37] = [
+    "cli/src/dashboard/notices",
     "cli/src/why/checks",
     "cli/src/why/diagnosis",
     "cli/src/why/gather",
     "control-plane/src/access/reach",
     "control-plane/src/access/trial",
     "control-plane/src/injection",
+    "control-plane/src/policies",
     "control-plane/src/requests/lookup",
     "control-plane/src/requests/routes",
     "control-plane/src/model",

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -13,8 +12,7 @@ use tokio::time::Instant;
 use crate::harness::kubernetes::Jaeger;
 use crate::harness::manifests::{backend, http_route};
 use crate::harness::{
-    Builder, Collector, Grpc, Load, Mesh, Network, Process, Program, Silent, Span, eventually, get,
-    http1, request, tools,
+    Builder, Collector, Grpc, Load, Mesh, Network, Silent, Span, eventually, get, http1, request,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -147,30 +145,11 @@ async fn names_are_of_routes_and_methods_and_failures_say_why() {
     .await;
 }
 
-/// A Jaeger of the test's own, on an address of its own; `None` where there is none to run.
-fn jaeger(network: &Network, log: PathBuf) -> Option<Process> {
-    let path = tools()?.join("jaeger");
-    let at = |port| network.at(3, port).to_string();
-    let args = [
-        "--set=service.telemetry.metrics.level=none".to_owned(),
-        format!("--set=extensions.jaeger_query.http.endpoint={}", at(16686)),
-        format!("--set=extensions.jaeger_query.grpc.endpoint={}", at(16685)),
-        format!("--set=extensions.expvar.endpoint={}", at(13132)),
-    ];
-    let program = Program {
-        name: "Jaeger".to_owned(),
-        path: path.exists().then_some(path)?,
-        args: args.map(Into::into).into(),
-        variables: vec![("JAEGER_LISTEN_HOST".to_owned(), network.at(3, 1).ip().to_string())],
-        log,
-    };
-    Some(Process::start(program).unwrap())
-}
-
 #[tokio::test]
 async fn a_real_jaeger_takes_spans_either_way() {
     let (directory, network) = (tempfile::tempdir().unwrap(), Network::claim());
-    let Some(_jaeger) = jaeger(&network, directory.path().join("jaeger.log")) else { return };
+    let log = directory.path().join("jaeger.log");
+    let Some(_jaeger) = Jaeger::start(&network, log) else { return };
     for (port, protocol) in [(4317, "grpc"), (4318, "http/protobuf")] {
         let at = network.at(3, port);
         let mesh = shop(&format!("endpoint: 'http://{at}', protocol: {protocol}, sampling: 1"))

@@ -13,6 +13,9 @@ mod meshed;
 mod planes;
 mod traces;
 
+pub(crate) use certificate::MEND as MEND_CERTIFICATE;
+pub(crate) use traces::MEND as MEND_TRACES;
+
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;

@@ -30,8 +30,8 @@
 //! 6. `ca`: from a join token, a service account's token or a certificate to the next certificate.
 //! 7. `telemetry`: from the sidecars' reports to `weft stat`.
 //! 8. `trust`: how the mesh's roots change, and whether everybody is ready for it.
-//! 9. `admin`: what people and programs may ask; `access`: who can reach what, and what a policy would do; `requests`: what
-//!    went wrong lately, and what the model says of it.
+//! 9. `admin`: what people and programs may ask; `access`: who can reach what, and what a policy would do; `policies`: what is in
+//!    force at a workload; `requests`: what went wrong lately, and what the model says of it.
 //! 10. [`injection`], then [`webhook`]: from a pod to a pod with a sidecar, and how the API server comes to ask.
 //! 11. [`crd`]: our kinds as Kubernetes is told of them, made from the types that sources read.
 //! 12. [`status`]: on Kubernetes, what is written back about the objects.
@@ -71,6 +71,7 @@ mod ca;
 mod histogram;
 mod log;
 mod outage;
+mod policies;
 mod program;
 mod relay;
 mod requests;

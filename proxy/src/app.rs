@@ -38,6 +38,8 @@ use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{self, AccessLog, Sink};
 use crate::telemetry::metrics::{Direction, EdgeKey, Metrics};
+use crate::telemetry::recent::Recent;
+use crate::telemetry::tap::Taps;
 use crate::telemetry::trace::{Settings, Tracing, Workload, resource};
 use crate::tls::TlsStore;
 use crate::workers::{Behind, Door, Intercepted, Shared, Stop};
@@ -254,7 +256,8 @@ fn telemetry(config: &Config, bootstrap: &Bootstrap) -> std::io::Result<Telemetr
     };
     let tracing = Tracing::new(settings, &workload, &metrics);
     let access_log = AccessLog::open(options, &metrics)?;
-    Ok(Telemetry { metrics, tracing, access_log, ..Telemetry::default() })
+    let recent = Recent::slow_from(config.slow_request);
+    Ok(Telemetry { metrics, tracing, access_log, recent, taps: Taps::default() })
 }
 
 fn called<'a>(display: &'a str, own: &'a str) -> String {

@@ -48,6 +48,8 @@ pub struct Config {
     pub workers: usize,
     /// Which requests are logged; `None`: as the configuration says.
     pub access_log: Option<AccessLogMode>,
+    /// A request that takes so long is slow; see [`crate::telemetry::recent`].
+    pub slow_request: Duration,
     /// Series of metrics about requests and connections.
     pub metrics_series: usize,
     /// How TLS with other sidecars comes to its secrets.
@@ -179,6 +181,9 @@ struct RunArgs {
     /// off].
     #[arg(long, env = "WEFT_ACCESS_LOG")]
     access_log: Option<AccessLogMode>,
+    /// A request whose response takes so long to begin is slow, and remembered for `weft why`: 100ms, 2s; at least 1ms.
+    #[arg(long, env = "WEFT_SLOW_REQUEST", default_value = "100ms", value_parser = some_time)]
+    slow_request: Duration,
     /// Series of metrics about requests and connections that a scrape has at most; what is more is counted under `other`.
     #[arg(long, env = "WEFT_METRICS_SERIES", default_value_t = DEFAULT_SERIES, value_name = "COUNT",
           value_parser = series)]
@@ -346,6 +351,7 @@ pub fn parse(
         health,
         workers: run.workers.map_or(processors.min(2), usize::from),
         access_log: run.access_log,
+        slow_request: run.slow_request,
         metrics_series: run.metrics_series,
         key_exchange: match run.post_quantum {
             PostQuantum::Prefer => KeyExchange::PreferPostQuantum,
@@ -366,6 +372,12 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn series(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| *count <= MOST_SERIES);
     count.ok_or_else(|| format!("`{text}` is no number from 0 to {MOST_SERIES}"))
+}
+
+/// The same as [`duration`], but not none.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(time) }
 }
 
 /// `5s`, `500ms`, `1m`.

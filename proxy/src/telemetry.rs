@@ -26,7 +26,6 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use opentelemetry::trace::TraceId;
 use tokio::time::Instant;
 
 use crate::error::Token;
@@ -37,7 +36,7 @@ use self::conventions::Verb;
 use self::metrics::{Direction, Edge, Metrics, Observation};
 use self::recent::Recent;
 use self::tap::Taps;
-use self::trace::{RequestTrace, Tracing};
+use self::trace::{RequestTrace, Traced, Tracing};
 
 /// Everything that a request or connection reports to. Cheap to clone; by default nobody listens.
 #[derive(Clone, Debug, Default)]
@@ -178,16 +177,17 @@ impl Telemetry {
         }
         let trace = trace.into();
         edge.observe(&end.observation());
-        let trace_id = trace.as_ref().and_then(RequestTrace::trace_id);
-        self.access_log.request(end, trace_id);
+        let traced = trace.as_ref().and_then(RequestTrace::traced);
+        self.access_log.request(end, traced.map(|trace| trace.id));
         // Order: what is far from slow costs this comparison and no other.
-        let slow = end.duration >= recent::FLOOR
-            && edge.pace.is_slow(end.waited(), || self.recent.second());
+        let floor = self.recent.floor();
+        let slow = end.duration >= floor
+            && edge.pace.is_slow(end.waited(), floor, || self.recent.second());
         if slow || Recent::is_failure(end) {
-            self.remember(end, trace_id, slow);
+            self.remember(end, traced, slow);
         }
         if self.taps.is_open() {
-            self.taps.offer(end, || self.recent.record(end, trace_id, slow));
+            self.taps.offer(end, || self.recent.record(end, traced, slow));
         }
         if let Some(trace) = trace {
             trace.finish(end);
@@ -195,8 +195,8 @@ impl Telemetry {
     }
 
     #[cold]
-    fn remember(&self, end: &RequestEnd<'_>, trace_id: Option<TraceId>, slow: bool) {
-        self.recent.keep(self.recent.record(end, trace_id, slow));
+    fn remember(&self, end: &RequestEnd<'_>, traced: Option<Traced>, slow: bool) {
+        self.recent.keep(self.recent.record(end, traced, slow));
     }
 
     /// Closes an opaque connection's record: counters and log line. Never blocks. Its opening was

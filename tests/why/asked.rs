@@ -124,6 +124,22 @@ async fn a_slow_request_is_remembered_and_a_good_one_is_not() {
     .await;
     // On a busy machine the other one may have been slow too, and is then remembered for that and nothing else.
     assert!(list(&all["requests"]).iter().all(|one| one["slow"] == true), "{all}");
+    configuration_is_named(&mesh).await;
     let found = why(&mesh, &["gateway", "product", "--path", "/slow"]).await.unwrap();
     assert_eq!((&found["fault"], &found["object"]), (&"slow".into(), &"product-v1.shop".into()));
+}
+
+/// What is remembered names the configuration as everybody else does.
+async fn configuration_is_named(mesh: &Mesh) {
+    eventually("both name the same version", DEADLINE, async || {
+        let all = why(mesh, &[]).await?;
+        let proxy = mesh.control_plane().proxy("gateway.shop").await?;
+        let version = proxy["config_version"].as_str().unwrap_or_default();
+        let named = list(&all["requests"]).iter().filter(|one| one["workload"] == "gateway.shop");
+        let named: Vec<_> = named.map(|one| &one["config_version"]).collect();
+        ensure!(!version.is_empty() && !named.is_empty(), "{proxy}");
+        ensure!(named.iter().all(|one| **one == version), "{named:?}, {version}");
+        Ok(())
+    })
+    .await;
 }

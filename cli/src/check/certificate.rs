@@ -42,7 +42,8 @@ impl Certificate {
     }
 }
 
-const MEND: &str = "it renews by itself when the control plane can be reached and signs: is it ready? see its log, and \
+/// What is done about it.
+pub(crate) const MEND: &str = "it renews by itself when the control plane can be reached and signs: is it ready? see its log, and \
                     `weft_control_plane_certificate_requests_total`; check the clocks too";
 
 /// What is wrong with it, if anything is.

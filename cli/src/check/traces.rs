@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Category, Check};
 use crate::admin::BrokenTraces;
 
+/// What is done about it.
+pub(crate) const MEND: &str = "have it copy traceparent and tracestate (or b3) from each request to the calls that follow from it: \
+                               an OpenTelemetry SDK does; its traces end there until then";
 /// Bound: workloads in one line.
 const SHOWN: usize = 5;
 
@@ -23,8 +26,7 @@ pub(super) fn judge(broken: &[BrokenTraces]) -> Category {
             Check::warning(
                 format!("{name} in {namespace} hands trace context on"),
                 format!("it receives traceparent and calls on without it ({seen}{more})"),
-                "have it copy traceparent and tracestate (or b3) from each request to the calls that follow from it: an \
-                 OpenTelemetry SDK does; its traces end there until then",
+                MEND,
             )
         })
         .collect();

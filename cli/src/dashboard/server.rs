@@ -1,4 +1,4 @@
-//! What a browser may ask of the dashboard: three files, a stream of snapshots, and what is behind a node or an edge.
+//! What a browser may ask of the dashboard: the page's files, a stream of snapshots, and what is behind a node or an edge.
 //!
 //! Loopback keeps other machines away, not other pages in the same browser. So a request must name us as we are (Host, which a
 //! name that was led to 127.0.0.1 does not), must not come from another site, and reads only; and the page may load and ask
@@ -33,39 +33,51 @@ const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/app.js");
 const GRAPH: &str = include_str!("page/graph.js");
 const PANEL: &str = include_str!("page/panel.js");
+const NOTICES: &str = include_str!("page/notices.js");
 
 /// Bound: pages that are open at once.
 const STREAMS: usize = 16;
-/// Between two snapshots; what is asked by way of an API server is asked less often.
-const HERE: Duration = Duration::from_secs(1);
-const IN_CLUSTER: Duration = Duration::from_secs(3);
-/// Everything from us, and nothing from anybody else. Widths and colours that come of figures are attributes of SVG.
+/// After which a browser comes back that has lost us.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Everything from us, and nothing from anybody else; no text becomes markup. Widths and colours that come of figures are attributes
+/// of SVG.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
 
 #[derive(Debug)]
 struct Shared {
     board: Board,
     streams: Arc<Semaphore>,
     /// As browsers may call us.
-    hosts: [String; 3],
+    hosts: Vec<String>,
 }
 
 /// Everything that is served on this port.
 pub(super) fn router(board: Board, port: u16) -> Router {
-    let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}"));
-    let shared = Arc::new(Shared { board, streams: Arc::new(Semaphore::new(STREAMS)), hosts });
+    let streams = Arc::new(Semaphore::new(STREAMS));
+    let shared = Arc::new(Shared { board, streams, hosts: hosts(port) });
     Router::new()
         .route("/", get(async || file("text/html", PAGE)))
         .route("/style.css", get(async || file("text/css", STYLE)))
         .route("/app.js", get(async || file("text/javascript", SCRIPT)))
         .route("/graph.js", get(async || file("text/javascript", GRAPH)))
         .route("/panel.js", get(async || file("text/javascript", PANEL)))
+        .route("/notices.js", get(async || file("text/javascript", NOTICES)))
         .route("/api/events", get(events))
         .route("/api/requests", get(requests))
         .route("/api/reach", get(reach))
+        .route("/api/policies", get(policies))
         .layer(from_fn_with_state(Arc::clone(&shared), guard))
         .with_state(shared)
+}
+
+/// What a browser calls this port, whichever name was typed. A port that is http's own goes without saying.
+fn hosts(port: u16) -> Vec<String> {
+    let names = ["127.0.0.1", "localhost"];
+    let with_port = names.map(|name| format!("{name}:{port}"));
+    let bare = names.map(str::to_owned).into_iter().filter(|_| port == 80);
+    with_port.into_iter().chain(bare).collect()
 }
 
 fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
@@ -94,12 +106,14 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 }
 
 /// Why it is not answered. Pure.
-fn refusal(hosts: &[String; 3], request: &Request) -> Option<&'static str> {
+fn refusal(hosts: &[String], request: &Request) -> Option<&'static str> {
     let text =
         |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let is_ours = |host: &str| hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host));
     let site = text(&HeaderName::from_static("sec-fetch-site"));
-    if !text(&HOST).is_some_and(is_ours) {
+    // Two of them are two opinions about who is asked.
+    let named = request.headers().get_all(HOST).iter().count() == 1;
+    if !named || !text(&HOST).is_some_and(is_ours) {
         return Some("this page is called http://127.0.0.1 or http://localhost, with its port");
     }
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
@@ -137,21 +151,20 @@ fn snapshots(
     window: Window,
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let pause = if board.planes.are_in_cluster() { IN_CLUSTER } else { HERE };
-    let mut ticks = tokio::time::interval(pause);
+    let mut ticks = tokio::time::interval(board.pace());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stream::unfold(
         (board, ticks, permit),
         move |(board, mut ticks, permit): (Board, Interval, _)| async move {
             ticks.tick().await;
-            let event = match Box::pin(board.snapshot(window)).await {
-                Ok(snapshot) => Event::default().data(snapshot.to_string()),
+            let event = match board.snapshot(window).await {
+                Ok(snapshot) => Event::default().data(&*snapshot),
                 // The page goes on showing the last figures, and says since when.
-                Err(error) => Event::default()
-                    .event("away")
-                    .data(json!({ "error": format!("{error:#}") }).to_string()),
+                Err(error) => {
+                    Event::default().event("away").data(json!({ "error": error }).to_string())
+                }
             };
-            Some((Ok(event), (board, ticks, permit)))
+            Some((Ok(event.retry(AGAIN)), (board, ticks, permit)))
         },
     )
 }
@@ -173,6 +186,10 @@ struct NodeQuery {
 
 async fn reach(State(shared): State<Arc<Shared>>, Query(query): Query<NodeQuery>) -> Response {
     answer(Box::pin(shared.board.reach(&query.to)).await)
+}
+
+async fn policies(State(shared): State<Arc<Shared>>, Query(query): Query<NodeQuery>) -> Response {
+    answer(Box::pin(shared.board.policies(&query.to)).await)
 }
 
 fn answer(found: anyhow::Result<impl serde::Serialize>) -> Response {

@@ -23,7 +23,6 @@ use super::screen::Screen;
 use super::topology::WORKLOADS;
 use crate::admin::{AdminSocket, Finding, MeshInfo, Proxy, Stat};
 use crate::args::{DemoArgs, Window};
-use crate::control_planes::Planes;
 use crate::dashboard::{self, Board};
 use crate::environment::Environment;
 use crate::mesh::sidecar_socket;
@@ -155,7 +154,7 @@ impl Stage {
         let listener = dashboard::listen_near(args.dashboard_port).await?;
         urls.insert("dashboard".to_owned(), format!("http://{}", listener.local_addr()?));
         let jaeger = collector.jaeger.as_deref().and_then(dashboard::origin);
-        let board = Board { planes: Planes::one(self.admin()), jaeger };
+        let board = Board::of(self.admin(), jaeger);
         let (mut served, screen) = (JoinSet::new(), self.screen.clone());
         served.spawn(async move {
             // The demo is of use without it.

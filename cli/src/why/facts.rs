@@ -62,6 +62,7 @@ pub(super) struct Entry {
     pub(super) denied_by: String,
     pub(super) request_id: String,
     pub(super) trace_id: String,
+    pub(super) sampled: bool,
     pub(super) stopped: String,
     pub(super) config_version: String,
     pub(super) out_of_touch_s: u64,

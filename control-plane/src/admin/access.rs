@@ -1,4 +1,5 @@
-//! `/v1/access/…`: who can reach what, and what a policy would have done. `crate::access` has the answers.
+//! `/v1/access/…`: who can reach what, and what a policy would have done; `/v1/policies`: what is in force at a workload.
+//! `crate::access` and `crate::policies` have the answers.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::View;
 use super::handlers::Refusal;
 use crate::access::{ReachQuery, TrialQuery, reached};
+use crate::policies::{PolicyQuery, in_force};
 
 /// Bound: manifests that are tried.
 const MAX_TRIAL: usize = 1024 * 1024;
@@ -23,6 +25,7 @@ pub(super) fn routes() -> Router<Arc<View>> {
     Router::new()
         .route("/v1/access/reach", post(reach))
         .route("/v1/access/trial", post(trial).layer(DefaultBodyLimit::max(MAX_TRIAL)))
+        .route("/v1/policies", post(policies))
 }
 
 async fn reach(
@@ -33,6 +36,18 @@ async fn reach(
     let mesh = view.mesh.borrow().clone();
     // A large mesh takes a while, in which streams are not to wait.
     let found = tokio::task::spawn_blocking(move || reached(&mesh, &query)).await;
+    let found = found.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+    found.map(Json).map_err(bad)
+}
+
+async fn policies(
+    State(view): State<Arc<View>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<impl Serialize>, Refusal> {
+    let query: PolicyQuery = read(body)?;
+    let mesh = view.mesh.borrow().clone();
+    // As above.
+    let found = tokio::task::spawn_blocking(move || in_force(&mesh, &query)).await;
     let found = found.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
     found.map(Json).map_err(bad)
 }

@@ -25,6 +25,7 @@ pub(super) struct Knobs {
     pub(super) memory_limit: Quantity,
     pub(super) log: Option<String>,
     pub(super) access_log: Option<String>,
+    pub(super) slow_request: Option<String>,
     pub(super) metrics_series: Option<String>,
     pub(super) post_quantum: Option<String>,
     /// As written, and in milliseconds.
@@ -43,6 +44,7 @@ impl Default for Knobs {
             memory_limit: quantity("128Mi"),
             log: None,
             access_log: None,
+            slow_request: None,
             metrics_series: None,
             post_quantum: None,
             drain_grace: None,
@@ -65,7 +67,7 @@ pub struct Annotation {
 }
 
 /// All of them, in the order of the documentation.
-pub const ANNOTATIONS: [Annotation; 12] = [
+pub const ANNOTATIONS: [Annotation; 13] = [
     Annotation {
         name: "weft.dev/opaque-ports",
         example: "25,3306,5000-5010",
@@ -130,6 +132,13 @@ pub const ANNOTATIONS: [Annotation; 12] = [
         read: |text, knobs| {
             set(&mut knobs.access_log, value::word(text, &["off", "errors", "all"]).map(Some))
         },
+    },
+    Annotation {
+        name: "weft.dev/slow-request",
+        example: "2s",
+        default: "100ms",
+        meaning: "a request whose response takes so long to begin is slow: the sidecar remembers it for `weft why` and the dashboard; at least 1ms",
+        read: |text, knobs| set(&mut knobs.slow_request, value::some_time(text).map(Some)),
     },
     Annotation {
         name: "weft.dev/metrics-series",

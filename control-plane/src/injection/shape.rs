@@ -174,6 +174,7 @@ fn env(pod: &Pod, settings: &Settings, facts: &Facts, knobs: &Knobs) -> Vec<EnvV
         ("WEFT_SERVICE_VERSION", name::service_version(pod)),
         ("WEFT_LOG", knobs.log.clone()),
         ("WEFT_ACCESS_LOG", knobs.access_log.clone()),
+        ("WEFT_SLOW_REQUEST", knobs.slow_request.clone()),
         ("WEFT_METRICS_SERIES", knobs.metrics_series.clone()),
         ("WEFT_POST_QUANTUM", knobs.post_quantum.clone()),
         ("WEFT_DRAIN_GRACE", drain_grace),

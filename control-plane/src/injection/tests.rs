@@ -110,6 +110,7 @@ fn annotations_become_flags_environment_and_resources() {
         "weft.dev/proxy-memory-limit": "1Gi",
         "weft.dev/proxy-log-level": "info,weft_proxy::xds=debug",
         "weft.dev/access-log": "errors",
+        "weft.dev/slow-request": "2s",
         "weft.dev/metrics-series": "30000",
         "weft.dev/post-quantum": "off",
         "weft.dev/drain-grace": "10s",
@@ -130,6 +131,7 @@ fn annotations_become_flags_environment_and_resources() {
     for (name, value) in [
         ("WEFT_LOG", "info,weft_proxy::xds=debug"),
         ("WEFT_ACCESS_LOG", "errors"),
+        ("WEFT_SLOW_REQUEST", "2s"),
         ("WEFT_METRICS_SERIES", "30000"),
         ("WEFT_POST_QUANTUM", "off"),
         ("WEFT_DRAIN_GRACE", "10s"),

@@ -146,6 +146,14 @@ pub(super) fn duration(text: &str) -> Result<u64, String> {
     }
 }
 
+/// The same as written, but not none at all.
+pub(super) fn some_time(text: &str) -> Result<String, String> {
+    match duration(text)? {
+        0 => Err(format!("{text:?} is no time at all")),
+        _ => Ok(text.trim().to_owned()),
+    }
+}
+
 /// A number from 0 to `most`.
 pub(super) fn count(text: &str, most: u32) -> Result<u32, String> {
     let digits = text.trim();

@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) denied_by: String,
     pub(crate) request_id: String,
     pub(crate) trace_id: String,
+    /// Has the sidecar a span of it?
+    pub(crate) sampled: bool,
     pub(crate) stopped: String,
     pub(crate) config_version: String,
     pub(crate) out_of_touch_s: u64,
@@ -116,6 +118,7 @@ impl Entry {
             denied_by: clean(record.denied_by),
             request_id: clean(record.request_id),
             trace_id: clean(record.trace_id),
+            sampled: record.sampled,
             stopped: clean(record.stopped),
             config_version: clean(record.config_version),
             out_of_touch_s: record.out_of_touch,

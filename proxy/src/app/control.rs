@@ -283,8 +283,7 @@ async fn follow_sync(mut sync: watch::Receiver<SyncState>, telemetry: Arc<Teleme
             });
             telemetry.metrics.config_stale(now.stale);
             telemetry.metrics.xds_connected(now.connected);
-            let accepted: u64 = now.kinds.iter().map(|kind| kind.accepted).sum();
-            telemetry.recent.in_touch(accepted.to_string(), now.connected);
+            telemetry.recent.in_touch(now.version.clone(), now.connected);
         }
         if sync.changed().await.is_err() {
             return;

@@ -18,7 +18,7 @@ fn run(args: &str) -> Result<Command, String> {
 fn a_full_command_line() {
     let Command::Run(config) =
         run("weft-proxy --bootstrap b --state-dir s --inbound 127.66.0.4:8080=127.0.0.1:18080 \
-         --upstream 127.0.0.1:15101=product.shop:8080 --workers 1 --drain-grace 500ms --http2-streams 5 --http-head-timeout 2s --memory-limit 64")
+         --upstream 127.0.0.1:15101=product.shop:8080 --workers 1 --drain-grace 500ms --http2-streams 5 --http-head-timeout 2s --memory-limit 64 --slow-request 2s")
         .unwrap()
     else {
         panic!("not a run")
@@ -28,6 +28,7 @@ fn a_full_command_line() {
     assert_eq!((config.workers, config.drain_grace), (1, Duration::from_millis(500)));
     assert_eq!((config.http.streams, config.http.memory), (Some(5), None));
     assert_eq!(config.memory, Limit::Resident(64 << 20));
+    assert_eq!(config.slow_request, Duration::from_secs(2));
     assert_eq!(config.http.head_timeout, Some(Duration::from_secs(2)));
     assert!(!config.is_on_demand());
     assert_eq!(config.upstream_idle, Duration::from_secs(600));

@@ -19,12 +19,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use opentelemetry::trace::TraceId;
 use prost::Message as _;
 use tokio::time::Instant;
 use weft_proto::telemetry as wire;
 
 use self::class::Classes;
+use super::trace::Traced;
 use super::{ConnectionEnd, RequestEnd};
 use crate::error::{Error, Token};
 
@@ -41,12 +41,14 @@ const MAX_MESSAGE: usize = 256 * 1024;
 const ANSWERED: (usize, usize) = (50, 200);
 
 /// What one proxy remembers. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Recent(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     born: Instant,
+    /// What is faster is not slow.
+    floor: Duration,
     /// Lock: held to put one entry in, or to count references to all. Only failed and slow requests come here.
     classes: Mutex<Classes>,
     /// The configuration in force, by its version.
@@ -55,10 +57,11 @@ struct Shared {
     lost: AtomicU64,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    fn new(floor: Duration) -> Self {
         Self {
             born: Instant::now(),
+            floor,
             classes: Mutex::default(),
             version: ArcSwap::default(),
             lost: AtomicU64::new(1),
@@ -66,7 +69,25 @@ impl Default for Shared {
     }
 }
 
+impl Default for Recent {
+    fn default() -> Self {
+        Self::slow_from(FLOOR)
+    }
+}
+
 impl Recent {
+    /// One that takes requests for slow from so long on.
+    #[must_use]
+    pub fn slow_from(floor: Duration) -> Self {
+        Self(Arc::new(Shared::new(floor)))
+    }
+
+    /// That time, for [`Pace`].
+    #[must_use]
+    pub fn floor(&self) -> Duration {
+        self.0.floor
+    }
+
     /// Seconds since it began; for [`Pace`].
     #[must_use]
     pub fn second(&self) -> u64 {
@@ -96,10 +117,10 @@ impl Recent {
     pub fn record(
         &self,
         end: &RequestEnd<'_>,
-        trace_id: Option<TraceId>,
+        traced: Option<Traced>,
         slow: bool,
     ) -> wire::RequestRecord {
-        let record = entry::of_request(end, trace_id, slow);
+        let record = entry::of_request(end, traced, slow);
         wire::RequestRecord {
             config_version: self.0.version.load().to_string(),
             out_of_touch: self.out_of_touch(),

@@ -237,6 +237,15 @@ pub struct RequestTrace {
     under_way: Option<UnderWay>,
 }
 
+/// The trace of a request as others are told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// Its id.
+    pub id: TraceId,
+    /// Has this proxy a span of it? Without one a collector knows nothing of this hop, and mostly nothing of the others.
+    pub sampled: bool,
+}
+
 /// What only a sampled request pays for.
 #[derive(Debug)]
 struct Sampled {
@@ -252,6 +261,12 @@ impl RequestTrace {
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace_id
+    }
+
+    /// The same with whether a span is recorded.
+    #[must_use]
+    pub fn traced(&self) -> Option<Traced> {
+        self.trace_id.map(|id| Traced { id, sampled: self.is_sampled() })
     }
 
     /// Is a span being recorded?

@@ -1,13 +1,14 @@
 //! What a Jaeger has stored, read over its own query API.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use http::Method;
 use serde_json::Value;
 
-use crate::harness::{eventually, http1, request};
+use crate::harness::{Network, Process, Program, eventually, http1, request, tools};
 
 /// A Jaeger.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,29 @@ pub(crate) struct Jaeger {
 }
 
 impl Jaeger {
+    /// One of the test's own on host 3 of a network, at its usual ports; `None` where there is none to run.
+    pub(crate) fn start(network: &Network, log: PathBuf) -> Option<Process> {
+        let path = tools()?.join("jaeger");
+        let at = |port| network.at(3, port).to_string();
+        let args = [
+            "--set=service.telemetry.metrics.level=none".to_owned(),
+            format!("--set=extensions.jaeger_query.http.endpoint={}", at(16686)),
+            format!("--set=extensions.jaeger_query.grpc.endpoint={}", at(16685)),
+            format!("--set=extensions.expvar.endpoint={}", at(13132)),
+            // Not among the listeners that follow the variable below.
+            format!("--set=extensions.healthcheckv2.http.endpoint={}", at(13133)),
+            format!("--set=extensions.healthcheckv2.grpc.endpoint={}", at(13134)),
+        ];
+        let program = Program {
+            name: "Jaeger".to_owned(),
+            path: path.exists().then_some(path)?,
+            args: args.map(Into::into).into(),
+            variables: vec![("JAEGER_LISTEN_HOST".to_owned(), network.at(3, 1).ip().to_string())],
+            log,
+        };
+        Some(Process::start(program).unwrap())
+    }
+
     /// The one whose query API is there, usually port 16686 of its Service.
     pub(crate) fn at(query: SocketAddr) -> Self {
         Self { query }

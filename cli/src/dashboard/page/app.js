@@ -1,94 +1,127 @@
-// Follows the stream of snapshots and draws each: the graph, the tables, and the panel of what is chosen.
+// Follows the stream of snapshots and draws each: notices, the graph, the tables, and the panel of what is chosen.
+// What somebody reads, has focused or is about to click stays the same element for as long as it says the same.
 
 import { Graph, element, grade, key, millis, model, percent } from "/graph.js";
-import { html, ofEdge, ofNode } from "/panel.js";
+import { draw as drawNotices } from "/notices.js";
+import { Panel, html } from "/panel.js";
 
-const HISTORY = 60;
+const SILENCE_MS = 60_000, AGAIN_MS = 3_000, HISTORY_MS = 60_000;
 const byId = id => document.getElementById(id);
-const summary = byId("summary"), panel = byId("panel"), choice = byId("window");
-const history = new Map();
-let source, snapshot, mesh, chosen = null, opener = null;
+const summary = byId("summary"), state = byId("state"), choice = byId("window");
+// Of each workload that there is, its last rates.
+const lately = new Map();
+let source, snapshot, mesh, chosen = null, opener = null, heard = Date.now(), again, since = null;
 
-const graph = new Graph(byId("graph"), (kind, id) => choose(kind, id));
+const graph = new Graph(byId("graph"), choose);
+const panel = new Panel(byId("panel"), close);
 
 function choose(kind, id) {
-  opener = document.activeElement;
+  if (!panel.place.contains(document.activeElement)) opener = document.activeElement;
   chosen = { kind, id };
-  location.hash = `${kind}=${encodeURIComponent(id)}`;
-  open();
-  panel.focus();
-}
-
-function open() {
-  const found = chosen && (chosen.kind === "node" ? mesh.nodes : mesh.edges).get(chosen.id);
-  panel.hidden = !found;
-  if (!found) return;
-  (chosen.kind === "node" ? ofNode : ofEdge)(panel, found, snapshot, close);
-  graph.draw(mesh, chosen.id);
+  window.history.pushState(null, "", `#${kind}=${encodeURIComponent(id)}`);
+  draw();
+  panel.place.focus();
 }
 
 function close() {
   chosen = null;
-  panel.hidden = true;
-  window.history.replaceState(null, "", location.pathname);
-  graph.draw(mesh, null);
-  opener?.focus();
+  window.history.replaceState(null, "", location.pathname + location.search);
+  draw();
+  if (opener?.isConnected) opener.focus();
 }
 
-document.addEventListener("keydown", event => { if (event.key === "Escape" && chosen) close(); });
-window.addEventListener("resize", () => { if (mesh) graph.draw(mesh, chosen?.id); });
-choice.addEventListener("change", () => { history.clear(); follow(); });
-
+// A link to a node, back and forward.
 function fromHash() {
   const [kind, id] = location.hash.slice(1).split("=");
-  if ((kind === "node" || kind === "edge") && id) chosen = { kind, id: decodeURIComponent(id) };
+  chosen = null;
+  try {
+    if ((kind === "node" || kind === "edge") && id) chosen = { kind, id: decodeURIComponent(id) };
+  } catch { /* Not one of ours. */ }
+  draw();
 }
+
+document.addEventListener("keydown", event => { if (event.key === "Escape" && !panel.place.hidden) close(); });
+window.addEventListener("resize", draw);
+window.addEventListener("popstate", fromHash);
+choice.addEventListener("change", () => { lately.clear(); follow(); });
 
 function follow() {
+  clearTimeout(again);
   source?.close();
   source = new EventSource(`/api/events?window=${choice.value}`);
-  source.onmessage = event => show(JSON.parse(event.data));
-  source.addEventListener("away", event => away(JSON.parse(event.data).error));
-  source.onerror = () => away("weft does not answer any more; is the command still running?");
+  source.onmessage = event => { heard = Date.now(); show(JSON.parse(event.data)); };
+  source.addEventListener("away", event => { heard = Date.now(); away(JSON.parse(event.data).error); });
+  source.onerror = () => {
+    // A browser comes back to who has gone, not to who has refused.
+    if (source.readyState === EventSource.CLOSED) again = setTimeout(follow, AGAIN_MS);
+    away("weft does not answer; is the command still running, are too many pages open?");
+  };
 }
 
+// Somebody who neither speaks nor goes.
+setInterval(() => { if (Date.now() - heard > SILENCE_MS) away("nothing has come for a minute"); }, 1000);
+
 function away(why) {
+  since ??= new Date().toLocaleTimeString([], { hour12: false });
   summary.className = "away";
-  summary.textContent = snapshot ? `These figures are old: ${why}` : why;
+  say(summary, snapshot ? `These figures are old, of ${since}: ${why}` : why);
+  say(state, snapshot ? "The figures are old." : why);
+  document.body.dataset.old = "true";
 }
 
 function show(next) {
-  const first = !mesh;
   snapshot = next;
-  mesh = model(snapshot.stat);
+  mesh = model(snapshot);
   const { workloads, edges } = snapshot.stat;
   const rps = workloads.reduce((sum, row) => sum + row.rps, 0);
   const meshed = workloads.filter(row => row.meshed).length;
   const connected = snapshot.proxies.filter(proxy => proxy.connected).length;
   summary.className = "";
-  summary.textContent = `${workloads.length} workloads, ${meshed} meshed, ${connected} sidecars connected, ${rps.toFixed(1)} requests/s`;
-  graph.draw(mesh, chosen?.id);
+  say(summary, `${workloads.length} workloads, ${meshed} meshed, ${connected} sidecars connected, ${rps.toFixed(1)} requests/s`);
+  // Said aloud when it changes, and not with every figure.
+  if (since) say(state, "The figures are live again.");
+  since = null;
+  delete document.body.dataset.old;
+  drawNotices(byId("notices"), snapshot, mesh, choose);
+  byId("empty").hidden = mesh.nodes.size > 0;
+  byId("graph").parentElement.hidden = !mesh.nodes.size;
+  draw();
   drawWorkloads(workloads);
   drawEdges(edges);
-  drawFindings(snapshot.findings);
-  if (first && chosen) open();
   document.body.dataset.shown = "true";
 }
 
-// A row is kept as long as what it shows is there.
+function draw() {
+  if (!mesh) return;
+  const found = chosen && (chosen.kind === "node" ? mesh.nodes : mesh.edges).get(chosen.id);
+  panel.show(found ? chosen : null, found, snapshot);
+  graph.draw(mesh, found ? chosen.id : null);
+}
+
+function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
+// A row, and a cell of it, is kept as long as what it shows is there.
 function rows(table, columns, data, id, cells) {
   if (!table.tHead) {
     table.createTHead().append(html("tr", {}, ...columns.map(([name, kind]) => html("th", { scope: "col", class: kind ?? "" }, name))));
     table.createTBody();
   }
-  const body = table.tBodies[0], known = new Map([...body.rows].map(row => [row.dataset.id, row]));
+  const body = table.tBodies[0], wanted = new Set(data.map(id)), known = new Map();
+  for (const row of [...body.rows]) wanted.has(row.dataset.id) ? known.set(row.dataset.id, row) : row.remove();
+  let next = body.firstElementChild;
   for (const item of data) {
-    const made = known.get(id(item)) ?? html("tr", { "data-id": id(item) });
-    known.delete(id(item));
-    made.replaceChildren(...cells(item).map((cell, index) => cell instanceof HTMLTableCellElement ? cell : html("td", { class: columns[index][1] ?? "" }, cell)));
-    body.append(made);
+    const row = known.get(id(item)) ?? html("tr", { "data-id": id(item) });
+    cells(item).forEach((cell, index) => {
+      const made = cell instanceof HTMLTableCellElement ? cell : html("td", { class: columns[index][1] ?? "" }, cell);
+      const shown = row.cells[index];
+      if (!shown) row.append(made);
+      else if (!shown.isEqualNode(made)) shown.replaceWith(made);
+    });
+    if (row === next) next = next.nextElementSibling;
+    else body.insertBefore(row, next);
   }
-  for (const gone of known.values()) gone.remove();
 }
 
 function golden(row) {
@@ -100,18 +133,20 @@ function golden(row) {
 const GOLDEN = [["success"], ["rps"], ["p50"], ["p99"], ["retries"], ["mTLS"], ["requests"]];
 
 function drawWorkloads(workloads) {
+  const there = new Set(workloads.map(row => row.workload)), most = Math.round(HISTORY_MS / snapshot.every_ms);
+  for (const gone of lately.keys()) if (!there.has(gone)) lately.delete(gone);
   rows(byId("workloads"), [["workload", "text"], ["version", "text"], ["last minute", "text"], ...GOLDEN], workloads, row => row.workload, row => {
-    const seen = history.get(row.workload) ?? [];
+    const seen = lately.get(row.workload) ?? [];
     seen.push(row.rps);
-    if (seen.length > HISTORY) seen.shift();
-    history.set(row.workload, seen);
-    return [key(row.name, row.namespace), row.version || "–", spark(seen, grade(row.success_rate, row.requests)), ...golden(row)];
+    if (seen.length > most) seen.shift();
+    lately.set(row.workload, seen);
+    return [key(row.name, row.namespace), row.version || "–", spark(seen, most, grade(row.success_rate, row.requests)), ...golden(row)];
   });
 }
 
-function spark(values, kind) {
-  const most = Math.max(...values, 0.001);
-  const points = values.map((value, index) => `${(index * 90 / (HISTORY - 1)).toFixed(1)},${(20 - 18 * value / most).toFixed(1)}`).join(" ");
+function spark(values, length, kind) {
+  const most = Math.max(...values), scale = Math.max(most, 0.001);
+  const points = values.map((value, index) => `${(index * 90 / (length - 1)).toFixed(1)},${(20 - 18 * value / scale).toFixed(1)}`).join(" ");
   const drawn = element("svg", { class: `spark ${kind}`, viewBox: "0 0 90 22", role: "img", "aria-label": `at the most ${most.toFixed(1)} a second` }, element("polyline", { points }));
   return html("td", { class: "text" }, drawn);
 }
@@ -123,13 +158,6 @@ function drawEdges(edges) {
     button.addEventListener("click", () => choose("edge", id(row)));
     return [html("td", { class: "text" }, button), ...golden(row)];
   });
-}
-
-function drawFindings(findings) {
-  const place = byId("findings"), wrong = findings.filter(finding => finding.severity !== "info");
-  place.hidden = !wrong.length;
-  const said = wrong.map(finding => html("li", {}, `${finding.code} ${finding.object}: ${finding.message}${finding.file ? ` (${finding.file}:${finding.line})` : ""}. ${finding.hint}`));
-  place.replaceChildren(html("h2", {}, "Configuration"), html("ul", {}, ...said));
 }
 
 fromHash();

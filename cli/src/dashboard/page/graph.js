@@ -3,6 +3,10 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 132, HEIGHT = 58, GAP = 112, ROW = 34;
+// In a line of a layer; how large it is drawn: no larger than text is read, no smaller than it can be.
+const MOST = 10, LARGEST = 1.3, SMALLEST = 0.7;
+// Of the window's height.
+const SHARE = 0.62;
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElementNS(SVG, name);
@@ -21,11 +25,11 @@ export const millis = value => value === null || value === undefined ? "–" : v
 export const key = (name, namespace) => namespace ? `${name}.${namespace}` : name;
 
 // One node a name and namespace, whatever its versions; what is called or calls and is no workload is one too.
-export function model(stat) {
+export function model({ stat, notices }) {
   const nodes = new Map(), edges = new Map();
   const node = (name, namespace) => {
     const id = key(name, namespace);
-    if (!nodes.has(id)) nodes.set(id, { id, name, namespace, workloads: [], requests: 0, failed: 0, rps: 0, calls: 0, p99: null });
+    if (!nodes.has(id)) nodes.set(id, { id, name, namespace, workloads: [], notices: [], requests: 0, failed: 0, rps: 0, calls: 0, p99: null });
     return nodes.get(id);
   };
   for (const row of stat.workloads) {
@@ -43,12 +47,13 @@ export function model(stat) {
     from.calls += row.rps;
     edges.set(id, { id, from: from.id, to: to.id, row });
   }
+  for (const notice of notices) for (const id of notice.nodes) nodes.get(id)?.notices.push(notice);
   return { nodes, edges };
 }
 
 // The longest way from a caller that nobody calls; ways back, which close a circle, count for nothing.
-export function layers({ nodes, edges }) {
-  const next = new Map([...nodes.keys()].map(id => [id, []]));
+export function layers(ids, edges) {
+  const next = new Map(ids.map(id => [id, []]));
   for (const { from, to } of edges.values()) if (from !== to) next.get(from).push(to);
   const layer = new Map(), state = new Map(), order = [];
   const visit = id => {
@@ -58,7 +63,7 @@ export function layers({ nodes, edges }) {
     order.unshift(id);
   };
   const called = new Set([...edges.values()].filter(edge => edge.from !== edge.to).map(edge => edge.to));
-  const sorted = [...nodes.keys()].sort((a, b) => called.has(a) - called.has(b) || (a < b ? -1 : 1));
+  const sorted = [...ids].sort((a, b) => called.has(a) - called.has(b) || (a < b ? -1 : 1));
   for (const id of sorted) if (!state.has(id)) visit(id);
   const place = new Map(order.map((id, index) => [id, index]));
   for (const id of order) {
@@ -75,16 +80,30 @@ export function layers({ nodes, edges }) {
   return rows.map((row, index) => [...row, ...Array(Math.min(passing[index], 3)).fill(null)]);
 }
 
-function positions(rows, vertical) {
-  const at = new Map(), most = Math.max(...rows.map(row => row.length), 1);
-  const [along, across] = vertical ? [HEIGHT + 74, WIDTH + 14] : [WIDTH + GAP, HEIGHT + ROW];
-  rows.forEach((row, layer) => row.forEach((id, index) => {
-    if (id === null) return;
-    const a = layer * along, b = (index + (most - row.length) / 2) * across;
-    at.set(id, vertical ? { x: b, y: a } : { x: a, y: b });
-  }));
-  const size = vertical ? [most * across - 14, rows.length * along - 74] : [rows.length * along - GAP, most * across - ROW];
-  return { at, size };
+// `rows`: layers of what calls or is called. A layer that is too long is broken into several beside each other. `alone`: what has to
+// do with nobody, below, as many in a line as fit.
+function positions(rows, alone, vertical, width) {
+  const at = new Map(), gap = vertical ? 74 : GAP;
+  const fit = Math.max(1, Math.floor((width + 14) / (WIDTH + 14)));
+  const [along, across, most, tight] = vertical
+    ? [HEIGHT + gap, WIDTH + 14, Math.max(3, fit), HEIGHT + 20] : [WIDTH + gap, HEIGHT + ROW, MOST, WIDTH + 24];
+  const layers = rows.map(row => Array.from({ length: Math.ceil(row.length / most) }, (_, index) => row.slice(index * most, (index + 1) * most)));
+  const widest = Math.max(0, ...layers.flat().map(line => line.length));
+  let a = 0;
+  for (const lines of layers) {
+    lines.forEach((line, number) => line.forEach((id, index) => {
+      if (id === null) return;
+      const place = a + number * tight, b = (index + (widest - line.length) / 2) * across;
+      at.set(id, vertical ? { x: b, y: place } : { x: place, y: b });
+    }));
+    a += (lines.length - 1) * tight + along;
+  }
+  const long = Math.max(0, a - gap), wide = Math.max(0, widest * across - (vertical ? 14 : ROW));
+  let [w, h] = vertical ? [wide, long] : [long, wide];
+  if (!alone.length) return { at, size: [w, h] };
+  const columns = Math.min(alone.length, fit), top = h ? h + 40 : 0;
+  alone.forEach((id, index) => at.set(id, { x: (index % columns) * (WIDTH + 14), y: top + Math.floor(index / columns) * (HEIGHT + 14) }));
+  return { at, size: [Math.max(w, columns * (WIDTH + 14) - 14), top + Math.ceil(alone.length / columns) * (HEIGHT + 14) - 14] };
 }
 
 function curve(from, to, vertical) {
@@ -117,12 +136,22 @@ export class Graph {
   }
 
   draw(mesh, selected) {
-    const vertical = this.svg.clientWidth < 640;
-    const { at, size } = positions(layers(mesh), vertical);
-    this.svg.setAttribute("viewBox", `-10 -14 ${size[0] + 20} ${size[1] + 28}`);
-    // A small mesh is not drawn larger than text is read.
-    this.svg.style.maxWidth = `${(size[0] + 20) * 1.3}px`;
-    const most = Math.max(...[...mesh.edges.values()].map(edge => edge.row.rps), 1e-9);
+    const room = this.svg.parentElement.clientWidth, vertical = room < 640;
+    const concerned = new Set([...mesh.edges.values()].filter(edge => edge.from !== edge.to).flatMap(edge => [edge.from, edge.to]));
+    const ids = [...mesh.nodes.keys()], alone = ids.filter(id => !concerned.has(id)).sort();
+    const rows = concerned.size ? layers(ids.filter(id => concerned.has(id)), mesh.edges) : [];
+    let laid = positions(rows, alone, vertical, room - 20);
+    // Drawn small, more of them stand in a line.
+    if (laid.size[1] > window.innerHeight * SHARE) laid = positions(rows, alone, vertical, (room - 20) / SMALLEST);
+    const { at, size } = laid;
+    const [width, height] = [size[0] + 20, size[1] + 28];
+    const scale = Math.max(SMALLEST, Math.min(LARGEST, room / width, window.innerHeight * SHARE / height));
+    this.svg.setAttribute("viewBox", `-10 -14 ${width} ${height}`);
+    // What does not fit is scrolled.
+    this.svg.setAttribute("width", Math.floor(width * scale));
+    this.svg.setAttribute("height", Math.floor(height * scale));
+    let most = 1e-9;
+    for (const edge of mesh.edges.values()) most = Math.max(most, edge.row.rps);
     const kept = new Set();
     for (const edge of mesh.edges.values()) { this.edge(edge, at, vertical, most, selected); kept.add(edge.id); }
     for (const node of mesh.nodes.values()) { this.node(node, at.get(node.id), selected); kept.add(node.id); }
@@ -144,8 +173,9 @@ export class Graph {
     const encrypted = row.mtls_share === 1;
     lock.setAttribute("transform", `translate(${middle.x} ${middle.y})`);
     lock.lastChild.setAttribute("href", encrypted ? "#locked" : "#open");
-    text.setAttribute("x", middle.x);
-    text.setAttribute("y", middle.y - 14);
+    // Beside the line, whichever way it runs.
+    text.setAttribute("x", middle.x + (vertical ? 30 : 0));
+    text.setAttribute("y", middle.y + (vertical ? 4 : -14));
     text.textContent = row.requests ? `${row.rps.toFixed(1)}/s` : "";
     made.setAttribute("class", `edge ${grade(row.success_rate, row.requests)}${selected === id ? " chosen" : ""}`);
     made.dataset.rps = row.rps;
@@ -160,10 +190,12 @@ export class Graph {
     if (!made) {
       made = this.button(node.id, "node", this.nodes, [
         element("rect", { width: WIDTH, height: HEIGHT, rx: 10 }),
-        element("text", { class: "name", x: WIDTH / 2, y: 24 }), element("text", { x: WIDTH / 2, y: 44 })]);
+        element("text", { class: "name", x: WIDTH / 2, y: 24 }), element("text", { x: WIDTH / 2, y: 44 }),
+        element("g", { class: "sign", transform: `translate(${WIDTH - 8} 4)` },
+          element("path", {}), element("text", { y: 4.5 }, "!"))]);
       this.shown.set(node.id, made);
     }
-    const [, name, figures] = made.children;
+    const [, name, figures, sign] = made.children;
     name.textContent = node.name.length > 16 ? `${node.name.slice(0, 15)}…` : node.name;
     const calls = node.calls ? `calls ${node.calls.toFixed(1)}/s` : node.workloads.length ? "idle" : "";
     figures.textContent = node.requests ? `${node.rps.toFixed(1)}/s   ${percent(node.success)}` : calls;
@@ -171,6 +203,12 @@ export class Graph {
     const outside = node.workloads.length ? "" : " outside";
     made.setAttribute("class", `node ${grade(node.success, node.requests)}${outside}${selected === node.id ? " chosen" : ""}`);
     made.dataset.rps = node.rps;
-    made.setAttribute("aria-label", `${node.id}: ${node.rps.toFixed(1)} requests a second, ${percent(node.success)} succeed, p99 ${millis(node.p99)}`);
+    made.dataset.notices = node.notices.length;
+    // A square for what does not work, a triangle for what is odd; the words are in the panel.
+    const worst = node.notices.some(notice => notice.severity === "error") ? "error" : "warning";
+    sign.setAttribute("class", `sign ${node.notices.length ? worst : "none"}`);
+    sign.firstChild.setAttribute("d", worst === "error" ? "M-9 -9 H9 V9 H-9 Z" : "M0 -12 L12 9 H-12 Z");
+    const noticed = node.notices.length ? `. ${worst}: ${node.notices[0].what}` : "";
+    made.setAttribute("aria-label", `${node.id}: ${node.rps.toFixed(1)} requests a second, ${percent(node.success)} succeed, p99 ${millis(node.p99)}${noticed}`);
   }
 }

@@ -14,7 +14,7 @@ fn request(method: Method, headers: &[(&str, &str)]) -> Request {
 
 #[test]
 fn only_pages_of_our_own_are_answered() {
-    let hosts = ["127.0.0.1:15080", "localhost:15080", "[::1]:15080"].map(str::to_owned);
+    let hosts = hosts(15080);
     let ours = ("host", "127.0.0.1:15080");
     for (what, headers, answered) in [
         ("by address", &[ours][..], true),
@@ -29,6 +29,15 @@ fn only_pages_of_our_own_are_answered() {
         ("a name that leads here", &[("host", "evil.example:15080")], false),
         ("another port", &[("host", "127.0.0.1:15081")], false),
         ("no port", &[("host", "127.0.0.1")], false),
+        ("an empty name", &[("host", "")], false),
+        ("a name below ours", &[("host", "localhost.evil.example:15080")], false),
+        ("a name that ends in ours", &[("host", "evil.localhost:15080")], false),
+        ("with a user", &[("host", "evil@127.0.0.1:15080")], false),
+        // Nothing listens there; somebody else may.
+        ("the other loopback", &[("host", "[::1]:15080")], false),
+        ("another number for it", &[("host", "127.0.0.2:15080")], false),
+        ("two names", &[ours, ("host", "evil.example:15080")], false),
+        ("twice the same", &[ours, ours], false),
         ("another site", &[ours, ("sec-fetch-site", "cross-site")], false),
         ("another port's page", &[ours, ("sec-fetch-site", "same-site")], false),
         ("another origin", &[ours, ("origin", "http://evil.example")], false),
@@ -38,6 +47,8 @@ fn only_pages_of_our_own_are_answered() {
         let refused = refusal(&hosts, &request(Method::GET, headers));
         assert_eq!(refused.is_none(), answered, "{what}: {refused:?}");
     }
+    let bare = &[("host", "localhost")];
+    assert!(refusal(&super::hosts(80), &request(Method::GET, bare)).is_none(), "http's own port");
     for (method, answered) in [(Method::HEAD, true), (Method::POST, false), (Method::DELETE, false)]
     {
         assert_eq!(
@@ -50,11 +61,25 @@ fn only_pages_of_our_own_are_answered() {
 
 #[test]
 fn the_page_needs_nothing_from_anywhere_and_nothing_that_the_policy_forbids() {
-    for (name, text) in
-        [("page", PAGE), ("style", STYLE), ("script", SCRIPT), ("graph", GRAPH), ("panel", PANEL)]
-    {
-        for forbidden in ["https://", "innerHTML", "eval(", "style=\"", "onclick", "document.write"]
-        {
+    for (name, text) in [
+        ("page", PAGE),
+        ("style", STYLE),
+        ("script", SCRIPT),
+        ("graph", GRAPH),
+        ("panel", PANEL),
+        ("notices", NOTICES),
+    ] {
+        for forbidden in [
+            "https://",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "eval(",
+            "new Function",
+            "style=\"",
+            "onclick",
+            "document.write",
+        ] {
             assert!(!text.contains(forbidden), "{name} has {forbidden}");
         }
         // A namespace of XML is a name; nothing is fetched from there.

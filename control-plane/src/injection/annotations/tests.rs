@@ -37,6 +37,7 @@ fn what_has_no_meaning_is_refused() {
         ("proxy-memory-request", &["1", "128", "15Mi", "1TB", "Mi", "9999999999999999999999Ti"]),
         ("proxy-log-level", &["", "wran", "verbose", "a=b=c"]),
         ("access-log", &["", "yes", "ALL"]),
+        ("slow-request", &["", "0s", "100", "slow", "1441m"]),
         ("metrics-series", &["", "x", "-1", "+5", "1000001", "1e3"]),
         ("drain-grace", &["", "5", "5h", "-5s", "s", "9999999999m", "1441m"]),
     ] {

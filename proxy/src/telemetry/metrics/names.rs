@@ -70,7 +70,7 @@ metrics! {
     ACCESS_DENIED = "weft_access_denied_total", Counter, ["rule"],
         "Requests and opaque connections that were denied, by the rule that denies; none: no rule allows them.";
     LOG_LINES_DROPPED = "weft_access_log_dropped_total", Counter, [],
-        "Lines of the access log that were dropped because their reader was too slow.";
+        "Lines of the access log that were dropped: whoever reads standard output or the log's file is too slow or gone, the disk is full, or the OTLP collector is away, silent or too slow.";
     BUILD = "weft_build_info", Gauge, ["version"],
         "Always 1; the version is in the label.";
     CERTIFICATES_REFUSED = "weft_certificates_refused_total", Counter, ["direction", "reason"],

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::TraceId;
 use tokio::time::Instant;
 use weft_proto::telemetry::{
     AttemptRecord, Direction as WireDirection, EndpointRecord, RequestRecord,
@@ -15,6 +14,7 @@ use crate::cluster::{Circuit, Cluster, Health};
 use crate::error::{Error, Token};
 use crate::record::Story;
 use crate::telemetry::metrics::Direction;
+use crate::telemetry::trace::Traced;
 use crate::telemetry::{ConnectionEnd, RequestEnd, plain};
 
 /// Bound: bytes of a path.
@@ -29,7 +29,7 @@ const MAX_LIST: usize = 16;
 /// Of a request.
 pub(super) fn of_request(
     end: &RequestEnd<'_>,
-    trace_id: Option<TraceId>,
+    traced: Option<Traced>,
     slow: bool,
 ) -> RequestRecord {
     let now = Instant::now();
@@ -50,7 +50,8 @@ pub(super) fn of_request(
         detail: text(end.denial.map_or("", |(_, why)| why), MAX_WORDS),
         denied_by: text(end.denial.map_or("", |(by, _)| by), MAX_NAME),
         request_id: text(end.request_id, MAX_NAME),
-        trace_id: trace_id.map(|id| id.to_string()).unwrap_or_default(),
+        trace_id: traced.map(|trace| trace.id.to_string()).unwrap_or_default(),
+        sampled: traced.is_some_and(|trace| trace.sampled),
         slow,
         fallback: end.fallback,
         request_bytes: end.request_bytes,

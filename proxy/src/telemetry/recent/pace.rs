@@ -8,13 +8,13 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Nothing faster is slow.
+/// Nothing faster is slow, unless somebody says otherwise.
 pub const FLOOR: Duration = Duration::from_millis(100);
 /// So many over the threshold in one minute, and it doubles.
 const MANY: u64 = 16;
 /// Fewer, and it halves.
 const FEW: u64 = 4;
-/// Bound: the threshold is at most 100 ms · 2^12, seven minutes.
+/// Bound: the threshold is at most the floor · 2^12, of 100 ms seven minutes.
 const MAX_DOUBLINGS: u64 = 12;
 
 /// One edge's threshold: doublings (8 bits), requests over it in this minute (16 bits), the minute (40 bits).
@@ -31,14 +31,14 @@ struct State {
 impl Pace {
     /// Is a request slow that took so long? `second`: what the clock says, asked only where it matters.
     #[must_use]
-    pub fn is_slow(&self, took: Duration, second: impl FnOnce() -> u64) -> bool {
-        took >= FLOOR && self.judge(took, second() / 60)
+    pub fn is_slow(&self, took: Duration, floor: Duration, second: impl FnOnce() -> u64) -> bool {
+        took >= floor && self.judge(took, floor, second() / 60)
     }
 
     #[cold]
-    fn judge(&self, took: Duration, minute: u64) -> bool {
+    fn judge(&self, took: Duration, floor: Duration, minute: u64) -> bool {
         let before = State::unpack(self.0.load(Relaxed));
-        let (after, slow) = before.next(took, minute);
+        let (after, slow) = before.next(took, floor, minute);
         if after != before {
             self.0.store(after.pack(), Relaxed);
         }
@@ -47,7 +47,7 @@ impl Pace {
 }
 
 impl State {
-    fn next(self, took: Duration, minute: u64) -> (Self, bool) {
+    fn next(self, took: Duration, floor: Duration, minute: u64) -> (Self, bool) {
         let mut state = self;
         let passed = minute.saturating_sub(state.minute);
         if passed > 0 {
@@ -55,7 +55,7 @@ impl State {
             let doublings = state.doublings.saturating_sub(quiet);
             state = Self { doublings, over: 0, minute };
         }
-        if took < FLOOR * (1 << state.doublings) {
+        if took < floor.saturating_mul(1 << state.doublings) {
             return (state, false);
         }
         state.over += 1;
@@ -82,15 +82,24 @@ mod tests {
     fn slow(pace: &Pace, took: u64, minutes: std::ops::Range<u64>) -> Vec<usize> {
         let one = |minute: u64| {
             let took = Duration::from_millis(took);
-            (0..100).filter(|_| pace.is_slow(took, || minute * 60)).count()
+            (0..100).filter(|_| pace.is_slow(took, FLOOR, || minute * 60)).count()
         };
         minutes.map(one).collect()
     }
 
     #[test]
     fn what_is_fast_asks_no_clock() {
-        assert!(!Pace::default().is_slow(Duration::from_millis(99), || unreachable!()));
-        assert!(Pace::default().is_slow(FLOOR, || 0));
+        assert!(!Pace::default().is_slow(Duration::from_millis(99), FLOOR, || unreachable!()));
+        assert!(Pace::default().is_slow(FLOOR, FLOOR, || 0));
+        // Whoever has another idea of slow says so.
+        let floor = Duration::from_secs(2);
+        assert!(!Pace::default().is_slow(Duration::from_millis(1999), floor, || unreachable!()));
+        assert!(Pace::default().is_slow(floor, floor, || 0));
+        assert!(Pace::default().is_slow(
+            Duration::from_millis(10),
+            Duration::from_millis(10),
+            || 0
+        ));
     }
 
     #[test]
@@ -99,8 +108,8 @@ mod tests {
         // Over 100, 200 and 400 ms in the first minute, then at 800; what follows is one halving and its sixteen again.
         assert_eq!(slow(&pace, 500, 0..4), [48, 0, 16, 0]);
         // One that is slower than the rest is seen at once.
-        assert!(pace.is_slow(Duration::from_secs(5), || 4 * 60));
+        assert!(pace.is_slow(Duration::from_secs(5), FLOOR, || 4 * 60));
         // After quiet minutes the floor counts again.
-        assert!(pace.is_slow(FLOOR, || 60 * 60));
+        assert!(pace.is_slow(FLOOR, FLOOR, || 60 * 60));
     }
 }

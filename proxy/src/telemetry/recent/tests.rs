@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use opentelemetry::trace::TraceId;
+
 use super::*;
 use crate::error::Error;
 use crate::telemetry::tests::end;
@@ -65,7 +67,8 @@ fn entries_are_found_by_what_they_are() {
     let recent = Recent::default();
     let one = |path: &str, id: &str, status: u16| {
         let end = RequestEnd { path, request_id: id, status, ..end() };
-        recent.keep(recent.record(&end, Some(TraceId::from(7)), false));
+        let traced = Traced { id: TraceId::from(7), sampled: status == 500 };
+        recent.keep(recent.record(&end, Some(traced), false));
     };
     one("/charge", "a", 503);
     one("/charge/7", "b", 500);
@@ -77,6 +80,9 @@ fn entries_are_found_by_what_they_are() {
     assert_eq!(count(wire::AskRequests { request_id: "b".into(), ..Default::default() }), 1);
     let trace_id = "0".repeat(31) + "7";
     assert_eq!(count(wire::AskRequests { trace_id, ..Default::default() }), 3);
+    // A trace that no collector has been told of leads nowhere.
+    let sampled = all(&recent, &wire::AskRequests::default()).into_iter().filter(|one| one.sampled);
+    assert_eq!(sampled.map(|one| one.request_id).collect::<Vec<_>>(), ["b"]);
     let filter = wire::RequestFilter::default;
     assert_eq!(filtered(wire::RequestFilter { path: "/charge".into(), ..filter() }), 2);
     assert_eq!(filtered(wire::RequestFilter { status: 5, ..filter() }), 3);
