@@ -128,6 +128,7 @@ async fn checkout(gateway: SocketAddr, jaeger: Jaeger, number: u32) -> Result<(u
 #[tokio::test]
 async fn readme_installs_injects_and_shows_traces() {
     let Some(cluster) = Cluster::installed("README").await else { return };
+    let _of_all = Cluster::mesh_config().await;
     let home = tempfile::tempdir().unwrap();
     // README's reader has a kubectl.
     let kubectl = home.path().join("kubectl");

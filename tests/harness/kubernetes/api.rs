@@ -15,7 +15,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use crate::harness::deadline::attempt;
-use crate::harness::{Output, Program, binary, run, tool};
+use crate::harness::{Output, Process, Program, binary, run, tool};
 
 /// For one call of `kubectl`, whatever it waits for.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -216,15 +216,23 @@ impl Api {
 
     /// What `weft` says of this cluster.
     pub(crate) async fn weft(&self, args: &[&str]) -> Output {
+        run(&self.weft_program(args, PathBuf::new()), WEFT).await
+    }
+
+    /// `weft` as it goes on until it is told to end; what it says is in this file.
+    pub(crate) fn start_weft(&self, args: &[&str], log: PathBuf) -> Process {
+        Process::start(self.weft_program(args, log)).expect("it can be started")
+    }
+
+    fn weft_program(&self, args: &[&str], log: PathBuf) -> Program {
         let kubeconfig = self.kubeconfig.to_string_lossy().into_owned();
-        let program = Program {
+        Program {
             name: format!("weft {}", args.join(" ")),
             path: binary("weft"),
             args: args.iter().map(Into::into).collect(),
             variables: vec![("KUBECONFIG".to_owned(), kubeconfig)],
-            log: PathBuf::new(),
-        };
-        run(&program, WEFT).await
+            log,
+        }
     }
 
     /// Repeats `probe` until it succeeds, as [`eventually`](crate::harness::eventually); the failure shows what is in

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::Uid;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use super::{Api, Namespace, images, programs_are_there};
 use crate::harness::{loud, tools};
@@ -83,6 +83,12 @@ impl Cluster {
         };
         INSTALLED.get_or_init(install).await;
         Some(cluster)
+    }
+
+    /// Whoever writes the one `MeshConfig` of all tests holds this until it is gone again.
+    pub(crate) async fn mesh_config() -> MutexGuard<'static, ()> {
+        static ONE: Mutex<()> = Mutex::const_new(());
+        ONE.lock().await
     }
 
     /// Waits until the control plane runs as its Deployment says, and with it the webhook.

@@ -1,9 +1,11 @@
 //! `weft authz` on a real node: the control plane is asked through the API server, and it asks the pods' sidecars.
 
+use std::net::SocketAddr;
+
 use anyhow::ensure;
 use serde_json::Value;
 
-use super::{DEADLINE, MESHED, PATH, inside, readers, scene};
+use super::{DEADLINE, PATH, inside, readers};
 use crate::harness::get;
 use crate::harness::kubernetes::{Cluster, Namespace};
 
@@ -33,18 +35,15 @@ pub(super) async fn tried(
     namespace.eventually("the trial", name, DEADLINE, tried).await
 }
 
-#[tokio::test]
-async fn authz_asks_the_sidecars_of_a_cluster() {
-    let Some(cluster) = Cluster::installed("authz").await else { return };
-    let namespace = cluster.labelled("authz", &MESHED).await;
-    let server = scene(&namespace).await;
-    let client = inside(&namespace, "client").await;
+/// Who can reach the server, and what a policy would do to what was asked of it. In the end the client may call it.
+pub(super) async fn asked(cluster: &Cluster, namespace: &Namespace, server: SocketAddr) {
+    let client = inside(namespace, "client").await;
     for _ in 0..5 {
         assert_eq!(client.run(get(server, PATH)).await.unwrap().status, 200);
     }
     let name = namespace.name();
     for (account, is_denied) in [("other", true), ("default", false)] {
-        let outcome = tried(cluster, &namespace, (account, is_denied)).await;
+        let outcome = tried(cluster, namespace, (account, is_denied)).await;
         assert_eq!(outcome["changes"][0]["object"], *format!("AccessPolicy/{name}/readers"));
     }
     // Nothing was applied by it.

@@ -20,7 +20,7 @@ const CHURN: Duration = Duration::from_secs(30);
 const CONTROL_PLANE: &str = "deployment/weft-control-plane";
 
 /// Addresses of the pods with this label, by their names.
-async fn pods(cluster: &Cluster, namespace: &str, label: &str) -> Vec<(String, String)> {
+pub(super) async fn pods(cluster: &Cluster, namespace: &str, label: &str) -> Vec<(String, String)> {
     let label = label.replace('=', "%3D");
     let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={label}");
     let found = cluster.get(&path).await.unwrap();

@@ -8,7 +8,7 @@ use super::{Calls, DEADLINE, MESHED, scene};
 use crate::harness::kubernetes::{Cluster, Namespace};
 
 /// The server's pods, those that end not counted.
-async fn pods(namespace: &Namespace) -> BTreeSet<String> {
+pub(super) async fn pods(namespace: &Namespace) -> BTreeSet<String> {
     let path = format!("/api/v1/namespaces/{}/pods?labelSelector=app%3Dserver", namespace.name());
     let found = namespace.get(&path).await.unwrap();
     let pods = found["items"].as_array().cloned().unwrap_or_default();

@@ -30,7 +30,7 @@ spec:
 ";
 
 /// The admin sockets of the cluster's replicas, by the processes that they are on this machine.
-fn replicas() -> Vec<Admin> {
+pub(super) fn replicas() -> Vec<Admin> {
     let processes = fs::read_dir("/proc").expect("Linux").flatten();
     let states = processes.filter_map(|process| {
         let line = fs::read_to_string(process.path().join("cmdline")).ok()?;
