@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::timeout;
 use weft_control_plane::relay;
 
+use crate::cluster::Unanswered;
+
 /// Bound: what a relay that fails has to say.
 const MAX_COMPLAINT: u64 = 4096;
 /// An answer comes from memory; a peer that needs longer is stuck.
@@ -92,7 +94,7 @@ async fn start(pods: &Api<Pod>, container: &Container) -> io::Result<Connection>
     let Container { pod, name, command } = container;
     let params = AttachParams::default().container(name).stdin(true).stdout(true);
     let started = pods.exec(pod, command, &params.stderr(true)).await;
-    let mut process = started.map_err(io::Error::other)?;
+    let mut process = started.map_err(|error| io::Error::other(Unanswered::from(error)))?;
     let (Some(stdin), Some(mut stdout)) = (process.stdin(), process.stdout()) else {
         return Err(io::Error::other("the API server gives no way in or out"));
     };
