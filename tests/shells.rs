@@ -12,12 +12,12 @@ use crate::harness::{Output, Program, Terminal, binary, run};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A directory for what is made, with a `shop` in which a thousand things are wrong and a `quiet` in which nothing is.
+/// A directory for what is made, with a `shop` in which more is wrong than a pipe takes at once, and a `quiet` in which nothing is.
 fn files() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let (shop, quiet) = (directory.path().join("shop"), directory.path().join("quiet"));
     let mut text = String::new();
-    for number in 0..1000 {
+    for number in 0..300 {
         let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute";
         let spec = "spec: {parentRefs: [{group: '', kind: Service, name: gone}]}";
         write!(text, "{route}\nmetadata: {{name: r{number}, namespace: shop}}\n{spec}\n---\n")
