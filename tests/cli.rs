@@ -1,12 +1,14 @@
 //! `weft` for people (tables), for programs (JSON), and for scripts (exit codes).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::ensure;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::harness::manifests::{backend, http_route};
-use crate::harness::{Builder, Mesh, Output, Program, binary, eventually, get, run};
+use crate::harness::{Builder, Mesh, Output, Terminal, binary, eventually, get};
 
 fn shop() -> Builder {
     let split = [backend("product-v1", 3), backend("product-v2", 1)].join(", ");
@@ -43,6 +45,10 @@ async fn stat_shows_workloads_edges_and_routes() {
     })
     .await;
     assert_eq!(stat["schema_version"], 1);
+    let golden = include_str!("../cli/src/stat/golden/all.json");
+    for list in ["workloads", "edges", "routes"] {
+        assert_same_fields(golden, list, &stat);
+    }
     let routes = stat["routes"].as_array().unwrap();
     assert!(routes.iter().all(|route| route["route"].as_str().unwrap().contains("shop/product")));
     assert_shows(&mesh.weft(&["stat", "-t", "1m"]).await, &["NAME", "product", "100"]);
@@ -51,6 +57,54 @@ async fn stat_shows_workloads_edges_and_routes() {
     assert_shows(&mesh.weft(&["stat", "routes", "-t", "1m"]).await, &["product-v1", "product-v2"]);
     let only = mesh.weft(&["stat", "edges", "-o", "json"]).await.json();
     assert!(only["edges"].is_array() && only["routes"].is_null(), "{only}");
+    watched_on_a_terminal(&mesh).await;
+}
+
+/// Every object of a list has the fields that the golden file's first one has, neither more nor fewer.
+#[track_caller]
+fn assert_same_fields(golden: &str, list: &str, found: &Value) {
+    let golden: Value = serde_json::from_str(golden).unwrap();
+    let fields = |one: &Value| one.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let rows = found[list].as_array().unwrap();
+    assert!(!rows.is_empty(), "{list}: {found}");
+    for row in rows {
+        assert_eq!(fields(row), fields(&golden[list][0]), "{list}: {row}");
+    }
+}
+
+/// Each table stands over the last one, never beyond the bottom, whatever the size; and nothing is left behind.
+async fn watched_on_a_terminal(mesh: &Mesh) {
+    const DEADLINE: Duration = Duration::from_secs(20);
+    const CLEAR: &str = "\u{1b}[2J";
+    let command = format!("exec '{}' stat --watch -t all", binary("weft").display());
+    let root = mesh.run_root();
+    let variables = [("XDG_RUNTIME_DIR", root.as_str()), ("TERM", "xterm"), ("NO_COLOR", "1")];
+    let mut terminal = Terminal::start(&command, (24, 100), &variables);
+    eventually("some tables", DEADLINE, async || {
+        let written = terminal.written();
+        let frames = written.matches("\u{1b}[J").count();
+        ensure!(frames > 2 && written.matches(CLEAR).count() == 1, "{written:?}");
+        ensure!(written.contains("product") && !written.contains("lines more"), "{written:?}");
+        Ok(())
+    })
+    .await;
+    terminal.resize((3, 100));
+    eventually("a smaller one", DEADLINE, async || {
+        let written = terminal.written();
+        let last = written.rsplit_once(CLEAR).map_or("", |(_, last)| last).to_owned();
+        let first = last.split("\u{1b}[J").next().unwrap_or_default();
+        ensure!(written.matches(CLEAR).count() == 2 && last.contains("\u{1b}[J"), "{written:?}");
+        ensure!(first.matches('\n').count() == 2 && first.contains("lines more"), "{last:?}");
+        Ok(())
+    })
+    .await;
+    terminal.type_in("\u{3}").await;
+    assert!(terminal.ended(DEADLINE).await.success(), "{}", terminal.written());
+    let written = terminal.written();
+    assert!(written.contains("^C\r\u{1b}[K"), "the last line is empty: {written:?}");
+    for left in ["\u{1b}[?", "\u{1b}[3", "\u{1b}[1m"] {
+        assert!(!written.contains(left), "no mode is set, and no colour shown: {written:?}");
+    }
 }
 
 #[tokio::test]
@@ -155,6 +209,7 @@ async fn analyze_without_a_directory_says_what_is_wrong_with_what_is_in_force() 
     let mut findings = found["findings"].as_array().into_iter().flatten();
     let finding = findings.find(|finding| finding["code"] == "WEFT0101").unwrap();
     assert_eq!(finding["file"], "gone.yaml", "{finding}");
+    assert_same_fields(include_str!("../cli/src/analyze/golden/live.json"), "findings", &found);
     assert!(finding["line"].as_u64() > Some(0) && finding["hint"] != "", "{finding}");
     let codes = include_str!("../docs/reference/findings.md");
     assert!(codes.contains("`WEFT0101`"), "every code is documented");
@@ -203,34 +258,18 @@ async fn a_bug_report_has_what_the_mesh_says_and_no_key() {
     let again = mesh.weft(&["bug-report", "--file", &file]).await;
     assert_eq!(again.code, Some(1), "{again:?}");
     assert!(again.stderr.contains("cannot make"), "{again:?}");
-}
 
-#[tokio::test]
-async fn completion_and_man_pages_come_from_the_commands() {
-    let weft = async |args: &[&str]| {
-        let program = Program {
-            name: format!("weft {}", args.join(" ")),
-            path: binary("weft"),
-            args: args.iter().map(Into::into).collect(),
-            variables: Vec::new(),
-            log: "".into(),
-        };
-        run(&program, Duration::from_secs(30)).await
-    };
-    for (shell, word) in
-        [("bash", "complete -F"), ("zsh", "#compdef weft"), ("fish", "complete -c weft")]
-    {
-        let script = weft(&["completion", shell]).await;
-        assert_shows(&script, &[word, "proxy-status", "bug-report"]);
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let pages = weft(&["man", &directory.path().to_string_lossy()]).await;
-    assert_eq!(pages.code, Some(0), "{pages:?}");
-    let page = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
-    assert!(
-        page("weft.1").contains("weft-stat(1)") || page("weft.1").contains("weft\\-stat"),
-        "{}",
-        page("weft.1")
-    );
-    assert!(page("weft-stat.1").contains("Measure over this long"));
+    // Whoever waits for one that does not answer, and gives up, finds nothing half done.
+    mesh.control_plane().process().signal(Signal::SIGSTOP);
+    let half = directory.path().join("half.tar.gz");
+    let weft = mesh.start_weft(&["bug-report", "--file", &half.to_string_lossy()], "half.log");
+    eventually("it has begun", Duration::from_secs(10), async || {
+        ensure!(half.exists() && weft.log().contains("asking"), "{}", weft.log());
+        Ok(())
+    })
+    .await;
+    weft.signal(Signal::SIGINT);
+    assert_eq!(weft.ended(Duration::from_secs(10)).await.code(), Some(130));
+    assert!(!half.exists(), "it is in nobody's way");
+    mesh.control_plane().process().signal(Signal::SIGCONT);
 }

@@ -40,6 +40,7 @@ mod share;
 mod sidecar;
 mod skew;
 mod tcp_app;
+mod terminal;
 mod tls;
 mod tls_app;
 
@@ -74,5 +75,6 @@ pub(crate) use raw_app::RawApp;
 pub(crate) use share::assert_share;
 pub(crate) use sidecar::Sidecar;
 pub(crate) use tcp_app::TcpApp;
+pub(crate) use terminal::Terminal;
 pub(crate) use tls::TlsClient;
 pub(crate) use tls_app::TlsApp;

@@ -16,12 +16,13 @@ const MAX_LINES: usize = 400;
 const MAX_DEPTH: usize = 4;
 
 /// Files that may read the environment, besides `config.rs`, `main.rs` and `build.rs`.
-const READS_ENVIRONMENT: [(&str, &str); 7] = [
+const READS_ENVIRONMENT: [(&str, &str); 8] = [
     ("proxy/src/lib.rs", "main_with_args: hands it to config::parse, for two programs"),
     ("proxy/src/telemetry/docs.rs", "a test that writes the reference again when told to"),
     ("cli/src/environment.rs", "the command line's config.rs: directories and terminal, read once"),
     ("tests/harness/binaries.rs", "finds the programs beside the test's own executable"),
     ("tests/harness/process.rs", "gives children PATH and nothing else"),
+    ("tests/harness/terminal.rs", "gives what runs in a terminal PATH and nothing else"),
     ("tests/harness/cache.rs", "finds the cache of what is downloaded, and whether it may be"),
     ("tests/harness/demo.rs", "gives the demo PATH and nothing else"),
 ];

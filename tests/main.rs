@@ -57,6 +57,7 @@ mod retries;
 mod rewrites;
 mod rotation;
 mod routing;
+mod shells;
 mod software;
 mod tap;
 mod tcp;

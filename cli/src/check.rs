@@ -2,7 +2,8 @@
 //! cluster.
 //!
 //! Gathers first (`gather`, `cluster`), judges then (`machine`, `planes`, `kubernetes`, `meshed`: pure), and
-//! prints last. Every complaint says how to mend it. The JSON has the form of linkerd's, which tools know.
+//! prints last. Every complaint says how to mend it, with a command that can be pasted wherever there is one. The
+//! JSON has the form of linkerd's, which tools know.
 
 mod certificate;
 mod cluster;
@@ -24,6 +25,7 @@ use crate::args::CheckArgs;
 use crate::environment::Environment;
 use crate::moment::Moment;
 use crate::output::{BAD, FAINT, GOOD, Output, STRONG, Verdict, WARN, styled};
+use crate::shell::Shell;
 
 /// Runs `weft check`.
 pub(crate) async fn run(
@@ -32,27 +34,20 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
+    let shell = Shell::new(&environment.invoked_as(), mesh, &args.place.cluster);
     let categories = if args.place.means_a_cluster() {
         // Boxed, here and below: what asks a cluster is far larger than what asks a socket.
-        kubernetes::judge(
-            &Box::pin(cluster::gather(&args.place.cluster)).await?,
-            true,
-            Moment::now(),
-        )
+        let cluster = Box::pin(cluster::gather(&args.place.cluster)).await;
+        kubernetes::judge(&cluster, &shell, true, Moment::now())
     } else {
-        here(args, mesh, environment).await?
+        here(args, mesh, environment, &shell).await?
     };
-    let sound =
-        categories.iter().flat_map(|category| &category.checks).all(|check| match check.result {
-            Grade::Success | Grade::Warning => true,
-            Grade::Error => false,
-        });
     if output.is_json() {
-        output.json(&json!({ "success": sound, "categories": categories }))?;
+        output.json(&shape(&categories))?;
     } else {
-        output.data(&draw(&categories, sound))?;
+        output.data(&draw(&categories))?;
     }
-    Ok(if sound { Verdict::Fine } else { Verdict::Findings })
+    Ok(if count(&categories, Grade::Error) == 0 { Verdict::Fine } else { Verdict::Findings })
 }
 
 /// This machine and its mesh; where it has none, the cluster that its kubeconfig names.
@@ -60,15 +55,15 @@ async fn here(
     args: &CheckArgs,
     mesh: Option<&str>,
     environment: &Environment,
+    shell: &Shell,
 ) -> Result<Vec<Category>> {
     let facts = gather::gather(mesh, environment).await?;
     let mut categories = vec![machine::judge(&facts.machine)];
     if facts.mesh.is_none() && mesh.is_none() && environment.has_kubeconfig {
         let cluster = Box::pin(cluster::gather(&args.place.cluster)).await;
-        let cluster = cluster.unwrap_or_else(|error| cluster::Cluster::away(&format!("{error:#}")));
-        categories.extend(kubernetes::judge(&cluster, false, facts.now));
+        categories.extend(kubernetes::judge(&cluster, shell, false, facts.now));
     } else {
-        categories.extend(planes::judge(facts.mesh.as_ref(), &environment.invoked_as(), facts.now));
+        categories.extend(planes::judge(facts.mesh.as_ref(), shell, facts.now));
     }
     Ok(categories)
 }
@@ -97,38 +92,68 @@ struct Check {
     result: Grade,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// How to mend it, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// What to type, as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+}
+
+/// How to mend it.
+#[derive(Clone, Debug)]
+struct Fix {
+    words: String,
+    command: Option<String>,
+}
+
+/// In words, and what to type where that does it or says more.
+fn fix(words: impl Into<String>, command: impl Into<String>) -> Fix {
+    Fix { words: words.into(), command: Some(command.into()) }
+}
+
+impl From<&str> for Fix {
+    fn from(words: &str) -> Self {
+        Self { words: words.to_owned(), command: None }
+    }
 }
 
 impl Check {
     fn good(description: impl Into<String>) -> Self {
-        Self { description: description.into(), result: Grade::Success, error: None, hint: None }
+        let description = description.into();
+        Self { description, result: Grade::Success, error: None, hint: None, command: None }
     }
 
     fn warning(
         description: impl Into<String>,
         error: impl Into<String>,
-        hint: impl Into<String>,
+        fix: impl Into<Fix>,
     ) -> Self {
+        let Fix { words, command } = fix.into();
         Self {
             description: description.into(),
             result: Grade::Warning,
             error: Some(error.into()),
-            hint: Some(hint.into()),
+            hint: Some(words),
+            command,
         }
     }
 
-    fn bad(
-        description: impl Into<String>,
-        error: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
-        Self { result: Grade::Error, ..Self::warning(description, error, hint) }
+    fn bad(description: impl Into<String>, error: impl Into<String>, fix: Fix) -> Self {
+        Self { result: Grade::Error, ..Self::warning(description, error, fix) }
     }
 }
 
-fn draw(categories: &[Category], sound: bool) -> String {
+fn count(categories: &[Category], grade: Grade) -> usize {
+    let checks = categories.iter().flat_map(|category| &category.checks);
+    checks.filter(|check| check.result == grade).count()
+}
+
+fn shape(categories: &[Category]) -> serde_json::Value {
+    json!({ "success": count(categories, Grade::Error) == 0, "categories": categories })
+}
+
+fn draw(categories: &[Category]) -> String {
     let mut lines = Vec::new();
     for category in categories {
         lines.push(styled(STRONG, category.category_name));
@@ -140,16 +165,32 @@ fn draw(categories: &[Category], sound: bool) -> String {
                 Grade::Error => ("×", BAD),
             };
             lines.push(format!("{} {}", styled(style, mark), check.description));
-            lines.extend(check.error.iter().map(|error| format!("    {error}")));
+            let error = check.error.iter().flat_map(|error| error.lines());
+            lines.extend(error.map(|line| format!("    {line}")));
             lines.extend(check.hint.iter().map(|hint| styled(FAINT, &format!("    fix: {hint}"))));
+            // On a line of its own, to be taken as it is.
+            lines.extend(check.command.iter().map(|command| format!("         {command}")));
         }
         lines.push(String::new());
     }
-    lines.push(format!(
-        "Status: {}",
-        if sound { styled(GOOD, "√ sound") } else { styled(BAD, "× not sound") }
-    ));
+    lines.push(format!("Status: {}", status(categories)));
     lines.join("\n")
+}
+
+/// `× not sound: 1 error, 2 warnings`.
+fn status(categories: &[Category]) -> String {
+    let (errors, warnings) = (count(categories, Grade::Error), count(categories, Grade::Warning));
+    let words = [(errors, "error"), (warnings, "warning")];
+    let words: Vec<String> = words
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    match (errors, warnings) {
+        (0, 0) => styled(GOOD, "√ sound"),
+        (0, _) => format!("{}, {}", styled(GOOD, "√ sound"), words.join(", ")),
+        _ => format!("{}: {}", styled(BAD, "× not sound"), words.join(", ")),
+    }
 }
 
 #[cfg(test)]

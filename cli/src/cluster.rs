@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow, bail};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -38,31 +38,31 @@ pub(crate) async fn connect(args: &ClusterArgs) -> Result<Client> {
     let options =
         KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let written = match &args.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).context("cannot read the kubeconfig")?,
+        Some(path) => Kubeconfig::read_from(path).map_err(|error| anyhow!(causes(&error)))?,
         None => match Kubeconfig::read() {
             Ok(found) => found,
             // In a pod there is a service account instead, and no context to choose.
             Err(error) => match Config::incluster().ok().filter(|_| args.context.is_none()) {
                 Some(config) => return client(config),
-                None => return Err(error).context("no cluster is known"),
+                None => bail!("no cluster is known: {}", causes(&error)),
             },
         },
     };
     let config = Config::from_custom_kubeconfig(written, &options).await;
-    client(config.context("the kubeconfig names no cluster")?)
+    client(config.map_err(|error| anyhow!(causes(&error)))?)
 }
 
 fn client(mut config: Config) -> Result<Client> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
-    Client::try_from(config).context("cannot talk to the cluster")
+    Ok(Client::try_from(config).map_err(Unanswered::from)?)
 }
 
 /// All objects of a kind, page by page.
 ///
 /// # Errors
 /// What the API server says, or that there is no end of them.
-pub(crate) async fn list<K>(api: &Api<K>, params: ListParams) -> Result<Vec<K>, kube::Error>
+pub(crate) async fn list<K>(api: &Api<K>, params: ListParams) -> Result<Vec<K>, Unanswered>
 where
     K: Clone + Debug + DeserializeOwned,
 {
@@ -83,7 +83,7 @@ where
 ///
 /// # Errors
 /// As [`list`].
-pub(crate) async fn pods(client: &Client) -> Result<Vec<Pod>, kube::Error> {
+pub(crate) async fn pods(client: &Client) -> Result<Vec<Pod>, Unanswered> {
     list(&Api::<Pod>::all(client.clone()), ListParams::default()).await
 }
 
@@ -106,3 +106,50 @@ pub(crate) fn meshed(pods: &[Pod]) -> BTreeMap<String, usize> {
     }
     counts
 }
+
+/// Why the API server gave no answer, in its own words where it has said why.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct Unanswered {
+    words: String,
+    /// Does it, or what a kubeconfig has for logging in, not know whoever asks?
+    pub(crate) is_refusal: bool,
+}
+
+impl From<kube::Error> for Unanswered {
+    fn from(error: kube::Error) -> Self {
+        let (words, is_refusal) = match &error {
+            kube::Error::Api(status) => {
+                let words = match status.message.trim() {
+                    "" => format!("{} (HTTP {})", status.reason, status.code),
+                    message => message.to_owned(),
+                };
+                (words, matches!(status.code, 401 | 403))
+            }
+            kube::Error::Auth(_) => (causes(&error), true),
+            _ => (causes(&error), false),
+        };
+        Self { words, is_refusal }
+    }
+}
+
+/// The error and what has caused it, each once.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let said = error.to_string();
+        next = error.source();
+        // Many say what their cause says once more.
+        let ends = next.map(ToString::to_string);
+        let own = ends.as_deref().and_then(|cause| said.strip_suffix(cause)).unwrap_or(&said);
+        let own = own.trim().trim_end_matches(':').trim();
+        if !own.is_empty() && own != "ServiceError" {
+            words.push(own.to_owned());
+        }
+    }
+    words.join(": ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,7 @@ impl Environment {
 }
 
 /// `text` as one word of a POSIX shell.
-fn shell_quoted(text: &str) -> String {
+pub(crate) fn shell_quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -3,7 +3,7 @@
 //! What is done to a document is the control plane's own `injection`; nothing is decided here. `text` reads and writes.
 //! Everything is done before anything is written: what is piped into `kubectl apply` is all or nothing.
 
-mod text;
+pub(crate) mod text;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -63,8 +63,11 @@ fn filter(
     if reports.iter().any(|report| matches!(report.change, Change::Refused(_))) {
         return Ok(Verdict::Findings);
     }
-    let form = if output.is_json() { Form::Json } else { form.unwrap_or(Form::Yaml) };
-    output.raw(&text::render(form, &documents)?)?;
+    if output.is_json() {
+        output.json(&text::list(documents))?;
+    } else {
+        output.raw(&text::render(form.unwrap_or(Form::Yaml), &documents)?)?;
+    }
     Ok(Verdict::Fine)
 }
 

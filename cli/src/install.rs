@@ -1,5 +1,5 @@
 //! `weft install`: prints what `kubectl apply --server-side -f -` installs. The same bytes as
-//! `k8s/install.yaml` unless flags ask for something else.
+//! `k8s/install.yaml` unless flags ask for something else, and with `-o json` the same objects.
 //!
 //! It talks to no cluster. Words are replaced in the text, each exactly as often as it must stand there: a
 //! manifest that has changed its form is an error, never a manifest with half of the images of another
@@ -9,8 +9,10 @@
 mod tests;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use crate::args::InstallArgs;
+use crate::inject::text;
 use crate::output::{Output, Verdict};
 use crate::version::VERSION;
 
@@ -28,8 +30,18 @@ const REPLICAS: u32 = 2;
 
 /// Runs `weft install`.
 pub(crate) fn run(args: &InstallArgs, output: &Output) -> Result<Verdict> {
-    output.raw(&render(args)?)?;
+    let text = render(args)?;
+    if output.is_json() {
+        output.json(&as_json(&text)?)?;
+    } else {
+        output.raw(&text)?;
+    }
     Ok(Verdict::Fine)
+}
+
+/// The same objects as one value, which kubectl takes as well.
+fn as_json(text: &str) -> Result<Value> {
+    Ok(text::list(text::parse(text)?.documents))
 }
 
 fn render(args: &InstallArgs) -> Result<String> {

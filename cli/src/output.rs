@@ -2,6 +2,7 @@
 //!
 //! Every command writes through [`Output`]; nothing else in this crate touches stdout or stderr.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
@@ -34,6 +35,14 @@ pub(crate) enum Verdict {
 /// `text` in `style`.
 pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// `text` without what drives a terminal, where others have written it: files, names of files.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => text.replace(char::is_control, "\u{fffd}").into(),
+        false => text.into(),
+    }
 }
 
 /// Where the output goes and in which form.
@@ -99,6 +108,15 @@ impl Output {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
+    }
+
+    /// `text` as stdout shows it: without colours where there are none.
+    pub(crate) fn colored(&self, text: &str) -> String {
+        if self.has_color() {
+            text.to_owned()
+        } else {
+            anstream::adapter::strip_str(text).to_string()
+        }
     }
 
     /// Writes one JSON value and a line break to stdout.

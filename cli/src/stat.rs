@@ -1,9 +1,8 @@
 //! `weft stat`: golden metrics of workloads, edges and routes. The demo's screen draws the same tables.
 
+mod live;
 mod merge;
 pub(crate) mod tables;
-
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
@@ -22,33 +21,21 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<Verdict> {
     let planes = Planes::find(&args.place, mesh, environment).await?;
-    let in_place =
-        args.watch && !output.is_json() && environment.smart_terminal && output.is_terminal();
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        ticks.tick().await;
-        let stat = match fetch_all(&planes.now().await, args.window).await {
-            Ok(stat) => stat,
-            // Whoever watches wants to see it come back, as another pod perhaps.
-            Err(error) if args.watch => {
-                output.note(&format!("{error:#}; trying again"));
-                planes.lost();
-                continue;
-            }
-            Err(error) => return Err(error).context("cannot measure"),
-        };
-        if output.is_json() {
-            print_json(args, serde_json::to_value(&stat)?, output)?;
-        } else {
-            let table = draw(args.view.unwrap_or(StatView::Workloads), &stat, output.format);
-            // Home, and clear what is there: the table is drawn over the last one.
-            let clear = if in_place { "\x1b[H\x1b[2J" } else { "" };
-            output.data(&format!("{clear}{table}"))?;
-        }
-        if !args.watch {
-            return Ok(Verdict::Fine);
-        }
+    if args.watch {
+        return live::watch(args, planes, environment, output).await;
     }
+    let stat = fetch_all(&planes.now().await, args.window).await.context("cannot measure")?;
+    match shown(args, &stat, output)? {
+        Shown::Json(value) => output.json(&value)?,
+        Shown::Table(table) => output.data(&table)?,
+    }
+    Ok(Verdict::Fine)
+}
+
+/// What is printed.
+enum Shown {
+    Json(Value),
+    Table(String),
 }
 
 /// Asks the control plane for its figures.
@@ -70,6 +57,19 @@ pub(crate) async fn fetch_all(planes: &[AdminSocket], window: Window) -> Result<
     Ok(merge::merged(all))
 }
 
+/// One object, of one view only if one was asked for; or a table.
+fn shown(args: &StatArgs, stat: &Stat, output: &Output) -> Result<Shown> {
+    if !output.is_json() {
+        let view = args.view.unwrap_or(StatView::Workloads);
+        return Ok(Shown::Table(draw(view, stat, output.format)));
+    }
+    let value = serde_json::to_value(stat)?;
+    Ok(Shown::Json(match args.view {
+        None => value,
+        Some(view) => only(view, value),
+    }))
+}
+
 fn draw(view: StatView, stat: &Stat, format: Format) -> String {
     let wide = format == Format::Wide;
     let (table, empty) = match view {
@@ -80,20 +80,6 @@ fn draw(view: StatView, stat: &Stat, format: Format) -> String {
         StatView::Routes => (tables::routes(&stat.routes), stat.routes.is_empty()),
     };
     if empty { "No requests were seen in this time.".to_owned() } else { table.render() }
-}
-
-/// One object; of one view only, if one was asked for. With `--watch`, one a line.
-fn print_json(args: &StatArgs, value: Value, output: &Output) -> Result<()> {
-    let value = match args.view {
-        None => value,
-        Some(view) => only(view, value),
-    };
-    if args.watch {
-        output.data(&value.to_string())?;
-    } else {
-        output.json(&value)?;
-    }
-    Ok(())
 }
 
 fn only(view: StatView, value: Value) -> Value {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use crate::output::FAINT;
+use crate::terminal::columns_of;
 
 /// Side on which a column's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,23 +72,22 @@ impl Table {
 
     fn width(&self, column: usize) -> usize {
         let fields = self.rows.iter().filter_map(|row| row.get(column));
-        let widest = fields.map(|cell| cell.text.chars().count()).max().unwrap_or(0);
-        widest.max(self.columns[column].0.chars().count())
+        let widest = fields.map(|cell| columns_of(&cell.text)).max().unwrap_or(0);
+        widest.max(columns_of(&self.columns[column].0))
     }
 
     fn render_row(&self, row: &[Cell], widths: &[usize], text: &mut String) {
-        for (column, cell) in row.iter().enumerate().take(widths.len()) {
+        // No blanks at the end of a line: they wrap on a narrow terminal.
+        let end = row.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |last| last + 1);
+        for (column, cell) in row.iter().enumerate().take(widths.len().min(end)) {
             let style = cell.style;
-            let blanks = " ".repeat(widths[column].saturating_sub(cell.text.chars().count()));
+            let blanks = " ".repeat(widths[column].saturating_sub(columns_of(&cell.text)));
             let (before, after) = match self.columns[column].1 {
-                Align::Left => ("", blanks.as_str()),
+                Align::Left if column + 1 < end => ("", blanks.as_str()),
+                Align::Left => ("", ""),
                 Align::Right => (blanks.as_str(), ""),
             };
-            // No blanks at the end of a line: they wrap on a narrow terminal.
-            let (gap, after) = (
-                if column == 0 { "" } else { "  " },
-                if column + 1 < row.len() { after } else { "" },
-            );
+            let gap = if column == 0 { "" } else { "  " };
             // Writing to a String cannot fail.
             let _ = write!(text, "{gap}{before}{style}{}{style:#}{after}", cell.text);
         }

@@ -73,8 +73,7 @@ pub(crate) async fn run(
             }
         }
     };
-    let Tally { shown, dropped, .. } = tally;
-    output.note(&format!("{shown} requests shown, {dropped} not shown for there were too many"));
+    output.note(&tally.told_at_the_end());
     match gone {
         None => Ok(Verdict::Fine),
         Some(why) => bail!("{why}"),
@@ -124,15 +123,21 @@ async fn listen(mut lines: crate::admin::Lines, said: mpsc::Sender<Said>) {
 }
 
 impl Tally {
+    fn told_at_the_end(&self) -> String {
+        let Self { shown, dropped, .. } = self;
+        let requests = if *shown == 1 { "request" } else { "requests" };
+        format!("{shown} {requests} shown, {dropped} not shown for there were too many")
+    }
+
     fn take(&mut self, line: &Value, output: &Output) -> Result<()> {
         self.dropped += line["dropped"].as_u64().unwrap_or(0);
         match line["type"].as_str() {
             Some("request") => {
                 self.shown += 1;
-                match output.is_json() {
-                    true => output.data(&line.to_string())?,
-                    false => output.data(&line::draw(line))?,
-                }
+                output.data(&match output.is_json() {
+                    true => line.to_string(),
+                    false => line::draw(line),
+                })?;
             }
             Some("status") if line["sidecars"] == 0 && !self.told => {
                 self.told = true;

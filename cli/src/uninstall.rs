@@ -18,9 +18,14 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 
 use crate::args::UninstallArgs;
-use crate::cluster;
+use crate::cluster::{self, Unanswered};
+use crate::environment::shell_quoted;
 use crate::output::{BAD, Output, Verdict, styled};
+use crate::shell::Shell;
 use plan::{TRUST_BUNDLE, Target};
+
+/// Bound: namespaces in one command.
+const SHOWN: usize = 5;
 
 /// Runs `weft uninstall`.
 pub(crate) async fn run(args: &UninstallArgs, output: &Output) -> Result<Verdict> {
@@ -31,7 +36,7 @@ pub(crate) async fn run(args: &UninstallArgs, output: &Output) -> Result<Verdict
         if output.is_json() {
             output.json(&json!({ "schema_version": 1, "meshed": meshed, "deleted": [] }))?;
         } else {
-            output.data(&refusal(&meshed))?;
+            output.data(&refusal(&meshed, &Shell::new("weft", None, &args.cluster)))?;
         }
         return Ok(Verdict::Findings);
     }
@@ -74,12 +79,14 @@ async fn delete(client: &Client, target: &Target, dry_run: bool) -> Result<bool>
     match api.delete(&target.name, &params).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot delete {target}")),
+        Err(error) => {
+            Err(Unanswered::from(error)).with_context(|| format!("cannot delete {target}"))
+        }
     }
 }
 
 /// `× 12 pods in 3 namespaces are still meshed: shop (5), billing (6), ops (1)`.
-fn refusal(meshed: &BTreeMap<String, usize>) -> String {
+fn refusal(meshed: &BTreeMap<String, usize>, shell: &Shell) -> String {
     let pods: usize = meshed.values().sum();
     let names: Vec<String> =
         meshed.iter().map(|(namespace, count)| format!("{namespace} ({count})")).collect();
@@ -87,12 +94,19 @@ fn refusal(meshed: &BTreeMap<String, usize>) -> String {
         if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
     };
     let verb = if pods == 1 { "is" } else { "are" };
+    let rest = if meshed.len() > SHOWN { ", and so on with the others" } else { "" };
+    let shown: Vec<&str> = meshed.keys().take(SHOWN).map(String::as_str).collect();
+    let one = |namespace: &&str| {
+        shell.kubectl(&format!("label namespace {} weft.dev/inject-", shell_quoted(namespace)))
+    };
+    let labels = shown.iter().map(one).collect::<Vec<_>>().join("; ");
     format!(
-        "{} {} in {} {verb} still meshed: {}\n    fix: kubectl label namespace NAME weft.dev/inject-; kubectl -n NAME \
-         rollout restart deployment\n    or leave them as they are: --force",
+        "{} {} in {} {verb} still meshed: {}\n    fix: have them start without sidecars{rest}, or leave them as they are with \
+         --force\n         {labels}; {}",
         styled(BAD, "×"),
         plural(pods, "pod"),
         plural(meshed.len(), "namespace"),
-        names.join(", ")
+        names.join(", "),
+        shell.restart(&shown)
     )
 }

@@ -71,6 +71,16 @@ async fn check_tells_what_a_cluster_lacks() {
     let empty = empty.json();
     assert_eq!(check(&empty, "the API server answers").0, "success");
     assert_eq!(check(&empty, "Weft is installed").0, "error");
+    assert_eq!(check(&empty, "the Gateway API is there").0, "warning");
+    assert_eq!(check(&empty, "your account may install it").0, "success");
+    // Somebody whom nobody knows here.
+    let stranger = tempfile::NamedTempFile::new().unwrap();
+    let own = std::fs::read_to_string(server.kubeconfig()).unwrap();
+    std::fs::write(stranger.path(), own.replace("token: ", "token: not-")).unwrap();
+    let stranger = stranger.path().to_string_lossy().into_owned();
+    let refused = server.weft(&["check", "--kubeconfig", &stranger, "-o", "json"]).await;
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert_eq!(check(&refused.json(), "the API server answers"), ("error", "Unauthorized"));
 
     server.apply(PODS).await;
     server.apply_file(&manifest()).await;
@@ -92,7 +102,15 @@ async fn check_tells_what_a_cluster_lacks() {
     }
 
     let nobody = server.weft(&["check", "--context", "nobody"]).await;
-    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert_eq!(nobody.code, Some(3), "{nobody:?}");
+    assert!(nobody.stdout.contains("kubectl --context nobody config get-contexts"), "{nobody:?}");
+    // Somebody who may see nothing is not told that all is well.
+    server.kubectl(&["create", "serviceaccount", "reader"]).await;
+    let unseen = server.asked_by("default", "reader").await.weft(&ask).await;
+    assert_eq!(unseen.code, Some(3), "{unseen:?}");
+    let unseen = unseen.json();
+    let (result, error) = check(&unseen, "the control plane is ready");
+    assert_eq!((result, error.contains("is forbidden")), ("error", true), "{error}");
     // Nobody asked for the cluster: that it is not ready is told, that Weft is not there would be no error.
     let here = server.weft(&["check", "-o", "json"]).await.json();
     assert_eq!(check(&here, "the control plane is ready").0, "error");

@@ -48,6 +48,10 @@ async fn of_several_hops_the_innermost_is_explained() {
         assert_eq!(found["outbound"]["workload"], "order-v1.shop");
         assert_eq!(found["inbound"]["workload"], "payment-v1.shop");
         assert!(!found.to_string().contains("secret"), "no query is kept");
+        let golden = include_str!("../../cli/src/why/golden/failed.json");
+        let golden: Value = serde_json::from_str(golden).unwrap();
+        let fields = |one: &Value| one.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(fields(&found), fields(&golden), "{found}");
     }
     let text = mesh.weft(&["why", "mine"]).await;
     assert_eq!(text.code, Some(3), "{text:?}");

@@ -14,6 +14,8 @@ use kube::api::{Api, AttachParams, AttachedProcess};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::timeout;
 
+use crate::cluster::Unanswered;
+
 /// Bound: what a relay that fails has to say.
 const MAX_COMPLAINT: u64 = 4096;
 /// An answer comes from memory; a peer that needs longer is stuck.
@@ -121,7 +123,7 @@ fn refused(error: kube::Error, namespace: &str) -> io::Error {
                 "you may run nothing in pods there: it takes the rights to `get` and to `create` `pods/exec` in {namespace}"
             ))
         }
-        other => io::Error::other(other),
+        other => io::Error::other(Unanswered::from(other)),
     }
 }
 

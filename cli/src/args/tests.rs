@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::CommandFactory;
+use clap::error::ErrorKind;
 
 use super::*;
 
@@ -166,4 +167,50 @@ fn tap_takes_statuses_and_classes_of_them() {
         assert_eq!(status(wrong), None, "{wrong}");
     }
     assert!(parse("weft tap --most 0").is_err() && parse("weft tap --max 0").is_err());
+}
+
+/// What is written of commands in the documentation and in runbooks, in backticks or on a line of its own.
+fn written(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2).map(str::to_owned);
+    let lines = text.lines().filter(|line| !line.contains('`')).map(|line| line.trim().to_owned());
+    let is_command =
+        |words: &String| words.starts_with("weft ") && !words.contains(['…', '"', '\'', '[']);
+    let cut = |words: String| {
+        // What Prometheus fills in.
+        let parts = words.split("{{").map(|part| part.split("}}").last().unwrap_or_default());
+        let words = parts.collect::<Vec<_>>().join("x");
+        let ends = [" |", " #", " >", " &", ";", "   "];
+        match ends.iter().filter_map(|end| words.find(end)).min() {
+            Some(end) => words[..end].to_owned(),
+            None => words,
+        }
+    };
+    quoted.chain(lines).filter(is_command).map(cut).collect()
+}
+
+#[test]
+fn what_the_documentation_says_can_be_typed_can_be_typed() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let reference = std::fs::read_dir(root.join("docs/reference")).unwrap();
+    let mut files: Vec<_> = reference.map(|entry| entry.unwrap().path()).collect();
+    files.extend(
+        ["README.md", "SECURITY.md", "k8s/prometheus/alerts.yaml"].map(|name| root.join(name)),
+    );
+    let mut count = 0;
+    for file in files {
+        for line in written(&std::fs::read_to_string(&file).unwrap()) {
+            count += 1;
+            let Err(error) = parse(&line) else { continue };
+            let is_short = matches!(
+                error.kind(),
+                ErrorKind::MissingRequiredArgument
+                    | ErrorKind::MissingSubcommand
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            );
+            // `--flag` alone, where its value is not the point.
+            let is_short = is_short || error.to_string().contains("a value is required");
+            assert!(is_short, "{}: `{line}`: {error}", file.display());
+        }
+    }
+    assert!(count > 60, "{count} commands");
 }

@@ -17,15 +17,22 @@ const QUESTIONS: [(&str, &str); 8] = [
 
 /// All of it, in a folder of its own.
 pub(super) async fn of(plane: &AdminSocket) -> Vec<Piece> {
-    let place = plane.place();
-    let folder: String = place
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
-        .collect();
-    let folder = folder.trim_matches('-');
+    let folder = folder(&plane.place());
     let mut pieces = Vec::new();
     for (name, target) in QUESTIONS {
         pieces.push(Piece::new(format!("{folder}/{name}"), plane.text(target).await));
     }
     pieces
+}
+
+/// A name that may be that of a folder.
+pub(super) fn folder(place: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    place.chars().map(plain).collect::<String>().trim_matches('-').to_owned()
+}
+
+/// The files, in order.
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    QUESTIONS.iter().map(|(name, _)| *name).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Check;
+use super::{Check, fix};
 use crate::admin::Proxy;
 use crate::moment::{Moment, shown_span};
 
@@ -46,26 +46,26 @@ impl Certificate {
 pub(crate) const MEND: &str = "it renews by itself when the control plane can be reached and signs: is it ready? see its log, and \
                     `weft_control_plane_certificate_requests_total`; check the clocks too";
 
-/// What is wrong with it, if anything is.
-pub(super) fn judge(certificate: &Certificate, now: Moment) -> Option<Check> {
+/// What is wrong with it, if anything is. `more` is what to type to see more.
+pub(super) fn judge(certificate: &Certificate, now: Moment, more: &str) -> Option<Check> {
     let workload = &certificate.workload;
     match certificate.left(now) {
         None => Some(Check::bad(
             format!("the certificate of {workload} is valid"),
             "it has expired, so the sidecar refuses to serve",
-            MEND,
+            fix(MEND, more),
         )),
         Some(left) if certificate.is_overdue(now) => Some(Check::warning(
             format!("the certificate of {workload} is renewed in time"),
             format!("that is overdue: {left} are left, then the sidecar refuses to serve"),
-            MEND,
+            fix(MEND, more),
         )),
         Some(_) => None,
     }
 }
 
 /// The same of many pods, in one check each for those that are over and those that are overdue.
-pub(super) fn judge_all(certificates: &[Certificate], now: Moment) -> Vec<Check> {
+pub(super) fn judge_all(certificates: &[Certificate], now: Moment, more: &str) -> Vec<Check> {
     let (mut over, mut overdue) = (Vec::new(), Vec::new());
     for certificate in certificates {
         match certificate.left(now) {
@@ -79,12 +79,13 @@ pub(super) fn judge_all(certificates: &[Certificate], now: Moment) -> Vec<Check>
     let mut checks = Vec::new();
     if !over.is_empty() {
         let error = format!("{} have expired and refuse to serve: {}", over.len(), few(over));
-        checks.push(Check::bad("the certificates of the sidecars are valid", error, MEND));
+        let description = "the certificates of the sidecars are valid";
+        checks.push(Check::bad(description, error, fix(MEND, more)));
     }
     if !overdue.is_empty() {
         let error = format!("that is overdue for {}: {}", overdue.len(), few(overdue));
         let description = "the certificates of the sidecars are renewed in time";
-        checks.push(Check::warning(description, error, MEND));
+        checks.push(Check::warning(description, error, fix(MEND, more)));
     }
     checks
 }

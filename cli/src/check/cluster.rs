@@ -5,8 +5,10 @@
 
 use std::future::Future;
 
+use futures_util::future::try_join_all;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment as Workload;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
@@ -15,7 +17,7 @@ use serde_json::json;
 
 use crate::admin::{BrokenTraces, Proxy};
 use crate::args::ClusterArgs;
-use crate::cluster::{self, INJECTED, NAMESPACE};
+use crate::cluster::{self, INJECTED, NAMESPACE, Unanswered};
 use crate::control_planes;
 use crate::proxy_status;
 
@@ -28,11 +30,32 @@ const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
 /// What was asked, or why there is no answer.
 pub(super) type Answer<T> = Result<T, String>;
 
+/// Why nothing at all was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Away {
+    /// It is not known which cluster is meant.
+    Unknown(String),
+    /// Nobody answers there, or nobody who can be believed.
+    Silent(String),
+    /// Whoever asks is not known there.
+    Refused(String),
+}
+
+impl Away {
+    fn why(&self) -> &str {
+        match self {
+            Self::Unknown(why) | Self::Silent(why) | Self::Refused(why) => why,
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     /// `1.33`, as major and minor.
-    pub(super) version: Answer<(u32, u32)>,
+    pub(super) version: Result<(u32, u32), Away>,
+    /// Of what installing takes, what whoever asks may not do: `create namespaces`. Asked only where there is no Weft.
+    pub(super) rights: Answer<Vec<String>>,
     /// Of Weft's kinds and the Gateway API's routes: those that are there.
     pub(super) definitions: Answer<Vec<CustomResourceDefinition>>,
     /// `None`: there is none.
@@ -63,16 +86,21 @@ pub(super) struct Deployment {
 }
 
 /// Looks at everything.
-///
-/// # Errors
-/// There is no kubeconfig, or it does not name a cluster.
-pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
-    let client = cluster::connect(args).await?;
-    let version = version(&client).await;
-    // Every further question would wait for the same server.
-    if let Err(error) = &version {
-        return Ok(Cluster::away(error));
-    }
+pub(super) async fn gather(args: &ClusterArgs) -> Cluster {
+    let client = match cluster::connect(args).await {
+        Ok(client) => client,
+        Err(error) => {
+            let is_refusal =
+                error.downcast_ref::<Unanswered>().is_some_and(|error| error.is_refusal);
+            let away = if is_refusal { Away::Refused } else { Away::Unknown };
+            return Cluster::away(away(format!("{error:#}")));
+        }
+    };
+    let version = match version(&client).await {
+        Ok(version) => version,
+        // Every further question would wait for the same server.
+        Err(away) => return Cluster::away(away),
+    };
     let (definitions, deployment, bundles, authority, ca) = tokio::join!(
         definitions(&client),
         deployment(&client),
@@ -82,8 +110,12 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
     );
     // Nobody is there to answer for a webhook that is not there.
     let trial = match &bundles {
-        Ok(Some(_)) => trial(&client).await,
-        Ok(None) | Err(_) => Ok(false),
+        Ok(None) => Ok(false),
+        Ok(Some(_)) | Err(_) => trial(&client).await,
+    };
+    let rights = match (&deployment, &bundles) {
+        (Ok(None), Ok(None)) => rights(&client).await,
+        _ => Ok(Vec::new()),
     };
     let namespaces = Api::<Namespace>::all(client.clone());
     let (namespaces, pods, (proxies, broken_traces)) = tokio::join!(
@@ -91,8 +123,9 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
         told(cluster::pods(&client)),
         proxies(&client)
     );
-    Ok(Cluster {
-        version,
+    Cluster {
+        version: Ok(version),
+        rights,
         definitions,
         deployment,
         bundles,
@@ -103,24 +136,26 @@ pub(super) async fn gather(args: &ClusterArgs) -> anyhow::Result<Cluster> {
         pods,
         proxies,
         broken_traces,
-    })
+    }
 }
 
 impl Cluster {
-    /// One that cannot be reached.
-    pub(super) fn away(error: &str) -> Self {
+    /// One that says nothing.
+    pub(super) fn away(away: Away) -> Self {
+        let why = || away.why().to_owned();
         Self {
-            version: Err(error.to_owned()),
-            definitions: Err(error.to_owned()),
-            deployment: Err(error.to_owned()),
-            bundles: Err(error.to_owned()),
-            authority: Err(error.to_owned()),
-            ca: Err(error.to_owned()),
-            trial: Err(error.to_owned()),
-            namespaces: Err(error.to_owned()),
-            pods: Err(error.to_owned()),
-            proxies: Err(error.to_owned()),
+            definitions: Err(why()),
+            rights: Err(why()),
+            deployment: Err(why()),
+            bundles: Err(why()),
+            authority: Err(why()),
+            ca: Err(why()),
+            trial: Err(why()),
+            namespaces: Err(why()),
+            pods: Err(why()),
+            proxies: Err(why()),
             broken_traces: Vec::new(),
+            version: Err(away),
         }
     }
 }
@@ -146,26 +181,61 @@ async fn proxies(client: &Client) -> (Answer<Vec<Proxy>>, Vec<BrokenTraces>) {
     (Ok(all), broken)
 }
 
-async fn told<T>(asked: impl Future<Output = Result<T, kube::Error>>) -> Answer<T> {
-    asked.await.map_err(|error| said(&error))
+async fn told<T, E: Into<Unanswered>>(asked: impl Future<Output = Result<T, E>>) -> Answer<T> {
+    asked.await.map_err(|error| error.into().to_string())
 }
 
-/// What the API server said, without the words of its client around it.
-fn said(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        _ => format!("{:#}", anyhow::anyhow!("{error}")),
-    }
-}
-
-async fn version(client: &Client) -> Answer<(u32, u32)> {
-    let info = told(client.apiserver_version()).await?;
+async fn version(client: &Client) -> Result<(u32, u32), Away> {
+    let info = client.apiserver_version().await.map_err(|error| {
+        let error = Unanswered::from(error);
+        let away = if error.is_refusal { Away::Refused } else { Away::Silent };
+        away(error.to_string())
+    })?;
     // Some vendors write `29+`.
     let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok();
     match (number(&info.major), number(&info.minor)) {
         (Some(major), Some(minor)) => Ok((major, minor)),
-        _ => Err(format!("it says that it is version {}.{}", info.major, info.minor)),
+        _ => {
+            let said = format!("it says that it is version {}.{}", info.major, info.minor);
+            Err(Away::Silent(said))
+        }
     }
+}
+
+/// What installing takes: group, kind and namespace of what is made.
+const INSTALLED: [(&str, &str, &str); 9] = [
+    ("", "namespaces", ""),
+    ("apiextensions.k8s.io", "customresourcedefinitions", ""),
+    ("rbac.authorization.k8s.io", "clusterroles", ""),
+    ("rbac.authorization.k8s.io", "clusterrolebindings", ""),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", ""),
+    ("apps", "deployments", NAMESPACE),
+    ("", "services", NAMESPACE),
+    ("", "serviceaccounts", NAMESPACE),
+    ("rbac.authorization.k8s.io", "roles", NAMESPACE),
+];
+
+async fn rights(client: &Client) -> Answer<Vec<String>> {
+    let api = Api::<SelfSubjectAccessReview>::all(client.clone());
+    let asked = INSTALLED.iter().map(|&(group, resource, namespace)| {
+        let attributes = ResourceAttributes {
+            group: Some(group.to_owned()),
+            resource: Some(resource.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            verb: Some("create".to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let mut review = SelfSubjectAccessReview::default();
+        review.spec.resource_attributes = Some(attributes);
+        let api = api.clone();
+        async move {
+            let answer = told(api.create(&PostParams::default(), &review)).await?;
+            let may = answer.status.is_some_and(|status| status.allowed);
+            Ok((!may).then(|| format!("create {resource}")))
+        }
+    });
+    let all: Answer<Vec<Option<String>>> = try_join_all(asked).await;
+    Ok(all?.into_iter().flatten().collect())
 }
 
 async fn definitions(client: &Client) -> Answer<Vec<CustomResourceDefinition>> {

@@ -56,6 +56,8 @@ pub(super) enum RunDirectory {
 #[derive(Clone, Debug)]
 pub(super) struct MeshFacts {
     pub(super) name: String,
+    /// The process that runs it.
+    pub(super) pid: u32,
     /// Is the control plane ready? Its refusal otherwise.
     pub(super) ready: Result<(), String>,
     pub(super) version: Option<String>,
@@ -132,6 +134,7 @@ async fn mesh_facts(mesh: &Mesh) -> MeshFacts {
     }
     MeshFacts {
         name: mesh.record.name.clone(),
+        pid: mesh.record.pid,
         ready: ready.map_err(|error| error.to_string()),
         version: version.and_then(|answer| Some(answer.get("version")?.as_str()?.to_owned())),
         proxies: admin.get("/v1/proxies").await.unwrap_or_default(),

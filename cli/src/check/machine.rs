@@ -1,7 +1,8 @@
 //! Judges the machine: directory, limits, clock, addresses. Pure.
 
 use super::gather::{Machine, RunDirectory};
-use super::{Category, Check};
+use super::{Category, Check, fix};
+use crate::environment::shell_quoted;
 use crate::moment::Moment;
 
 /// A sidecar uses two descriptors a connection; below this, a busy one runs out.
@@ -16,7 +17,7 @@ pub(super) fn judge(machine: &Machine) -> Category {
         Err(error) => Check::bad(
             "loopback addresses 127.66.0.0/16 can be used",
             error.as_str(),
-            "bring the loopback interface up: ip link set lo up",
+            fix("bring the loopback interface up", "ip link set lo up"),
         ),
     });
     match machine.shop_port {
@@ -40,12 +41,15 @@ fn directory(machine: &Machine) -> Check {
         RunDirectory::Open => Check::bad(
             description,
             "others may enter it; it holds keys",
-            format!("chmod 700 {path}"),
+            fix("close it", format!("chmod 700 {}", shell_quoted(&path.to_string()))),
         ),
         RunDirectory::Foreign => Check::bad(
             description,
             "it is somebody else's, or not a directory",
-            "remove it, or set XDG_RUNTIME_DIR to a directory of your own",
+            fix(
+                "remove it, or have meshes in a directory of your own, in every shell",
+                "export XDG_RUNTIME_DIR=\"$HOME/.weft-run\"; mkdir -p -m 700 \"$XDG_RUNTIME_DIR\"",
+            ),
         ),
     }
 }
@@ -53,13 +57,22 @@ fn directory(machine: &Machine) -> Check {
 fn open_files(machine: &Machine) -> Check {
     let description = "enough files may be open";
     match machine.open_files {
-        None => Check::warning(description, "the limit cannot be read", "look at: ulimit -n"),
+        None => {
+            Check::warning(description, "the limit cannot be read", fix("look at it", "ulimit -n"))
+        }
         Some((soft, _)) if soft >= FEW_OPEN_FILES => Check::good(format!("{description} ({soft})")),
-        Some((soft, hard)) => Check::warning(
-            description,
-            format!("the limit is {soft}: about {} connections a sidecar", soft / 2),
-            format!("raise it in this shell: ulimit -n {}", hard.min(65_536)),
-        ),
+        Some((soft, hard)) => {
+            let error = format!("the limit is {soft}: about {} connections a sidecar", soft / 2);
+            let may = hard.min(65_536);
+            let mend = match may > soft {
+                true => fix("raise it in this shell", format!("ulimit -n {may}")),
+                false => fix(
+                    "the hard limit is no higher: raise that as root, for the shell that runs the mesh",
+                    format!("sudo prlimit --pid $$ --nofile={FEW_OPEN_FILES}:65536"),
+                ),
+            };
+            Check::warning(description, error, mend)
+        }
     }
 }
 
@@ -71,6 +84,6 @@ fn clock(clock: Moment) -> Check {
     Check::bad(
         description,
         "it is set to a time before this weft was made, so certificates seem not to be valid yet",
-        "set it: timedatectl set-ntp true",
+        fix("have it set", "sudo timedatectl set-ntp true"),
     )
 }

@@ -7,8 +7,9 @@ use weft_control_plane::injection::{self, Facts, Injector, Outcome, Settings};
 
 use super::cluster::Answer;
 use super::kubernetes::unanswered;
-use super::{Category, Check};
+use super::{Category, Check, fix};
 use crate::cluster::{has_ended, sidecar};
+use crate::shell::Shell;
 
 const INJECT: &str = "weft.dev/inject";
 const LEVEL: &str = "pod-security.kubernetes.io/enforce";
@@ -24,15 +25,15 @@ pub(super) fn judge(
     namespaces: &Answer<Vec<Namespace>>,
     pods: &Answer<Vec<Pod>>,
     version: &str,
+    shell: &Shell,
 ) -> Category {
     let category_name = "data-plane";
     let (namespaces, pods) = match (namespaces, pods) {
         (Ok(namespaces), Ok(pods)) => (namespaces, pods),
         (Err(error), _) | (_, Err(error)) => {
-            return Category {
-                category_name,
-                checks: vec![unanswered("labelled namespaces are meshed", error)],
-            };
+            let may = shell.kubectl("auth can-i list pods --all-namespaces");
+            let checks = vec![unanswered("labelled namespaces are meshed", error, &may)];
+            return Category { category_name, checks };
         }
     };
     let enabled: Vec<&Namespace> = namespaces
@@ -41,15 +42,17 @@ pub(super) fn judge(
         .filter(|namespace| !NEVER.contains(&name(namespace)))
         .collect();
     let mut checks: Vec<Check> =
-        enabled.iter().filter_map(|namespace| security(namespace)).collect();
-    checks.extend(namespaces.iter().filter_map(unclear));
-    checks.extend(unmeshed(&enabled, pods));
-    checks.extend(skew(pods, version));
+        enabled.iter().filter_map(|namespace| security(namespace, shell)).collect();
+    checks.extend(namespaces.iter().filter_map(|namespace| unclear(namespace, shell)));
+    checks.extend(unmeshed(&enabled, pods, shell));
+    checks.extend(skew(pods, version, shell));
     if enabled.is_empty() && pods.iter().all(|pod| sidecar(pod).is_none()) {
-        let hint = format!(
-            "label one, and restart what runs in it: kubectl label namespace NAME {INJECT}=enabled"
+        let label = shell.kubectl(&format!("label namespace default {INJECT}=enabled"));
+        let mend = fix(
+            "label one, this or another; pods that start there next have a sidecar",
+            format!("{label}; {}", shell.restart(&["default"])),
         );
-        checks.push(Check::warning("a namespace is meshed", "none has the label", hint));
+        checks.push(Check::warning("a namespace is meshed", "none has the label", mend));
     } else if checks.is_empty() {
         let count = pods.iter().filter(|pod| sidecar(pod).is_some() && !has_ended(pod)).count();
         checks.push(Check::good(format!(
@@ -67,33 +70,39 @@ fn label<'a>(labels: Option<&'a BTreeMap<String, String>>, key: &str) -> Option<
     labels?.get(key).map(String::as_str)
 }
 
-fn security(namespace: &Namespace) -> Option<Check> {
+fn security(namespace: &Namespace, shell: &Shell) -> Option<Check> {
     let level = label(namespace.metadata.labels.as_ref(), LEVEL)?;
     TOO_STRICT.contains(&level).then(|| {
         let name = name(namespace);
         Check::bad(
             format!("namespace {name} allows the sidecar's init container"),
             format!("its Pod Security level is {level}, which forbids CAP_NET_ADMIN and root: no pod can start"),
-            format!("kubectl label namespace {name} {LEVEL}=privileged --overwrite"),
+            fix(
+                "allow it there",
+                shell.kubectl(&format!("label namespace {name} {LEVEL}=privileged --overwrite")),
+            ),
         )
     })
 }
 
 /// A label that nobody understands: the webhook is not asked about the pods, so nobody else says so.
-fn unclear(namespace: &Namespace) -> Option<Check> {
+fn unclear(namespace: &Namespace, shell: &Shell) -> Option<Check> {
     let value = label(namespace.metadata.labels.as_ref(), INJECT)?;
     (!["enabled", "disabled"].contains(&value)).then(|| {
         let name = name(namespace);
         Check::warning(
             format!("namespace {name} says whether it is meshed"),
             format!("its label {INJECT} is {value:?}, neither enabled nor disabled: its pods get no sidecar"),
-            format!("kubectl label namespace {name} {INJECT}=enabled --overwrite"),
+            fix(
+                "say it in a word that is known, enabled or disabled",
+                shell.kubectl(&format!("label namespace {name} {INJECT}=enabled --overwrite")),
+            ),
         )
     })
 }
 
 /// Pods that started before their namespace was labelled, or while the webhook was not there.
-fn unmeshed(enabled: &[&Namespace], pods: &[Pod]) -> Vec<Check> {
+fn unmeshed(enabled: &[&Namespace], pods: &[Pod], shell: &Shell) -> Vec<Check> {
     let mut counts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| should_be_meshed(pod, enabled) && sidecar(pod).is_none()) {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
@@ -103,7 +112,7 @@ fn unmeshed(enabled: &[&Namespace], pods: &[Pod]) -> Vec<Check> {
         Check::warning(
             format!("the pods of namespace {namespace} are meshed"),
             format!("{} without a sidecar: {}", pods.len(), few(&pods)),
-            format!("kubectl -n {namespace} rollout restart deployment"),
+            fix("start them anew", shell.restart(&[namespace])),
         )
     };
     counts.into_iter().map(check).collect()
@@ -127,7 +136,7 @@ fn should_be_meshed(pod: &Pod, enabled: &[&Namespace]) -> bool {
 }
 
 /// Sidecars of another version than the control plane's.
-fn skew(pods: &[Pod], version: &str) -> Vec<Check> {
+fn skew(pods: &[Pod], version: &str, shell: &Shell) -> Vec<Check> {
     let mut counts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| !has_ended(pod)) {
         let Some(other) = sidecar(pod).filter(|other| *other != version) else { continue };
@@ -141,7 +150,7 @@ fn skew(pods: &[Pod], version: &str) -> Vec<Check> {
         Check::warning(
             format!("sidecars are of the control plane's version ({version})"),
             format!("{count} of {other}, in {}", few(&namespaces)),
-            "restart their pods: kubectl -n NAME rollout restart deployment",
+            fix("start their pods anew", shell.restart(&namespaces[..namespaces.len().min(SHOWN)])),
         )
     };
     counts.into_iter().map(check).collect()

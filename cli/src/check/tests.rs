@@ -6,6 +6,7 @@ use super::certificate::Certificate;
 use super::gather::{Machine, MeshFacts, RunDirectory, Sidecar};
 use super::*;
 use crate::admin::{BrokenTraces, Finding, Proxy};
+use crate::golden;
 use crate::moment::Moment;
 
 const NOW: i64 = 1_800_000_000;
@@ -31,6 +32,7 @@ fn proxy() -> Proxy {
 fn mesh(proxy: Proxy) -> MeshFacts {
     MeshFacts {
         name: "demo".to_owned(),
+        pid: 4711,
         ready: Ok(()),
         version: Some(crate::version::VERSION.to_owned()),
         sidecars: vec![Sidecar {
@@ -51,13 +53,32 @@ fn complaints(categories: &[Category]) -> Vec<(Grade, String)> {
     let checks = categories.iter().flat_map(|category| &category.checks);
     checks
         .filter(|check| check.result != Grade::Success)
-        .inspect(|check| assert!(check.hint.is_some(), "no way to mend it: {check:?}"))
+        .inspect(|check| assert_mendable(check))
         .map(|check| (check.result, check.error.clone().unwrap_or_default()))
         .collect()
 }
 
+/// A way to mend it, in words; of an error a command too, with nothing in it that has to be filled in first.
+#[track_caller]
+pub(super) fn assert_mendable(check: &Check) {
+    assert!(check.hint.is_some(), "no way to mend it: {check:?}");
+    assert!(check.result != Grade::Error || check.command.is_some(), "nothing to paste: {check:?}");
+    let command = check.command.as_deref().unwrap_or_default();
+    let is_gap = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    assert!(!command.split(' ').any(is_gap) && !command.contains('…'), "{command}");
+}
+
+/// Of a program on the PATH, and the current cluster.
+pub(super) fn shell() -> Shell {
+    Shell::new("weft", None, &crate::args::ClusterArgs::default())
+}
+
+fn of(mesh: &MeshFacts) -> Vec<Category> {
+    planes::judge(Some(mesh), &shell(), Moment::at(NOW))
+}
+
 fn judged(mesh: &MeshFacts) -> Vec<(Grade, String)> {
-    complaints(&planes::judge(Some(mesh), "weft", Moment::at(NOW)))
+    complaints(&of(mesh))
 }
 
 #[test]
@@ -84,7 +105,7 @@ fn whoever_breaks_traces_is_named_once_with_all_its_versions() {
 
 #[test]
 fn without_a_mesh_only_the_machine_is_checked() {
-    let categories = planes::judge(None, "weft", Moment::at(NOW));
+    let categories = planes::judge(None, &shell(), Moment::at(NOW));
     assert_eq!(complaints(&categories)[0].0, Grade::Warning);
 }
 
@@ -142,10 +163,76 @@ fn findings_about_the_configuration_count_by_severity() {
     assert_eq!(judged(&facts)[0].0, Grade::Warning);
     facts.findings.push(finding("error"));
     assert_eq!(judged(&facts)[0].0, Grade::Error);
-    let categories = planes::judge(Some(&facts), "weft", Moment::at(NOW));
+    let categories = of(&facts);
     let found = categories.iter().find(|one| one.category_name == "configuration").unwrap();
-    let hint = found.checks[0].hint.clone().unwrap();
-    assert_eq!(hint, "see them: weft analyze k8s/demo");
+    assert_eq!(found.checks[0].command.as_deref(), Some("weft analyze k8s/demo"));
+}
+
+/// Before anything is there; a mesh that is well; and one in which everything is wrong, on a machine where everything is.
+#[test]
+fn of_this_machine() {
+    let none = [vec![machine::judge(&machine())], planes::judge(None, &shell(), Moment::at(NOW))];
+    golden::plain("check", "no-mesh", &draw(&none.concat()));
+    let sound = [vec![machine::judge(&machine())], of(&mesh(proxy()))].concat();
+    golden::plain("check", "sound", &draw(&sound));
+    golden::json("check", "sound", &shape(&sound));
+
+    let odd = Machine {
+        run_root: "/tmp/weft 1000".into(),
+        directory: RunDirectory::Open,
+        open_files: Some((1024, 524_288)),
+        clock: Moment::at(0),
+        loopback: Err("Cannot assign requested address (os error 99)".to_owned()),
+        shop_port: Some(false),
+    };
+    let unsound = [vec![machine::judge(&odd)], of(&everything_wrong())].concat();
+    golden::plain("check", "unsound", &draw(&unsound));
+    golden::colored("check", "unsound", &draw(&unsound));
+    golden::json("check", "unsound", &shape(&unsound));
+    assert!(complaints(&unsound).len() > 12);
+}
+
+fn everything_wrong() -> MeshFacts {
+    let refuses = json!({"routes": {"sent": 2, "acked": 1, "rejected": {"version": 2, "reason": "no cluster x"}}});
+    let named = |name: &str| Proxy { workload: name.to_owned(), ..proxy() };
+    let behind = json!({"routes": {"sent": 2, "acked": 1, "rejected": null}});
+    MeshFacts {
+        ready: Err(
+            "nothing answers at /run/weft/demo/control-plane/admin.sock: Connection refused"
+                .to_owned(),
+        ),
+        version: Some("0.0.9".to_owned()),
+        proxies: vec![
+            Proxy { connected: false, ..named("away.shop") },
+            Proxy { stale: true, ..named("stale.shop") },
+            Proxy { resources: serde_json::from_value(refuses).unwrap(), ..named("refuses.shop") },
+            Proxy { resources: serde_json::from_value(behind).unwrap(), ..named("behind.shop") },
+            Proxy { leaf_not_after: json!(NOW - 1), ..named("expired.shop") },
+            Proxy {
+                leaf_not_after: json!(NOW + 7200),
+                leaf_overdue_at: json!(NOW),
+                ..named("overdue.shop")
+            },
+        ],
+        sidecars: vec![Sidecar { workload: "silent.shop".to_owned(), ..Sidecar::default() }],
+        findings: vec![Finding {
+            code: "WEFT0101".to_owned(),
+            severity: "error".to_owned(),
+            object: "HTTPRoute shop/product".to_owned(),
+            file: "shop.yaml".to_owned(),
+            line: 14,
+            message: "Service shop/product-v3 does not exist".to_owned(),
+            ..Finding::default()
+        }],
+        broken_traces: vec![BrokenTraces {
+            name: "payment".to_owned(),
+            namespace: "shop".to_owned(),
+            workload: "payment-v1.shop".to_owned(),
+        }],
+        urls: vec![("http://127.0.0.1:8080".to_owned(), false)],
+        config_dir: "/home/ada/my shop".into(),
+        ..mesh(proxy())
+    }
 }
 
 #[test]
@@ -164,7 +251,7 @@ fn of_many_pods_those_with_the_least_time_are_named() {
         Certificate::own(&format!("web-{number}.shop"), &said).unwrap()
     };
     let all: Vec<_> = (0..12).rev().map(certificate).collect();
-    let checks = certificate::judge_all(&all, Moment::at(NOW));
+    let checks = certificate::judge_all(&all, Moment::at(NOW), "weft trust status");
     let said: Vec<_> = checks.iter().map(|check| check.error.clone().unwrap()).collect();
     assert_eq!(said[0], "1 have expired and refuse to serve: web-0.shop");
     assert!(
@@ -174,5 +261,5 @@ fn of_many_pods_those_with_the_least_time_are_named() {
     );
     assert!(said[1].ends_with(" …") && !said[1].contains("web-6"), "{}", said[1]);
     assert_eq!(checks.len(), 2);
-    assert!(certificate::judge_all(&all[..1], Moment::at(NOW)).is_empty());
+    assert!(certificate::judge_all(&all[..1], Moment::at(NOW), "").is_empty());
 }

@@ -19,6 +19,7 @@ pub(super) fn next(environment: &Environment, mesh: &str, manifests: &str) -> St
             "Something is wrong in this shop. Find it:  {}, or open the dashboard",
             command("stat edges")
         ),
+        format!("Ask why a request failed:                  {}", command("why")),
         format!(
             "See what a sidecar has:                    {}",
             command("proxy-config routes gateway")
@@ -52,3 +53,6 @@ pub(super) fn complaint(
         styled(STRONG, &format!("{} analyze {manifests}", environment.invoked_as())),
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::environment::Environment;
 use crate::output::{BAD, FAINT, GOOD, Output, WARN, styled};
+use crate::terminal::{rows_of, size, top};
 
 /// The screen; clones draw on the same.
 #[derive(Clone, Debug)]
@@ -60,11 +61,11 @@ impl Screen {
             Some(live) => {
                 let mut table = live.lock().unwrap_or_else(PoisonError::into_inner);
                 let below = std::mem::take(&mut table.text);
-                self.write(&format!("{}{}\n", table.erase(), self.colored(text)));
+                self.write(&format!("{}{}\n", table.erase(), self.output.colored(text)));
                 self.put(&mut table, below);
             }
             None if self.output.is_json() => self.output.note(text),
-            None => self.write(&format!("{}\n", self.colored(text))),
+            None => self.write(&format!("{}\n", self.output.colored(text))),
         }
     }
 
@@ -92,7 +93,7 @@ impl Screen {
     pub(super) fn draw(&self, text: &str) {
         if let Some(live) = &self.live {
             let mut table = live.lock().unwrap_or_else(PoisonError::into_inner);
-            self.put(&mut table, self.colored(text));
+            self.put(&mut table, self.output.colored(text));
         }
     }
 
@@ -122,13 +123,6 @@ impl Screen {
             self.closed.send_replace(true);
         }
     }
-
-    fn colored(&self, text: &str) -> String {
-        if self.output.has_color() {
-            return text.to_owned();
-        }
-        anstream::adapter::strip_str(text).to_string()
-    }
 }
 
 impl Table {
@@ -139,36 +133,6 @@ impl Table {
             rows => format!("\x1b[{rows}A\r\x1b[J"),
         }
     }
-}
-
-/// Columns and rows of the terminal.
-fn size() -> (usize, usize) {
-    let found = terminal_size::terminal_size();
-    found.map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)))
-}
-
-/// The lines of `text` that fit into `rows`, from the top: what scrolls out cannot be drawn over.
-fn top(text: &str, columns: usize, rows: usize) -> &str {
-    let mut end = 0;
-    let mut left = rows;
-    for line in text.split_inclusive('\n') {
-        let needs = rows_of(line.trim_end_matches('\n'), columns).max(1);
-        if needs > left {
-            break;
-        }
-        left -= needs;
-        end += line.len();
-    }
-    text[..end].trim_end_matches('\n')
-}
-
-/// Rows that `text` takes on a terminal that wraps at `columns`; none if it is empty.
-fn rows_of(text: &str, columns: usize) -> usize {
-    if text.is_empty() {
-        return 0;
-    }
-    let plain = anstream::adapter::strip_str(text).to_string();
-    plain.split('\n').map(|line| line.chars().count().div_ceil(columns.max(1)).max(1)).sum()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Manifests as text: YAML or JSON in, the same out.
 //!
-//! Called by `inject`. YAML is read as kubectl reads it, by the rules of 1.1: `0644` is octal and `yes` is true. It is
+//! Called by `inject`, and by `install` for JSON. YAML is read as kubectl reads it, by the rules of 1.1: `0644` is octal and `yes` is true. It is
 //! written so that readers by 1.1 and by 1.2 understand the same. Keys keep their order; comments are lost.
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Bound: nodes of all documents of one input, aliases expanded.
 const MAX_NODES: usize = 2_000_000;
@@ -22,14 +22,14 @@ pub(super) enum Form {
 
 /// What was read.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(crate) struct Text {
     pub(super) form: Form,
     /// Those that hold something.
-    pub(super) documents: Vec<Value>,
+    pub(crate) documents: Vec<Value>,
 }
 
 /// Reads one input.
-pub(super) fn parse(text: &str) -> Result<Text> {
+pub(crate) fn parse(text: &str) -> Result<Text> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (form, documents) = match text.trim_start().starts_with('{') {
         true => (Form::Json, json(text).or_else(|_| yaml(text))?),
@@ -64,7 +64,15 @@ pub(super) fn render(form: Form, documents: &[Value]) -> Result<String> {
     Ok(text)
 }
 
-/// One after the other, as kubectl writes several.
+/// One JSON value: a List where there are several, as kubectl writes them.
+pub(crate) fn list(mut documents: Vec<Value>) -> Value {
+    match documents.len() {
+        1 => documents.remove(0),
+        _ => json!({ "apiVersion": "v1", "kind": "List", "items": documents }),
+    }
+}
+
+/// One after the other.
 fn json(text: &str) -> serde_json::Result<Vec<Value>> {
     serde_json::Deserializer::from_str(text).into_iter().collect()
 }

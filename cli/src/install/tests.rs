@@ -132,3 +132,15 @@ fn a_manifest_of_another_form_is_an_error() {
     assert!(replace("b", "a", "c", 1).is_err());
     assert_eq!(replace("a b", "a", "c", 1).unwrap(), "c b");
 }
+
+#[test]
+fn json_has_the_same_objects() {
+    let list = as_json(MANIFEST).unwrap();
+    assert_eq!(list["kind"], "List");
+    let expected: Vec<Value> = objects(MANIFEST).into_values().collect();
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), expected.len());
+    for item in items {
+        assert!(expected.contains(item), "{item}");
+    }
+}

@@ -21,12 +21,13 @@ pub(super) fn draw(request: &Value) -> String {
         format!("{} {}", text("method"), text("path")),
         outcome(request),
         format!("{}.{} ms", number("total_us") / 1000, number("total_us") % 1000 / 100),
-        if text("peer_identity").is_empty() {
-            styled(WARN, "plaintext")
-        } else {
-            "mTLS".to_owned()
-        },
     ];
+    match (text("peer_identity").is_empty(), is_outbound && !text("error").is_empty()) {
+        (false, _) => parts.push("mTLS".to_owned()),
+        // It went out over no connection, or over one that came to nothing.
+        (true, true) => {}
+        (true, false) => parts.push(styled(WARN, "plaintext")),
+    }
     let attempts = request["attempts"].as_array().map_or(0, Vec::len);
     if attempts > 1 {
         parts.push(styled(WARN, &format!("attempt {attempts}")));
@@ -70,33 +71,4 @@ fn time(at_ms: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn plain(request: &Value) -> String {
-        anstream::adapter::strip_str(&draw(request)).to_string()
-    }
-
-    #[test]
-    fn both_sides_of_a_request() {
-        let out = json!({
-            "direction": "outbound", "at_ms": 1_780_000_067_114_i64, "workload": "order-v1.shop", "service": "payment.shop:8080",
-            "method": "POST", "path": "/charge", "status": 503, "total_us": 4123, "peer_identity": "spiffe://a/ns/shop/sa/payment",
-            "attempts": [{}, {}], "trace_id": "4bf9", "request_id": "", "reported": "rate_limited",
-        });
-        assert_eq!(
-            plain(&out),
-            "20:27:47.114  out order-v1.shop → payment.shop:8080  POST /charge  503 rate_limited  4.1 ms  mTLS  attempt 2  trace=4bf9"
-        );
-        let arrived = json!({
-            "direction": "inbound", "at_ms": 0, "workload": "payment-v1.shop", "peer_address": "10.0.0.1:4711",
-            "method": "GET", "path": "/", "status": 200, "total_us": 900, "request_id": "one",
-        });
-        assert_eq!(
-            plain(&arrived),
-            "00:00:00.000  in  10.0.0.1:4711 → payment-v1.shop  GET /  200  0.9 ms  plaintext  id=one"
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The order of deletion, and what a refusal says.
 
 use super::*;
+use crate::golden;
 
 #[test]
 fn the_webhook_goes_first_and_the_namespace_last() {
@@ -31,11 +32,13 @@ fn the_webhook_goes_first_and_the_namespace_last() {
 #[test]
 fn a_refusal_names_namespaces_and_counts() {
     let meshed = [("billing".to_owned(), 1), ("shop".to_owned(), 5)].into();
-    let text = anstream::adapter::strip_str(&refusal(&meshed)).to_string();
+    let shell = Shell::new("weft", None, &crate::args::ClusterArgs::default());
+    golden::plain("uninstall", "refused", &refusal(&meshed, &shell));
+    let text = anstream::adapter::strip_str(&refusal(&meshed, &shell)).to_string();
     assert!(
         text.starts_with("× 6 pods in 2 namespaces are still meshed: billing (1), shop (5)\n"),
         "{text}"
     );
-    let text = refusal(&[("shop".to_owned(), 1)].into());
+    let text = refusal(&[("shop".to_owned(), 1)].into(), &shell);
     assert!(text.contains("1 pod in 1 namespace is still meshed"), "{text}");
 }

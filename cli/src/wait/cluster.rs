@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::manifests::{Wanted, plural};
 use crate::args::WaitArgs;
-use crate::cluster::connect;
+use crate::cluster::{Unanswered, connect};
 
 pub(super) struct Cluster(Client);
 
@@ -49,7 +49,8 @@ impl Cluster {
             // Not only of objects: the path of a kind that nobody has defined is not there either, and its answer is no Status.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => {
-                Err(error).with_context(|| format!("cannot ask the cluster for {wanted}"))
+                let asking = || format!("cannot ask the cluster for {wanted}");
+                Err(Unanswered::from(error)).with_context(asking)
             }
         }
     }

@@ -4,7 +4,10 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use serde_json::json;
 
 use super::*;
-use crate::admin::Proxy;
+use crate::admin::{BrokenTraces, Proxy};
+use crate::check::tests::{assert_mendable, shell};
+use crate::check::{draw, shape};
+use crate::golden;
 
 const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\nroot\n-----END CERTIFICATE-----\n";
 
@@ -48,6 +51,7 @@ fn proxy(overdue_at: i64) -> Proxy {
 fn cluster() -> Cluster {
     Cluster {
         version: Ok((1, 33)),
+        rights: Ok(Vec::new()),
         definitions: Ok(definitions()),
         deployment: Ok(Some(Deployment { wanted: 2, available: 2, version: VERSION.to_owned() })),
         bundles: Ok(Some(vec![AUTHORITY.to_owned(); 2])),
@@ -66,11 +70,11 @@ fn cluster() -> Cluster {
 
 /// Grade and error of everything that is not a success; each has a way to mend it.
 fn complaints(cluster: &Cluster, asked: bool) -> Vec<(Grade, String)> {
-    judge(cluster, asked, Moment::at(NOW))
+    judge(cluster, &shell(), asked, Moment::at(NOW))
         .into_iter()
         .flat_map(|category| category.checks)
         .filter(|check| check.result != Grade::Success)
-        .inspect(|check| assert!(check.hint.is_some(), "no way to mend it: {check:?}"))
+        .inspect(assert_mendable)
         .map(|check| (check.result, check.error.unwrap_or_default()))
         .collect()
 }
@@ -89,18 +93,98 @@ fn a_sound_cluster_has_no_complaints() {
     assert_eq!(complaints(&cluster(), true), []);
 }
 
+/// Nothing of Weft is there.
+fn empty() -> Cluster {
+    Cluster {
+        deployment: Ok(None),
+        bundles: Ok(None),
+        definitions: Ok(definitions().split_off(weft_control_plane::crd::all().len())),
+        ..cluster()
+    }
+}
+
 #[test]
 fn a_cluster_that_nobody_asked_for_is_never_an_error() {
-    let mut empty = cluster();
-    empty.deployment = Ok(None);
-    empty.bundles = Ok(None);
-    empty.definitions = Ok(Vec::new());
     let nothing = "nothing of it is there".to_owned();
-    assert_eq!(complaints(&empty, true), [(Grade::Error, nothing.clone())]);
-    assert_eq!(complaints(&empty, false), [(Grade::Warning, nothing)]);
-    let away = Cluster::away("connection refused");
+    assert_eq!(complaints(&empty(), true), [(Grade::Error, nothing.clone())]);
+    assert_eq!(complaints(&empty(), false), [(Grade::Warning, nothing)]);
+    let away = Cluster::away(Away::Silent("connection refused".to_owned()));
     assert_eq!(complaints(&away, true)[0].0, Grade::Error);
     assert_eq!(complaints(&away, false), [(Grade::Warning, "connection refused".to_owned())]);
+}
+
+fn drawn(name: &str, cluster: &Cluster) {
+    let categories = judge(cluster, &shell(), true, Moment::at(NOW));
+    golden::plain("check", name, &draw(&categories));
+    golden::json("check", name, &shape(&categories));
+}
+
+#[test]
+fn before_it_is_installed() {
+    let missing = "the kubeconfig cannot be read: '/home/ada/.kube/config': No such file or directory (os error 2)";
+    drawn("cluster-unknown", &Cluster::away(Away::Unknown(missing.to_owned())));
+    let refused = "client error (Connect): tcp connect error: Connection refused (os error 111)";
+    drawn("cluster-silent", &Cluster::away(Away::Silent(refused.to_owned())));
+    drawn("cluster-refuses", &Cluster::away(Away::Refused("Unauthorized (HTTP 401)".to_owned())));
+    drawn("cluster-old", &Cluster { version: Ok((1, 28)), ..empty() });
+    drawn("cluster-empty", &empty());
+    let no_right = ["create namespaces", "create clusterroles"].map(str::to_owned).to_vec();
+    let bare = Cluster { definitions: Ok(Vec::new()), rights: Ok(no_right), ..empty() };
+    drawn("cluster-empty-no-rights", &bare);
+}
+
+#[test]
+fn after_it_is_installed() {
+    drawn("cluster-sound", &cluster());
+    let forbidden = |what: &str| format!("{what} is forbidden: User \"ada\" cannot get resource");
+    let unseen = Cluster {
+        definitions: Err(forbidden("customresourcedefinitions")),
+        deployment: Err(forbidden("deployments.apps")),
+        bundles: Err(forbidden("mutatingwebhookconfigurations")),
+        authority: Err(forbidden("secrets")),
+        ca: Err(forbidden("secrets")),
+        trial: Err(forbidden("pods")),
+        namespaces: Err(forbidden("namespaces")),
+        pods: Err(forbidden("pods")),
+        proxies: Err(forbidden("pods")),
+        ..cluster()
+    };
+    drawn("cluster-unseen", &unseen);
+
+    let mut definitions = definitions();
+    definitions.pop();
+    definitions.remove(0);
+    definitions[0].spec.versions[0].schema = None;
+    let strict =
+        json!({ "weft.dev/inject": "enabled", "pod-security.kubernetes.io/enforce": "baseline" });
+    let unsound = Cluster {
+        definitions: Ok(definitions),
+        deployment: Ok(Some(Deployment { wanted: 2, available: 1, version: "0.0.9".to_owned() })),
+        ca: Ok(false),
+        trial: Err(
+            "failed calling webhook \"inject.weft.dev\": context deadline exceeded".to_owned()
+        ),
+        namespaces: Ok(vec![
+            namespace("shop", &strict),
+            namespace("billing", &json!({ "weft.dev/inject": "true" })),
+        ]),
+        pods: Ok(vec![pod("web-1", Some(VERSION)), pod("late", None)]),
+        proxies: Ok(vec![proxy(NOW)]),
+        broken_traces: vec![BrokenTraces {
+            name: "web".to_owned(),
+            namespace: "shop".to_owned(),
+            workload: "web-1.shop".to_owned(),
+        }],
+        ..cluster()
+    };
+    drawn("cluster-unsound", &unsound);
+    let mut empty = cluster();
+    (empty.namespaces, empty.pods) = (Ok(Vec::new()), Ok(Vec::new()));
+    empty.bundles = Ok(Some(vec![String::new()]));
+    drawn("cluster-fresh", &empty);
+    complaints(&unsound, true);
+    complaints(&unseen, true);
+    complaints(&empty, true);
 }
 
 #[test]
@@ -137,6 +221,7 @@ fn a_control_plane_that_is_not_ready_is_found() {
     };
     assert_eq!(of(2, 0, VERSION), (Grade::Error, "0 of 2 replicas are available".to_owned()));
     assert_eq!(of(2, 1, VERSION), (Grade::Warning, "1 of 2 replicas are available".to_owned()));
+    assert_eq!(of(0, 0, VERSION), (Grade::Error, "0 of 0 replicas are available".to_owned()));
     assert_eq!(the_complaint(|cluster| cluster.deployment = Ok(None)).0, Grade::Error);
 }
 
@@ -171,6 +256,10 @@ fn the_webhook_must_trust_and_inject() {
         cluster.trial = Err("violates PodSecurity \"baseline\"".to_owned())
     });
     assert_eq!(strict.0, Grade::Warning);
+    let denied = the_complaint(|cluster| {
+        cluster.trial = Err("pods is forbidden: User \"ada\" cannot create".to_owned())
+    });
+    assert_eq!(denied.0, Grade::Warning);
     let mut unseen = cluster();
     unseen.authority = Err("secrets is forbidden".to_owned());
     assert_eq!(complaints(&unseen, true), []);
@@ -227,6 +316,14 @@ fn sidecars_of_another_version_are_counted() {
         cluster.pods.as_mut().unwrap().extend([pod("a", Some("0.0.1")), pod("b", Some("0.0.1"))]);
     });
     assert_eq!(old, (Grade::Warning, "2 of 0.0.1, in shop".to_owned()));
+}
+
+#[test]
+fn a_control_plane_that_may_not_be_seen_is_not_taken_for_one_that_is_well() {
+    let mut unseen = cluster();
+    unseen.deployment = Err("deployments.apps is forbidden".to_owned());
+    assert_eq!(complaints(&unseen, true)[0].0, Grade::Error);
+    assert_eq!(complaints(&unseen, false)[0].0, Grade::Warning);
 }
 
 #[test]

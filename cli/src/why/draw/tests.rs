@@ -1,22 +1,11 @@
-//! Golden files: what people and programs read. After a change that is meant, `UPDATE_DOCS=1 cargo test -p weft-cli why` writes
-//! them again.
-
-use std::path::Path;
+//! What people and programs read.
 
 use serde_json::{Value, json};
 
 use super::super::facts::{Gathered, Lookup};
 use super::super::{checks, diagnosis, gather};
 use super::*;
-
-fn golden(name: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/why/golden").join(name);
-    if option_env!("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, found).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == expected, "{name} is another:\n{found}");
-}
+use crate::golden;
 
 /// Gateway → order → payment, whose application fails, as the control plane tells it.
 fn requests() -> Value {
@@ -67,10 +56,8 @@ fn explained() -> Explained {
 #[test]
 fn a_request_explained_to_people_and_programs() {
     let explained = explained();
-    let text = anstream::adapter::strip_str(&explained.draw()).to_string();
-    golden("failed.txt", &(text + "\n"));
-    let json = serde_json::to_string_pretty(&explained.to_json().unwrap()).unwrap();
-    golden("failed.json", &(json + "\n"));
+    golden::plain("why", "failed", &explained.draw());
+    golden::json("why", "failed", &explained.to_json().unwrap());
 }
 
 #[test]
@@ -80,14 +67,12 @@ fn what_nobody_remembers_explained_by_the_model() {
     let (checks, diagnosis) = (checks::checks(&facts), diagnosis::diagnose(&facts));
     let trail = vec!["order".to_owned(), "payment".to_owned()];
     let explained = Explained { facts, trail, checks, diagnosis, silent: Vec::new() };
-    let text = anstream::adapter::strip_str(&explained.draw()).to_string();
-    golden("foreseen.txt", &(text + "\n"));
+    golden::plain("why", "foreseen", &explained.draw());
 }
 
 #[test]
 fn what_failed_lately() {
     let gathered: Gathered = serde_json::from_value(requests()).unwrap();
-    let text = anstream::adapter::strip_str(&list(&gathered.requests)).to_string();
-    golden("lately.txt", &(text + "\n"));
+    golden::plain("why", "lately", &list(&gathered.requests));
     assert!(list(&[]).starts_with("Nothing failed"));
 }
