@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use http::Method;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::dashboard::{Dashboard, is_up, keep_picture, open};
-use crate::harness::{Act, Browser, Collector, Load, Mesh, eventually, get};
+use crate::harness::{Act, Browser, Collector, Load, Mesh, eventually, get, http1, request};
 
 /// As the issue has it.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -134,4 +135,34 @@ async fn whoever_hands_nothing_on_is_named_within_a_minute_and_nobody_else() {
     for load in loads {
         assert_eq!(load.stop().await.failures(), [""; 0]);
     }
+}
+
+/// Who traces is somebody outside: the mesh itself has no collector.
+#[tokio::test]
+async fn whoever_breaks_the_traces_of_others_is_named_without_a_collector() {
+    let services = ["payment", "order"];
+    let mesh = Mesh::builder().serving_caller("payment").serving_caller("order");
+    let mesh = mesh.service("ledger", &["v1"]).caller("gateway").start().await;
+    let ledger = |caller: &str| mesh.entry(&format!("{caller}-v1"), "ledger");
+    let acts = [Act::CallAlone(ledger("payment")), Act::Call(ledger("order"))];
+    let mut callers = JoinSet::new();
+    for (name, act) in services.into_iter().zip(acts) {
+        mesh.app(&format!("{name}-v1")).script(move |_| act);
+        let to = mesh.entry("gateway", name);
+        callers.spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tick.tick().await;
+                let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+                let asked = request(Method::GET, "/", &[("traceparent", traceparent)], "");
+                http1(to, asked).await.unwrap();
+            }
+        });
+    }
+    eventually("it is named", MINUTE, async || {
+        let named = named(&mesh).await?;
+        ensure!(named == ["payment"], "{named:?}");
+        Ok(())
+    })
+    .await;
 }

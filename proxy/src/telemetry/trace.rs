@@ -140,14 +140,15 @@ impl Tracing {
         if let Ok(Entry::Vacant(place)) = headers.try_entry(REQUEST_ID) {
             place.insert(request_id());
         }
+        let incoming = Incoming::read(headers, settings.formats);
         if !self.0.exporter.is_open() {
             // For the log only, which names the common format's.
-            let w3c = Formats { w3c: settings.formats.w3c, ..Formats::default() };
-            let ids = Incoming::read(headers, w3c).ids;
+            let ids = incoming.ids.filter(|_| incoming.from_w3c);
             let trace_id = ids.map(|(trace_id, _)| trace_id);
-            return RequestTrace { trace_id, span: None, under_way: None };
+            // What others trace the application can break too.
+            let under_way = self.watch(kind, incoming.arrived, incoming.arrived);
+            return RequestTrace { trace_id, span: None, under_way };
         }
-        let incoming = Incoming::read(headers, settings.formats);
         let formats = incoming.arrived.or(settings.always_written);
         let under_way = self.watch(kind, incoming.arrived, formats);
         let taken_up = incoming.ids.map(|(trace_id, _)| trace_id);

@@ -117,6 +117,10 @@ impl Watch {
             return;
         }
         let met = self.under_way.load(Relaxed) & COUNT;
+        // Nobody counts: there is no slot under way, and this would begin none.
+        if met == 0 && !self.awake.load(Relaxed) {
+            return;
+        }
         // Bound: 2^32 calls a slot.
         self.met.fetch_add((1 << 32) | met, Relaxed);
         if met > 0 {

@@ -196,6 +196,6 @@ async fn snapshot(port: u16) -> Result<Value> {
         text += std::str::from_utf8(frame.data_ref().map_or(&[][..], |data| &data[..]))?;
     }
     connection.abort();
-    let data = text.trim().strip_prefix("data: ").with_context(|| text.clone())?;
-    Ok(serde_json::from_str(data)?)
+    let data = text.lines().find_map(|line| line.strip_prefix("data: "));
+    Ok(serde_json::from_str(data.with_context(|| text.clone())?)?)
 }
