@@ -103,9 +103,11 @@ async fn every_denial_names_its_reason_in_log_metric_and_to_the_mesh() {
         .await;
     let _app = TcpApp::greeting(mesh.app_address("db-v1")).await.unwrap();
     let (gateway, inbound) = (mesh.entry("gateway", "product"), mesh.proxy("product-v1").inbound());
-    let mut opaque = TcpStream::connect(mesh.entry("batch", "db")).await.unwrap();
-    let ended = within("the end", DEADLINE, opaque.read(&mut [0; 1])).await;
-    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    // It may be over before it is known here that it was begun.
+    if let Ok(mut opaque) = TcpStream::connect(mesh.entry("batch", "db")).await {
+        let ended = within("the end", DEADLINE, opaque.read(&mut [0; 1])).await;
+        assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    }
     let none = "no rule allows it; AccessPolicy/shop/readers#carts wants method GET";
     let admin = "denied by AccessPolicy/shop/closed#admin";
     let own = "no rule allows it; AccessPolicy/shop/own#own wants identity";
