@@ -84,4 +84,4 @@ pub(crate) fn shell_quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

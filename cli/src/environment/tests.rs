@@ -2,7 +2,8 @@
 
 use super::*;
 
-fn invoked(typed: &str) -> String {
+/// That of somebody who has built Weft and typed `{typed} demo` beside it.
+pub(crate) fn of_demo(typed: &str) -> Environment {
     Environment {
         args: vec![typed.into(), "demo".into()],
         run_root: "/run/user/1000/weft".into(),
@@ -12,7 +13,10 @@ fn invoked(typed: &str) -> String {
         otlp_endpoint: None,
         smart_terminal: true,
     }
-    .invoked_as()
+}
+
+fn invoked(typed: &str) -> String {
+    of_demo(typed).invoked_as()
 }
 
 #[test]

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::View;
 use super::handlers::Refusal;
 use crate::access::{ReachQuery, TrialQuery, reached};
+use crate::model::Mesh;
 use crate::policies::{PolicyQuery, in_force};
 
 /// Bound: manifests that are tried.
@@ -33,11 +34,7 @@ async fn reach(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<impl Serialize>, Refusal> {
     let query: ReachQuery = read(body)?;
-    let mesh = view.mesh.borrow().clone();
-    // A large mesh takes a while, in which streams are not to wait.
-    let found = tokio::task::spawn_blocking(move || reached(&mesh, &query)).await;
-    let found = found.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
-    found.map(Json).map_err(bad)
+    judged(&view, move |mesh| reached(mesh, &query)).await
 }
 
 async fn policies(
@@ -45,9 +42,16 @@ async fn policies(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<impl Serialize>, Refusal> {
     let query: PolicyQuery = read(body)?;
+    judged(&view, move |mesh| in_force(mesh, &query)).await
+}
+
+/// What is found in the model; a large mesh takes a while, in which streams are not to wait.
+async fn judged<T: Send + 'static>(
+    view: &View,
+    judge: impl FnOnce(&Mesh) -> Result<T, String> + Send + 'static,
+) -> Result<Json<T>, Refusal> {
     let mesh = view.mesh.borrow().clone();
-    // As above.
-    let found = tokio::task::spawn_blocking(move || in_force(&mesh, &query)).await;
+    let found = tokio::task::spawn_blocking(move || judge(&mesh)).await;
     let found = found.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
     found.map(Json).map_err(bad)
 }

@@ -1,18 +1,11 @@
 //! What a person is told to try.
 
 use super::*;
+use crate::environment::tests::of_demo;
 use crate::golden;
 
 fn environment() -> Environment {
-    Environment {
-        args: vec!["target/release/weft".into(), "demo".into()],
-        run_root: "/run/user/1000/weft".into(),
-        current_dir: "/home/ada/weft".into(),
-        executable: "/home/ada/weft/target/release/weft".into(),
-        has_kubeconfig: false,
-        otlp_endpoint: None,
-        smart_terminal: true,
-    }
+    of_demo("target/release/weft")
 }
 
 #[test]
