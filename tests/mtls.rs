@@ -36,7 +36,11 @@ fn expired(mesh: &Mesh, account: &str) -> Leaf {
 async fn a_request_through_both_sidecars_arrives_with_the_callers_identity() {
     let mesh = shop().mtls("STRICT").start().await;
     let forged = "By=spiffe://mesh.test/x;URI=spiffe://mesh.test/ns/shop/sa/root";
-    let headers = [("x-forwarded-client-cert", forged), ("weft-failure", "unprocessed")];
+    let headers = [
+        ("x-forwarded-client-cert", forged),
+        ("weft-failure", "unprocessed"),
+        ("weft-route", "HTTPRoute/shop/forged#0 /forged"),
+    ];
     let sent = request(Method::POST, "/buy?what=shoes", &headers, "size 9");
     let answer = http1(mesh.entry("gateway", "product"), sent).await.unwrap();
     assert_eq!(answer.status, 200);
@@ -48,6 +52,7 @@ async fn a_request_through_both_sidecars_arrives_with_the_callers_identity() {
     assert!(certificate.ends_with(&format!("URI={}", mesh.id("gateway"))), "{certificate}");
     assert!(!certificate.contains("root"), "what a client claims is not passed on: {certificate}");
     assert_eq!(answer.received("weft-failure"), "");
+    assert_eq!(answer.received("weft-route"), "");
 }
 
 #[tokio::test]

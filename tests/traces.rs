@@ -108,7 +108,7 @@ async fn names_are_of_routes_and_methods_and_failures_say_why() {
         .start()
         .await;
     let entry = mesh.entry("gateway", "product");
-    get(entry, "/items/4711").await.unwrap();
+    let answer = get(entry, "/items/4711").await.unwrap();
     assert_eq!(get(entry, "/secret/4711").await.unwrap().status, 404, "no rule");
     let mut grpc = Grpc::connect(entry).await;
     grpc.call("/shop.Cart/Add", &[], "one").await.unwrap();
@@ -121,8 +121,11 @@ async fn names_are_of_routes_and_methods_and_failures_say_why() {
         names(&clients),
         BTreeSet::from(["GET /items/*", "GET", "shop.Cart/Add"].map(String::from))
     );
-    // The receiver knows no route of the caller's.
-    assert_eq!(names(&servers), BTreeSet::from(["GET", "shop.Cart/Add"].map(String::from)));
+    let received = ["GET /items/*", "shop.Cart/Add"].map(String::from);
+    assert_eq!(names(&servers), BTreeSet::from(received), "the receiver hears of the route");
+    let routes: BTreeSet<_> = servers.iter().map(|span| &*span.attributes["weft.route"]).collect();
+    assert_eq!(routes, BTreeSet::from(["HTTPRoute/shop/items#0"]));
+    assert_eq!(answer.received("weft-route"), "", "the application does not");
     let unrouted = clients.iter().find(|span| span.name == "GET").unwrap();
     assert_eq!(unrouted.attributes["error.type"], "route_not_found");
     let call = servers.iter().find(|span| span.name == "shop.Cart/Add").unwrap();

@@ -11,6 +11,10 @@ pub const FAILURE: HeaderName = HeaderName::from_static("weft-failure");
 /// The peer's identity for the application, in Envoy's format.
 pub const FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
+/// On a sampled request between sidecars: by which rule the caller's sent it ([`crate::telemetry::trace`]). Written by the
+/// calling sidecar, believed by the receiving one only over mutual TLS, and never passed on to an application.
+pub const ROUTE: HeaderName = HeaderName::from_static("weft-route");
+
 /// What [`FAILURE`] can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -82,7 +86,7 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Removes what only the mesh may say, from a request that comes from an application or from outside.
 pub fn remove_trusted(headers: &mut HeaderMap) {
-    for name in [FORWARDED_CLIENT_CERT, FAILURE] {
+    for name in [FORWARDED_CLIENT_CERT, FAILURE, ROUTE] {
         if headers.contains_key(&name) {
             headers.remove(name);
         }

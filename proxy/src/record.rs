@@ -18,6 +18,7 @@ use weft_certs::SpiffeId;
 use crate::body::{Body, ClientBody};
 use crate::cluster::InFlight;
 use crate::error::{Error, Token};
+use crate::headers::ROUTE;
 use crate::response;
 use crate::retry::Trail;
 use crate::state::RuleHandles;
@@ -160,8 +161,24 @@ impl Record {
             Direction::Outbound => SpanKind::Client,
             Direction::Inbound => SpanKind::Server,
         };
-        self.trace = Some(self.telemetry.tracing.begin(kind, headers, sampling));
+        let mut trace = self.telemetry.tracing.begin(kind, headers, sampling);
+        if self.direction == Direction::Inbound && self.peer.identity.is_some() {
+            trace.hear_route(headers);
+        }
+        self.trace = Some(trace);
         self.head.request_id = headers.get(REQUEST_ID).cloned();
+    }
+
+    /// Tells the receiver by which rule it gets the request, if it has a sidecar and both have a span of it. What an
+    /// earlier attempt told another receiver is taken back.
+    pub fn tell_route(&self, headers: &mut HeaderMap, is_peer: bool) {
+        if !self.trace.as_ref().is_some_and(RequestTrace::is_sampled) {
+            return;
+        }
+        match self.rule.as_ref().and_then(|rule| rule.told.as_ref()).filter(|_| is_peer) {
+            Some(told) => headers.insert(ROUTE, told.clone()),
+            None => headers.remove(ROUTE),
+        };
     }
 
     /// A rule has matched.

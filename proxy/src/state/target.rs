@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arc_swap::ArcSwapOption;
+use http::HeaderValue;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::demand::{Demand, Standing};
 use crate::cluster::Cluster;
 use crate::model::{Action, OutboundListener, PathMatch, RouteTable};
 use crate::telemetry::metrics::{Direction, Edge, EdgeKey, Metrics};
+use crate::telemetry::trace;
 
 /// A Service port, by name, with the snapshot in force.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub struct RuleHandles {
     pub origin: Arc<str>,
     /// The rule's path pattern, for the span's name; `None` if it takes every path.
     pub http_route: Option<String>,
+    /// What the receiver of a sampled request is told of the rule.
+    pub told: Option<HeaderValue>,
     /// Counters of each backend, in the order of the rule.
     pub splits: Vec<Arc<Edge>>,
     /// Counters of each mirror, in the order of the rule.
@@ -231,6 +235,7 @@ fn handles(table: &RouteTable, edge: &EdgeOf<'_>) -> Vec<Vec<Arc<RuleHandles>>> 
                 .map(|mirror| edge(&table.clusters[mirror.cluster]))
                 .collect(),
             no_backend: edge(""),
+            told: trace::route_value(&origin, http_route.as_deref()),
             http_route,
             origin,
         })

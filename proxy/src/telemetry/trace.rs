@@ -3,9 +3,10 @@
 //!
 //! 1. [`context`]: headers to context and back.
 //! 2. `span`: a span while it is open, once it is closed, and as OpenTelemetry knows it.
-//! 3. [`broken`]: does the application hand context on?
-//! 4. `settings`: what the `OTEL_*` variables ask for.
-//! 5. [`crate::telemetry::export`]: the queue and the thread that sends spans to the collector.
+//! 3. `route`: what the receiver hears of the caller's route.
+//! 4. [`broken`]: does the application hand context on?
+//! 5. `settings`: what the `OTEL_*` variables ask for.
+//! 6. [`crate::telemetry::export`]: the queue and the thread that sends spans to the collector.
 //!
 //! It must never block or fail a request, and costs an unsampled request no more than reading its headers. As
 //! long as no collector is known, contexts pass through untouched: a trace that nobody records is not
@@ -13,6 +14,7 @@
 
 mod broken;
 mod context;
+mod route;
 mod settings;
 mod span;
 
@@ -27,6 +29,7 @@ use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
 use self::broken::{UnderWay, Watch};
 use self::context::{Hex, Incoming, Outgoing};
+use self::route::Told;
 use self::span::{Open, Span};
 use super::RequestEnd;
 use super::export::otlp::About;
@@ -35,6 +38,7 @@ use super::metrics::{Metrics, SPANS_DROPPED, SPANS_EXPORTED, SPANS_STARTED};
 
 pub use broken::Broken;
 pub use context::Formats;
+pub(crate) use route::value as route_value;
 pub use settings::{Sampler, Settings};
 pub use span::Workload;
 pub(crate) use span::resource;
@@ -274,6 +278,13 @@ impl RequestTrace {
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.span.is_some()
+    }
+
+    /// Reads by which rule the caller, whose certificate is known, sent the request.
+    pub fn hear_route(&mut self, headers: &mut HeaderMap) {
+        if let Some(sampled) = &mut self.span {
+            sampled.open.told = Told::take(headers);
+        }
     }
 
     /// Closes the span of the attempt that just ended with `end` and opens the next one: `attempt` is 1 for

@@ -15,6 +15,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::context::Outgoing;
+use super::route::Told;
 use super::{Settings, SpanKind};
 use crate::error::Token;
 use crate::telemetry::conventions::{self, Verb};
@@ -76,6 +77,8 @@ pub(super) struct Open {
     resend: u32,
     started: SystemTime,
     clock: Instant,
+    /// By the caller's sidecar, where this is the receiver's.
+    pub(super) told: Option<Told>,
 }
 
 impl Open {
@@ -88,6 +91,7 @@ impl Open {
             resend: 0,
             started: SystemTime::now(),
             clock: Instant::now(),
+            told: None,
         }
     }
 
@@ -107,6 +111,11 @@ impl Open {
 
     pub(super) fn close(self, end: &RequestEnd<'_>) -> Box<Span> {
         let text = |text: &str| Box::from(&*plain(text, MAX_TEXT));
+        let (pattern, origin) = match &self.told {
+            Some(told) => (told.pattern(), told.origin()),
+            None => (end.http_route, end.route),
+        };
+        let (http_route, route) = (pattern.map(text), text(origin));
         Box::new(Span {
             ended: self.started + self.clock.elapsed(),
             open: self,
@@ -119,8 +128,8 @@ impl Open {
             grpc: end.grpc,
             grpc_status: end.grpc_status,
             error: end.error,
-            http_route: end.http_route.map(text),
-            route: text(end.route),
+            http_route,
+            route,
             service: text(end.service),
             peer_identity: text(end.peer_identity),
             peer_address: end.peer_address,
