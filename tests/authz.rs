@@ -226,7 +226,8 @@ async fn opaque_connections_are_tried_too() {
         assert!(!connect("batch").await.unwrap());
     }
     let enforced = denied_by_rule(&mesh, "db-v1").await;
-    assert_eq!(enforced["none"] - counted["none"], 3);
+    // The first that failed may have been one that was let in and ended by the policy, which is no denial.
+    assert_eq!(enforced["none"] - counted.get("none").unwrap_or(&0), 3);
     // Refused, and seen: to let batch in again would let in all that it ever asked for.
     let output =
         mesh.weft(&["authz", "--delete", "AccessPolicy/shop/gateway-only", "-o", "json"]).await;
