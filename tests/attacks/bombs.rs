@@ -201,8 +201,11 @@ async fn headers_are_held_up_to_a_budget() {
     }
 }
 
-/// Two hundred of each, with the default limits but for the time. A sidecar idles at 14 MiB (12 if built for use): it
-/// stays below 64.
+/// What two hundred attackers may cost, MiB. Built for use a sidecar idles at 12 and stays below 64; unoptimised its
+/// futures are larger.
+const OF_TWO_HUNDRED: f64 = if cfg!(debug_assertions) { 64.0 } else { 52.0 };
+
+/// Two hundred of each, with the default limits but for the time.
 #[tokio::test]
 #[ignore = "long; run by tests/run --all"]
 async fn two_hundred_attackers_leave_a_small_sidecar_alive() {
@@ -214,7 +217,7 @@ async fn two_hundred_attackers_leave_a_small_sidecar_alive() {
             let ended: u32 = all.iter().map(|ends| ends.all()).sum();
             let peak = mib(side.sidecar.peak());
             eprintln!("S4 200 of {}: {ended} of 20000 ended; peak {peak:.1} MiB", bomb.name);
-            side.costs(&format!("S4 200 of {}", bomb.name), 48.0).await;
+            side.costs(&format!("S4 200 of {}", bomb.name), OF_TWO_HUNDRED).await;
         }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Turn {
     pub(crate) last: Last,
     /// Bytes of data that it gave.
     pub(crate) given: usize,
+    /// Those of its last frame: what came before has found room.
+    pub(crate) piece: usize,
 }
 
 /// What the body did last.
@@ -29,7 +31,7 @@ pub(crate) enum Last {
 }
 
 thread_local! {
-    static TURN: Cell<Turn> = const { Cell::new(Turn { last: Last::Unasked, given: 0 }) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { last: Last::Unasked, given: 0, piece: 0 }) };
     static WINDOW: Cell<u32> = const { Cell::new(u32::MAX) };
 }
 
@@ -50,7 +52,7 @@ pub(crate) fn empty() {
 /// The body gave a frame with this much data.
 pub(crate) fn gave(bytes: usize) {
     let given = TURN.get().given.saturating_add(bytes);
-    TURN.set(Turn { last: Last::Gave, given });
+    TURN.set(Turn { last: Last::Gave, given, piece: bytes });
 }
 
 /// What a stream's window was when it opened; as good as unlimited outside HTTP/2.

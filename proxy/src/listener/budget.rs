@@ -32,6 +32,10 @@ const COPIES: usize = 2;
 /// What a stream costs from its beginning to its end, headers apart: its task, its record, its place in the tables of
 /// both connections.
 pub(super) const STREAM: usize = 4 * 1024;
+/// What a piece of data that waits for its client costs at least: a small one is often all that keeps the buffer it was
+/// read into. And at most: large ones are those of downloads, and a few hundred slow ones side by side are no attack.
+const PIECE: usize = 4 * 1024;
+const LARGE_PIECE: usize = 16 * 1024;
 /// What a connection may have although all of them together have too much.
 const SHARE: usize = 64 * 1024;
 /// Beyond so many bytes that were read for it, a request may be all that keeps them.
@@ -77,7 +81,12 @@ impl Account {
 
     /// Has the connection no stream?
     pub(super) fn is_idle(&self) -> bool {
-        self.held.load(Relaxed) == 0
+        self.held() == 0
+    }
+
+    /// Bytes held for this connection.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Relaxed)
     }
 }
 
@@ -109,6 +118,16 @@ impl Held {
     /// A stream, for as long as it lasts.
     pub(super) fn stream(of: &Arc<Account>) -> Self {
         Self::take(of, STREAM, false)
+    }
+
+    /// A piece of the same stream's data, of so many bytes, for as long as it waits for its client.
+    pub(super) fn piece(&self, bytes: usize) -> Self {
+        Self::take(&self.of, bytes.clamp(PIECE, LARGE_PIECE), false)
+    }
+
+    /// Another piece waits in place of this one.
+    pub(super) fn next_piece(&mut self, bytes: usize) {
+        *self = self.piece(bytes);
     }
 
     fn take(of: &Arc<Account>, bytes: usize, headers: bool) -> Self {

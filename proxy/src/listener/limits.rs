@@ -53,8 +53,8 @@ pub struct HttpLimits {
     pub streams: u32,
     /// Bytes of request headers held at once for one HTTP/2 connection; a stream beyond it is refused unread.
     pub held_headers: usize,
-    /// Bytes held at once for all HTTP/2 connections: headers, and 4 KiB for each stream. A stream beyond it is refused
-    /// unread, if its connection holds more than 64 KiB.
+    /// Bytes held at once for all HTTP/2 connections: headers, 4 KiB for each stream, and 4 to 16 KiB for data that
+    /// waits for its client. A stream beyond it is refused unread, if its connection holds more than 64 KiB.
     pub memory: usize,
     /// What is held of that now, by all connections with these limits.
     pub all: Arc<AtomicUsize>,

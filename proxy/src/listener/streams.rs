@@ -37,7 +37,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let (wire, stall) = (Arc::clone(&self.wire), self.stall);
         let held = Held::stream(&self.account);
-        tokio::spawn(Stream { future: Some(stream), wire, stall, waiting: None, _held: held });
+        tokio::spawn(Stream { future: Some(stream), wire, stall, waiting: None, held });
     }
 }
 
@@ -49,7 +49,7 @@ pin_project! {
         stall: Duration,
         // Since the body gave something that has found no room.
         waiting: Option<Waiting>,
-        _held: Held,
+        held: Held,
     }
 }
 
@@ -63,7 +63,7 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
         if polled.is_ready() {
             return polled;
         }
-        Waiting::note(this.waiting, turn, *this.stall);
+        Waiting::note(this.waiting, turn, *this.stall, this.held);
         let Some(waiting) = this.waiting else { return Poll::Pending };
         if waiting.poll_over(cx, *this.stall).is_pending() {
             return Poll::Pending;
@@ -83,23 +83,27 @@ struct Waiting {
     taken: usize,
     /// Not before `since` and the limit; it is set anew only when it goes off.
     timer: Pin<Box<Sleep>>,
+    /// Held for the client like the stream itself.
+    piece: Held,
 }
 
 impl Waiting {
     /// A body that gives again has seen its last chunk go; one that has nothing is not waited for.
-    fn note(waiting: &mut Option<Self>, turn: Turn, stall: Duration) {
+    fn note(waiting: &mut Option<Self>, turn: Turn, stall: Duration, stream: &Held) {
         match (turn.last, waiting.as_mut()) {
             (Last::Unasked, _) => {}
             (Last::Empty, _) => *waiting = None,
             (Last::Gave, Some(waiting)) => {
                 waiting.taken += turn.given;
+                waiting.piece.next_piece(turn.piece);
                 if waiting.taken >= PROGRESS {
                     (waiting.since, waiting.taken) = (Instant::now(), 0);
                 }
             }
             (Last::Gave, None) => {
                 let timer = Box::pin(tokio::time::sleep(stall));
-                *waiting = Some(Self { since: Instant::now(), taken: 0, timer });
+                let piece = stream.piece(turn.piece);
+                *waiting = Some(Self { since: Instant::now(), taken: 0, timer, piece });
             }
         }
     }

@@ -59,3 +59,35 @@ async fn who_has_nothing_to_take_is_left_alone() {
     };
     assert_eq!(lives(Duration::from_secs(10), event).await, hour, "small events, all taken");
 }
+
+/// What waits is charged to the connection until it is taken: a piece of any size, and no more than the last.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_held_until_it_is_taken() {
+    const KIB: usize = 1024;
+    let cases: [(&'static [usize], bool, usize); 6] = [
+        (&[], false, 4 * KIB),
+        (&[20], false, 8 * KIB),
+        (&[20], true, 4 * KIB),
+        (&[9 * KIB], false, 13 * KIB),
+        (&[9 * KIB, 9 * KIB, 20], false, 8 * KIB),
+        (&[500 * KIB], false, 20 * KIB),
+    ];
+    for (pieces, is_taken, held) in cases {
+        let account = Account::new(&HttpLimits::default());
+        let streams = Streams::new(&Wire::new(), &account, STALL);
+        let mut turns = pieces.iter().copied();
+        streams.execute(poll_fn(move |cx| {
+            match turns.next() {
+                Some(piece) => progress::gave(piece),
+                None if is_taken => progress::empty(),
+                None => return Poll::Pending,
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(account.held(), held, "{pieces:?}, taken: {is_taken}");
+    }
+}
