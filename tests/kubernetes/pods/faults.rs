@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{CLIENT, Calls, DEADLINE, MESHED, RATE, SERVER, images, inside, scene, served};
@@ -166,6 +166,49 @@ async fn a_replica_of_the_control_plane_is_killed_and_no_request_fails() {
     cluster.control_plane_is_ready().await;
     scale("--replicas=1").await;
     calls.served("replicas of the control plane killed, routes changed").await;
+}
+
+/// A pod of the namespace is made, on trial, as fast as it is answered, while the control plane's pods are replaced.
+#[tokio::test]
+#[ignore = "replaces the control plane that all tests share: tests/run --all"]
+async fn the_control_plane_is_restarted_and_every_pod_gets_its_sidecar() {
+    let Some(cluster) = Cluster::installed("control plane restarted").await else { return };
+    let namespace = cluster.labelled("made", &MESHED).await;
+    let pods = format!("/api/v1/namespaces/{}/pods?dryRun=All", namespace.name());
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "trial"},
+        "spec": {"containers": [{"name": "app", "image": "none", "resources": {}}]}});
+    let mut made = 0;
+    let made_until_it_ends = async {
+        loop {
+            let answer = namespace.post(&pods, &pod).await;
+            let answer = answer.unwrap_or_else(|error| panic!("after {made}: {error:#}"));
+            let first = &answer["spec"]["initContainers"][0]["name"];
+            assert!(first.is_string(), "it has a sidecar: {answer}");
+            made += 1;
+        }
+    };
+    let restarted = async {
+        for _ in 0..3 {
+            cluster.kubectl(&["rollout", "restart", "-n", "weft-system", CONTROL_PLANE]).await;
+            cluster.control_plane_is_ready().await;
+            // Those that end are asked until they have.
+            let path = "/api/v1/namespaces/weft-system/pods?labelSelector=\
+                app.kubernetes.io%2Fcomponent%3Dcontrol-plane";
+            let is_alone = async || {
+                let found = cluster.get(path).await.context("pods can be listed")?;
+                let count = found["items"].as_array().map_or(0, Vec::len);
+                ensure!(count == 1, "{count} pods");
+                Ok(())
+            };
+            cluster.eventually("the old one is gone", "weft-system", DEADLINE, is_alone).await;
+        }
+    };
+    tokio::select! {
+        () = restarted => {}
+        () = made_until_it_ends => {}
+    }
+    eprintln!("{made} pods made while the control plane was restarted three times");
+    assert!(made > 100, "{made}");
 }
 
 /// An EndpointSlice of a Service that has no selector: these pods, but for one.
