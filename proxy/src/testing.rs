@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use http::{Request, Response, StatusCode};
@@ -72,6 +72,31 @@ pub(crate) struct Setup {
     pub(crate) timeout: Option<Duration>,
     /// Nobody listens behind the receiving sidecar.
     pub(crate) no_app: bool,
+}
+
+/// Stops tokio's clock: a limit passes when the test advances the clock, not because the machine is slow. While every
+/// task waits for I/O a paused clock runs ahead, so one never waits; for a minute, so that what hangs comes to an end.
+pub(crate) fn stop_the_clock() {
+    tokio::time::pause();
+    let begun = std::time::Instant::now();
+    tokio::spawn(async move {
+        while begun.elapsed() < Duration::from_secs(60) {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// A loopback address of the caller's own, any port: what is closed there is not opened by another test by chance.
+pub(crate) fn own_address() -> SocketAddr {
+    static GIVEN: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = GIVEN.fetch_add(1, Relaxed).to_be_bytes();
+    let process = u8::try_from(std::process::id() % 100).unwrap();
+    SocketAddr::from(([127, 100 + process, high, low], 0))
+}
+
+/// Where nobody is, now and later.
+pub(crate) fn nobody() -> SocketAddr {
+    SocketAddr::new(own_address().ip(), 1)
 }
 
 pub(crate) fn authority() -> Authority {
@@ -151,11 +176,11 @@ pub(crate) async fn send(
 }
 
 async fn app(handler: Option<Handler>, seen: Arc<AtomicUsize>, absent: bool) -> SocketAddr {
+    if absent {
+        return nobody();
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    if absent {
-        return address;
-    }
     let handler = handler.unwrap_or_else(|| Arc::new(|request| Response::new(echo(request))));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -328,7 +353,7 @@ pub(crate) fn changes(
         Change::Cluster(ClusterSpec {
             name: name(),
             origin: Origin::default(),
-            connect_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(60),
             balancer: Balancer::RoundRobin,
             prefer_local: false,
             slow_start: None,

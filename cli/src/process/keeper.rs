@@ -114,8 +114,10 @@ impl Task {
                 Err(reason) => self.report(Event::Failed { name: self.spec.name.clone(), reason }),
             }
             tokio::select! {
-                () = tokio::time::sleep(delay) => {}
+                // Once it is to stop nothing begins any more.
+                biased;
                 () = stopped(&mut self.stop) => return,
+                () = tokio::time::sleep(delay) => {}
             }
             delay = (delay * 2).min(LONGEST_DELAY);
         }
@@ -125,8 +127,9 @@ impl Task {
     async fn start(&mut self, first: bool) -> Result<Option<Ending>, String> {
         if let Some(prepare) = &self.prepare {
             tokio::select! {
-                prepared = prepare() => prepared.map_err(|error| format!("{error:#}"))?,
+                biased;
                 () = stopped(&mut self.stop) => return Ok(None),
+                prepared = prepare() => prepared.map_err(|error| format!("{error:#}"))?,
             }
         }
         if *self.stop.borrow() {

@@ -30,13 +30,14 @@ pub(crate) use identity::{Issuing, Proven};
 
 use crate::bootstrap::{Bootstrap, ControlPlaneAddress, Roots, ServiceName, Token};
 use crate::identity::Credentials;
+use crate::testing::own_address;
 
 pub(crate) const WORKLOAD: &str = "product-v1.shop";
 pub(crate) const TOKEN: &str = "s3cret";
 const ID: &str = "spiffe://demo.local/ns/shop/sa/product";
 const SERVER: &str = "spiffe://demo.local/ns/weft-system/sa/weft-control-plane";
 /// The longest that a test waits for something that should happen.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A CA and, while it is started, a server.
 pub(crate) struct FakeControlPlane {
@@ -53,7 +54,7 @@ pub(crate) struct FakeControlPlane {
 
 impl FakeControlPlane {
     pub(crate) fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(own_address()).unwrap();
         let (opened, streams) = mpsc::channel(16);
         let mut fake = Self {
             authority: Arc::new(new_authority()),

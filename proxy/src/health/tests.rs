@@ -15,6 +15,7 @@ use super::probe;
 use crate::cluster::Endpoint;
 use crate::model::{EndpointSpec, HealthCheck, Probe};
 use crate::overload::Overload;
+use crate::testing::stop_the_clock;
 use crate::tls::TlsStore;
 use crate::upstream::Upstream;
 
@@ -22,7 +23,7 @@ fn settings(probe: Probe) -> HealthCheck {
     HealthCheck {
         probe,
         interval: Duration::from_secs(30),
-        timeout: Duration::from_secs(5),
+        timeout: Duration::from_secs(60),
         healthy_threshold: 3,
         unhealthy_threshold: 3,
     }
@@ -69,7 +70,10 @@ async fn a_status_that_is_expected_is_well() {
 
 #[tokio::test]
 async fn a_connection_that_ends_at_once_is_none() {
+    // However long it takes to end: it has not stayed.
+    stop_the_clock();
     assert_eq!(verdict(Probe::Tcp, b"").await, Err("closed".to_owned()));
+    tokio::time::resume();
     assert_eq!(verdict(Probe::Tcp, b"never sent, for it reads first").await, Ok(()));
     let gone = EndpointSpec {
         address: ([127, 0, 0, 1], 1).into(),

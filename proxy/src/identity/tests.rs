@@ -1,5 +1,6 @@
-//! A certificate's life against an identity service in the same process, with real and short lives: what is
-//! waited for is always the certificate, never a time.
+//! A certificate's life against an identity service in the same process: what is waited for is always the certificate,
+//! never a time. A life that is to end is short and begins in the state directory: one that the service issues might be
+//! over when it arrives on a slow machine, and the token spent.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -10,11 +11,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weft_certs::TrustBundle;
 
-use super::{Credentials, Handle, Identity, Pushed};
+use super::{Credentials, Handle, Identity, Pushed, schedule};
 use crate::bootstrap::{Bootstrap, Token};
 use crate::control_channel::ControlPlane;
-use crate::control_channel::fixture::{FakeControlPlane, Proven, within};
-use crate::store::Store;
+use crate::control_channel::fixture::{FakeControlPlane, Proven, id, within};
+use crate::store::{Store, StoredIdentity};
 
 /// Bundles, and nobody who denies anything.
 fn only(bundles: watch::Receiver<Option<TrustBundle>>) -> Pushed {
@@ -77,65 +78,77 @@ fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// A state directory as somebody leaves it who has joined: the certificate is due for renewal, and over after `life`,
+/// from `ago`.
+fn joined(fake: &FakeControlPlane, ago: Duration, life: Duration) -> TempDir {
+    fake.issuing.spend_token();
+    let directory = directory();
+    let leaf = fake.authority.leaf_for(&id(), life, SystemTime::now() - ago).unwrap();
+    Store::open(directory.path()).unwrap().save_identity(&StoredIdentity {
+        leaf,
+        enrolment: schedule::enrolment(&fake.bundle()),
+        bundle: fake.bundle(),
+        renew_at: SystemTime::UNIX_EPOCH,
+    });
+    directory
+}
+
 #[tokio::test]
 async fn joins_with_the_token_then_renews_over_the_certificate_with_a_new_key() {
     let fake = FakeControlPlane::start();
-    fake.issuing.set_life(Duration::from_secs(4));
-    let directory = directory();
+    let (directory, begun, hour) = (directory(), SystemTime::now(), 3600.0);
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     let first = proxy.first().await;
     assert_eq!((&first.bundle, first.epoch), (&fake.bundle(), 1));
+    let renew_at = proxy.handle.renewal.borrow().renew_at.unwrap();
+    let (from, to) = (Duration::from_secs_f64(hour * 0.49), Duration::from_secs_f64(hour * 0.7));
+    assert!((begun + from..=SystemTime::now() + to).contains(&renew_at), "{renew_at:?}");
+    proxy.handle.renew.notify_one();
     let second = proxy.next_after(&first).await;
-    assert!(first.leaf.is_valid_at(SystemTime::now()), "renewed while the old one was good");
     assert_ne!(first.leaf.key().to_pem(), second.leaf.key().to_pem());
     assert_eq!(second.epoch, 1, "the roots are the same");
+    proxy.handle.renew.notify_one();
     proxy.next_after(&second).await;
-    assert_eq!(fake.issuing.seen()[..3], [Proven::Token, Proven::Certificate, Proven::Certificate]);
+    assert_eq!(fake.issuing.seen(), [Proven::Token, Proven::Certificate, Proven::Certificate]);
 }
 
 #[tokio::test]
 async fn a_failed_renewal_keeps_the_old_certificate_and_is_tried_again() {
     let fake = FakeControlPlane::start();
-    fake.issuing.set_life(Duration::from_secs(6));
     let directory = directory();
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     let first = proxy.first().await;
     fake.issuing.refuse.store(true, SeqCst);
+    proxy.handle.renew.notify_one();
     let error = proxy.error().await;
     assert_eq!(error, "control plane, asked with the certificate: Unavailable: no signer");
     let kept = proxy.handle.credentials.borrow().clone().unwrap();
     assert_eq!(kept.leaf.chain(), first.leaf.chain());
     fake.issuing.refuse.store(false, SeqCst);
     proxy.next_after(&first).await;
-    assert!(first.leaf.is_valid_at(SystemTime::now()), "in time");
     assert_eq!(proxy.handle.renewal.borrow().last_error, None);
 }
 
 #[tokio::test]
 async fn an_expired_certificate_is_given_up_and_renewed_by_itself_when_the_control_plane_is_back() {
     let mut fake = FakeControlPlane::start();
-    fake.issuing.set_life(Duration::from_secs(1));
-    let directory = directory();
-    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
-    let first = proxy.first().await;
     fake.stop().await;
+    let directory = joined(&fake, Duration::ZERO, Duration::from_secs(1));
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     proxy.none().await;
-    assert!(!proxy.handle.credentials.borrow().is_some());
-    fake.issuing.set_life(Duration::from_secs(3600));
+    proxy.error().await;
     fake.restart();
-    let second = proxy.next_after(&first).await;
+    let second = proxy.first().await;
     assert!(second.leaf.is_valid_at(SystemTime::now()));
-    assert_eq!(fake.issuing.seen().last(), Some(&Proven::ExpiredCertificate));
+    assert_eq!(fake.issuing.seen(), [Proven::ExpiredCertificate]);
 }
 
 #[tokio::test]
 async fn a_certificate_that_expires_during_an_attempt_is_given_up_in_time() {
     let fake = FakeControlPlane::start();
-    fake.issuing.set_life(Duration::from_secs(2));
-    let directory = directory();
-    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
-    proxy.first().await;
     fake.issuing.hang.store(true, SeqCst);
+    let directory = joined(&fake, Duration::ZERO, Duration::from_secs(1));
+    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     proxy.none().await;
     assert_eq!(proxy.handle.renewal.borrow().last_error, None, "the attempt is still under way");
 }
@@ -163,20 +176,14 @@ async fn a_restarted_proxy_has_its_certificate_before_it_asks_anybody() {
 #[tokio::test]
 async fn a_proxy_restarted_with_an_expired_certificate_recovers_over_it() {
     let mut fake = FakeControlPlane::start();
-    fake.issuing.set_life(Duration::from_secs(1));
-    let directory = directory();
-    let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
-    proxy.first().await;
     fake.stop().await;
-    proxy.none().await;
-    proxy.stop().await;
-
+    let directory = joined(&fake, Duration::from_secs(30), Duration::from_secs(1));
     let mut proxy = Proxy::start(&fake.bootstrap(), &directory);
     assert!(proxy.handle.credentials.borrow().is_none(), "fails closed");
     proxy.error().await;
     fake.restart();
     proxy.first().await;
-    assert_eq!(fake.issuing.seen().last(), Some(&Proven::ExpiredCertificate));
+    assert_eq!(fake.issuing.seen(), [Proven::ExpiredCertificate]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::model::{AppProtocol, MtlsMode, RetryOn, RetryPolicy};
-use crate::testing::{Handler, Pair, Setup, changes, send};
+use crate::testing::{Handler, Pair, Setup, changes, send, stop_the_clock};
 
 fn post(body: &str) -> Request<String> {
     Request::post("/orders").header("host", "app.test").body(body.to_owned()).unwrap()
@@ -137,9 +137,19 @@ async fn a_mark_that_the_application_forges_is_not_believed() {
 
 #[tokio::test]
 async fn a_slow_answer_meets_the_routes_timeout() {
+    stop_the_clock();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = listener.local_addr().unwrap();
     let setup = Setup { timeout: Some(Duration::from_millis(50)), ..Setup::default() };
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        tokio::time::advance(Duration::from_millis(51)).await;
+        let _ = stream.read_u8().await;
+    });
     let pair = Pair::start(Setup::default()).await;
     pair.state.apply(changes(&setup, AppProtocol::Http, &[(silent, None)]));
     let (status, headers, _) = pair.get("/").await;
@@ -160,7 +170,7 @@ async fn connections_are_reused_and_a_drained_sidecar_loses_nothing() {
         assert_eq!(pair.seen(), sent);
     }
     // The one that is open answers its next request with "close"; after that, or idle, it ends.
-    let drained = tokio::time::timeout(Duration::from_secs(5), pair.drain.finished()).await;
+    let drained = tokio::time::timeout(Duration::from_secs(60), pair.drain.finished()).await;
     assert!(drained.is_ok(), "{} connections did not end", pair.drain.open());
     let cluster = &pair.state.clusters()[crate::testing::SERVICE];
     assert!(cluster.endpoints[0].connections.load(Relaxed) <= 1);

@@ -38,7 +38,7 @@ async fn scene() -> Scene {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("in time")
 }
 
 async fn ending(stream: &mut TcpStream) -> (Vec<u8>, Option<ErrorKind>) {
@@ -99,7 +99,7 @@ async fn a_reset_after_an_end_is_noticed_too() {
     reset(client);
     // The server's own end would not tell: it asks until it cannot write any more.
     assert_eq!(within(relayed).await.unwrap().error, BROKEN);
-    assert!(within(server.write_all(b"x")).await.is_err());
+    within(async { while server.write_all(b"x").await.is_ok() {} }).await;
 }
 
 #[tokio::test]

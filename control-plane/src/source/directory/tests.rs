@@ -278,6 +278,25 @@ async fn a_scan_leaves_a_freshly_emptied_file_for_the_next() {
 }
 
 #[tokio::test]
+async fn what_is_written_while_a_scan_is_under_way_is_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    let modified = || fs::metadata(&path).unwrap().modified().unwrap();
+    let moment = Duration::from_millis(10);
+    fs::write(&path, service("a", 1)).unwrap();
+    let mut scanner = Scanner::new(dir.path().to_owned());
+    let mut read = |now| scanner.scan(now, &mut |_| {}).changed.len();
+    assert_eq!(read(modified() - moment), 1);
+    // It may have been written again since, with the same time.
+    assert_eq!(read(modified() + Duration::from_secs(1)), 1);
+    assert_eq!(read(modified() + Duration::from_secs(2)), 0);
+
+    fs::write(&path, "").unwrap();
+    let found = scanner.scan(modified() - moment, &mut |_| {});
+    assert!(found.unsettled && found.changed.is_empty());
+}
+
+#[tokio::test]
 async fn a_sub_directory_that_may_not_be_read_keeps_its_files() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("sub")).unwrap();

@@ -53,11 +53,10 @@ fn is_marker(line: &str, marker: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
-/// Blank, a comment, a directive, or the end marker.
+/// Blank, a comment, a directive, or the end marker. What stands behind that marker belongs nowhere: it is kept, so that
+/// the parser refuses it.
 fn is_filler(line: &str) -> bool {
-    let trimmed = line.trim();
-    trimmed.is_empty()
-        || trimmed.starts_with('#')
-        || line.starts_with('%')
-        || is_marker(line, "...")
+    let end = is_marker(line, "...").then(|| &line["...".len()..]);
+    let trimmed = end.unwrap_or(line).trim();
+    trimmed.is_empty() || trimmed.starts_with('#') || line.starts_with('%')
 }

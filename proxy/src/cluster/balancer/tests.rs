@@ -24,12 +24,14 @@ fn counts(cluster: &Cluster, picks: u32, now: Instant) -> Vec<u32> {
     counts
 }
 
-/// Six standard deviations: one run in a hundred million errs.
+/// Bernstein's bound: one count in ten million million is further off.
 fn follows(counts: &[u32], shares: &[f64]) -> Result<(), TestCaseError> {
     let (picks, total) = (f64::from(counts.iter().sum::<u32>()), shares.iter().sum::<f64>());
+    let rarity = 2e13_f64.ln();
     for (count, share) in counts.iter().zip(shares) {
         let share = share / total;
-        let bound = 6.0 * (picks * share * (1.0 - share)).sqrt() + 2.0;
+        let variance = picks * share * (1.0 - share);
+        let bound = rarity / 3.0 + (rarity * rarity / 9.0 + 2.0 * rarity * variance).sqrt();
         let off = (f64::from(*count) - picks * share).abs();
         prop_assert!(off <= bound, "{counts:?}, not as {shares:?}");
     }

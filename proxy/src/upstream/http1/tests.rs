@@ -3,20 +3,26 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use crate::body::Body;
 use crate::cluster::Endpoint;
 use crate::error::{Replay, Token};
 use crate::model::EndpointSpec;
 use crate::overload::Overload;
+use crate::testing::stop_the_clock;
 use crate::upstream::{Failure, ResponseBody, Upstream, Version};
+
+/// Far above what any of this takes, so that a slow machine does not fail it.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A server for which the test speaks, and the way to it.
 struct Scene {
@@ -44,8 +50,7 @@ impl Scene {
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Response<ResponseBody>, Failure> {
-        let limit = Duration::from_secs(5);
-        let sent = self.upstream.send(None, &self.endpoint, Version::Http1, limit, request);
+        let sent = self.upstream.send(None, &self.endpoint, Version::Http1, DEADLINE, request);
         Box::pin(sent).await.map(|sent| sent.response)
     }
 
@@ -57,7 +62,7 @@ impl Scene {
 /// Both ends of a dialogue, which must not wait for each other for ever.
 async fn within<S, C>(server: impl Future<Output = S>, client: impl Future<Output = C>) -> (S, C) {
     let both = async { tokio::join!(server, client) };
-    tokio::time::timeout(Duration::from_secs(20), both).await.expect("the dialogue ends")
+    tokio::time::timeout(DEADLINE, both).await.expect("the dialogue ends")
 }
 
 fn get() -> Request<Body> {
@@ -82,6 +87,27 @@ async fn rest(mut body: ResponseBody) -> Result<Vec<u8>, String> {
     }
     assert!(body.is_end_stream());
     Ok(all)
+}
+
+/// Until a connection to that port of this machine has been closed from there.
+fn until_the_system_has_the_end(port: u16) {
+    let (peer, begun) = (format!("0100007F:{port:04X}"), Instant::now());
+    let is_closed = |line: &str| {
+        let mut fields = line.split_whitespace().skip(2);
+        fields.next() == Some(&peer) && fields.next() == Some("08")
+    };
+    while !std::fs::read_to_string("/proc/self/net/tcp").unwrap().lines().any(is_closed) {
+        assert!(begun.elapsed() < DEADLINE, "it is not closed");
+    }
+}
+
+/// The other end has had many turns, and has sent nothing.
+async fn assert_silent(stream: &TcpStream) {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    let read = stream.try_read(&mut [0]);
+    assert!(read.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{read:?}");
 }
 
 const HEAD: &str = "\r\n\r\n";
@@ -165,10 +191,7 @@ async fn a_connection_that_was_closed_while_idle_is_not_used() {
     assert_eq!(response.unwrap().status(), 200);
     first.shutdown().await.unwrap();
     // The runtime hears of nothing meanwhile; only the system knows.
-    let idle = std::time::Instant::now();
-    while idle.elapsed() < Duration::from_millis(2) {
-        std::hint::spin_loop();
-    }
+    until_the_system_has_the_end(scene.listener.local_addr().unwrap().port());
     let post = Request::post("/").header("host", "a").body(Body::Full(Bytes::from_static(b"x")));
     let server = async {
         let mut stream = scene.accept().await;
@@ -267,8 +290,7 @@ async fn a_response_may_come_before_the_request_has_left() {
 #[tokio::test]
 async fn the_future_of_a_request_is_small() {
     let scene = Scene::new().await;
-    let limit = Duration::from_secs(5);
-    let sent = scene.upstream.send(None, &scene.endpoint, Version::Http1, limit, get());
+    let sent = scene.upstream.send(None, &scene.endpoint, Version::Http1, DEADLINE, get());
     let size = size_of_val(&sent);
     assert!(size <= 2048, "{size} bytes");
 }
@@ -280,14 +302,14 @@ fn expecting() -> Request<Body> {
 
 #[tokio::test]
 async fn a_body_waits_for_the_servers_word() {
+    stop_the_clock();
     let scene = Scene::new().await;
     let server = async {
         let mut stream = scene.accept().await;
         read_until(&mut stream, HEAD).await;
         // What is no word for the body frees nothing of it.
         stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").await.unwrap();
-        let read = tokio::time::timeout(Duration::from_millis(200), stream.read_u8()).await;
-        assert!(read.is_err(), "{read:?}");
+        assert_silent(&stream).await;
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
         assert_eq!(read_until(&mut stream, "body").await, "body");
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
@@ -300,15 +322,17 @@ async fn a_body_waits_for_the_servers_word() {
 
 #[tokio::test]
 async fn a_refusal_instead_of_the_word_ends_the_connection() {
-    let scene = Scene::new().await;
+    stop_the_clock();
+    let (scene, refused) = (Scene::new().await, Notify::new());
     let server = async {
         let mut stream = scene.accept().await;
         read_until(&mut stream, HEAD).await;
         let refusal = b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 2\r\n\r\n";
         stream.write_all(refusal).await.unwrap();
         // For longer than a body waits that may still be wanted.
-        let read = tokio::time::timeout(Duration::from_millis(1500), stream.read_u8()).await;
-        assert!(read.is_err(), "{read:?}");
+        refused.notified().await;
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        assert_silent(&stream).await;
         stream.write_all(b"no").await.unwrap();
         let mut more = Vec::new();
         stream.read_to_end(&mut more).await.unwrap();
@@ -317,6 +341,7 @@ async fn a_refusal_instead_of_the_word_ends_the_connection() {
     let client = async {
         let response = scene.send(expecting()).await.unwrap();
         assert_eq!(response.status(), 417);
+        refused.notify_one();
         rest(response.into_body()).await.unwrap()
     };
     let (more, said) = within(server, client).await;

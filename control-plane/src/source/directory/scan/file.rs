@@ -15,6 +15,8 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 const SETTLED: Duration = Duration::from_millis(250);
 /// Two writes this close may carry the same time.
 const CLOCK_TICK: Duration = Duration::from_millis(50);
+/// How long a look at all files takes at most: what is written meanwhile is new. A time further ahead says nothing.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What a file looked like when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,9 +97,12 @@ fn refuse(name: &str, code: Code, message: String) -> Reading {
     Reading::Unreadable(Finding::new(code, message).at(name, 0))
 }
 
-/// Time since the content changed; `None` if the clock cannot tell.
+/// Time since the content changed, none if that was after `now`; `None` if the clock cannot tell.
 fn age(metadata: &Metadata, now: SystemTime) -> Option<Duration> {
-    now.duration_since(metadata.modified().ok()?).ok()
+    match now.duration_since(metadata.modified().ok()?) {
+        Ok(age) => Some(age),
+        Err(ahead) => (ahead.duration() < LOOK).then_some(Duration::ZERO),
+    }
 }
 
 impl Stamp {
