@@ -214,7 +214,7 @@ impl App {
         self.admin.path()
     }
 
-    /// Serves until `shutdown`, then stops within about a second: streams end, the port closes, the admin
+    /// Serves until `shutdown`, then stops within about a second, in a cluster within seven: streams end, ports close, the admin
     /// socket is removed.
     ///
     /// # Errors
@@ -243,6 +243,7 @@ impl App {
             parts.spawn(named("the issuer from outside", issuer.run()));
         }
         parts.spawn(named("the admin socket", self.admin.run()));
+        let drained = self.kubernetes.as_ref().map(Kubernetes::drained);
         if let Some(kubernetes) = self.kubernetes {
             parts.spawn(named("the cluster's part", kubernetes.run()));
         }
@@ -259,9 +260,14 @@ impl App {
             Some(ended) = parts.join_next() => Err(unexpected(ended)),
         };
         tracing::info!("the control plane is stopping");
-        // Order: streams end and readiness goes first, then the port; the rest is dropped with its tasks.
+        // Order: streams end and readiness goes first, then the port, then the injector, which the API server still asks; the
+        // rest is dropped with its tasks.
         self.stopping.send_replace(true);
         serving.await.context("the gRPC port")?;
+        if let Some(mut drained) = drained {
+            // An error means that it is gone already.
+            let _ = drained.wait_for(|drained| *drained).await;
+        }
         parts.shutdown().await;
         result
     }

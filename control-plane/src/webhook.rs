@@ -32,7 +32,7 @@ use self::configuration::Configuration;
 use self::events::Events;
 use self::review::Reviewer;
 use self::secret::Keeper;
-use self::server::Server;
+use self::server::{LAME_DUCK, Server};
 use self::trust_bundle::TrustBundles;
 use crate::clock::Clock;
 use crate::injection::Settings;
@@ -66,7 +66,7 @@ pub struct Inputs {
     pub bundle: watch::Receiver<Arc<str>>,
     /// Whether this replica keeps ConfigMaps up to date that no admission touches.
     pub leader: watch::Receiver<bool>,
-    /// True once the control plane stops: requests under way are answered, and no more are taken.
+    /// True once the control plane stops: for a while requests are answered, then no more are taken.
     pub stopping: watch::Receiver<bool>,
 }
 
@@ -80,6 +80,7 @@ pub struct Webhook {
     events: Events,
     counts: Arc<Counts>,
     ready: watch::Receiver<bool>,
+    drained: watch::Receiver<bool>,
 }
 
 /// The names of a Service of the control plane's, `weft-control-plane` in `namespace`.
@@ -103,12 +104,12 @@ impl Webhook {
         let counts = Arc::<Counts>::default();
         let (keeper, held) = Keeper::new(client.clone(), &options, clock, counts.clone());
         let (configuration, serving) = Configuration::new(client.clone(), &options.namespace, held);
-        let server = Server::bind(options.listen, serving.clone(), inputs.stopping)?;
+        let server = Server::bind(options.listen, serving.clone(), inputs.stopping, LAME_DUCK)?;
         let (trust_bundles, ensure) =
             TrustBundles::new(client.clone(), inputs.bundle, inputs.leader, counts.clone());
         let (events, tell) = Events::new(client, counts.clone());
         let reviewer = Reviewer::new(options.settings, ensure, tell, counts.clone());
-        let ready = server.ready();
+        let (ready, drained) = (server.ready(), server.drained());
         Ok(Self {
             server,
             reviewer: Arc::new(reviewer),
@@ -118,6 +119,7 @@ impl Webhook {
             events,
             counts,
             ready,
+            drained,
         })
     }
 
@@ -131,6 +133,12 @@ impl Webhook {
     #[must_use]
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.ready.clone()
+    }
+
+    /// Whether it has stopped, and everything is answered: within six seconds after the control plane does.
+    #[must_use]
+    pub fn drained(&self) -> watch::Receiver<bool> {
+        self.drained.clone()
     }
 
     /// For `/metrics`.

@@ -93,6 +93,11 @@ impl Kubernetes {
         InjectorView { ready: self.webhook.ready(), counts: self.webhook.counts() }
     }
 
+    /// Whether the injector has stopped, and the API server is answered.
+    pub(super) fn drained(&self) -> watch::Receiver<bool> {
+        self.webhook.drained()
+    }
+
     /// Runs for ever; ends early only when the control plane stops.
     pub(super) async fn run(self) {
         // Boxed: the injector's future is large.

@@ -3,6 +3,9 @@
 //! Run by `Webhook`. Anybody in the cluster can connect, and what they get is an opinion about a pod of their own making; what
 //! matters is that they cannot keep the API server out. So connections, their handshakes, heads and bodies have bounds in
 //! number and time, connections also by address.
+//!
+//! When the control plane stops, the API server may be led here for a second longer, and on connections that it has for as long
+//! as it likes. So for [`LAME_DUCK`] everything is answered, and each answer ends its connection; then what is idle ends.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -33,7 +36,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the 90 s after which the API server closes an idle connection itself: it must not find closed what it
 /// is about to use.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// From the signal to stop until connections are cut.
+/// From the signal to stop until no more is taken. Kubernetes gives a pod 30 s to end.
+pub(super) const LAME_DUCK: Duration = Duration::from_secs(3);
+/// From then until connections are cut.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 /// After an error of the system's, such as no free file descriptor.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -57,13 +62,18 @@ pub(super) struct Server {
     serving: watch::Receiver<Option<Arc<ServerConfig>>>,
     stopping: watch::Receiver<bool>,
     ready: watch::Sender<bool>,
+    lame_duck: Duration,
+    drained: watch::Sender<bool>,
 }
 
 /// What every connection shares.
 struct Shared {
     reviewer: Arc<Reviewer>,
     serving: watch::Receiver<Option<Arc<ServerConfig>>>,
+    /// Answers end their connections.
     stopping: watch::Receiver<bool>,
+    /// Connections end.
+    closing: watch::Sender<bool>,
     bodies: Arc<Semaphore>,
     addresses: Addresses,
 }
@@ -76,13 +86,15 @@ impl Server {
         address: SocketAddr,
         serving: watch::Receiver<Option<Arc<ServerConfig>>>,
         stopping: watch::Receiver<bool>,
+        lame_duck: Duration,
     ) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, serving, stopping, ready: watch::Sender::new(false) })
+        let (ready, drained) = (watch::Sender::new(false), watch::Sender::new(false));
+        Ok(Self { listener, address, serving, stopping, ready, lame_duck, drained })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -94,12 +106,18 @@ impl Server {
         self.ready.subscribe()
     }
 
-    /// For ever; takes no more connections once the control plane stops. Cancel: connections end with it.
+    /// Whether it has stopped, and everything is answered.
+    pub(super) fn drained(&self) -> watch::Receiver<bool> {
+        self.drained.subscribe()
+    }
+
+    /// For ever; see the module for its end. Cancel: connections end with it.
     pub(super) async fn run(self, reviewer: Arc<Reviewer>) {
         let shared = Arc::new(Shared {
             reviewer,
             serving: self.serving.clone(),
             stopping: self.stopping.clone(),
+            closing: watch::Sender::new(false),
             bodies: Arc::new(Semaphore::new(MAX_BODIES)),
             addresses: Addresses::default(),
         });
@@ -119,11 +137,15 @@ impl Server {
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         self.ready.send_replace(false);
+        let more = accept_all(&self.listener, &shared, &mut connections);
+        let _ = tokio::time::timeout(self.lame_duck, more).await;
         drop(self.listener);
+        shared.closing.send_replace(true);
         // Order: what is under way is answered; then connections are cut, answered or not.
         let ended = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(STOP_GRACE, ended).await;
         connections.shutdown().await;
+        self.drained.send_replace(true);
         std::future::pending::<()>().await;
     }
 }
@@ -164,10 +186,17 @@ impl Shared {
         let config = config.ok_or_else(|| io::Error::other("there is no certificate yet"))?;
         let handshake = TlsAcceptor::from(config).accept(tcp);
         let tls = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-        let mut stopping = self.stopping.clone();
+        let mut closing = self.closing.subscribe();
         let service = service_fn(move |request| {
             let shared = self.clone();
-            async move { Ok::<_, Infallible>(shared.respond(request).await) }
+            async move {
+                let mut response = shared.respond(request).await;
+                if *shared.stopping.borrow() {
+                    let close = header::HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let mut serving = pin!(
             http1::Builder::new()
@@ -177,7 +206,7 @@ impl Shared {
         );
         tokio::select! {
             ended = serving.as_mut() => return ended.map_err(io::Error::other),
-            _ = stopping.wait_for(|stopping| *stopping) => serving.as_mut().graceful_shutdown(),
+            _ = closing.wait_for(|closing| *closing) => serving.as_mut().graceful_shutdown(),
         }
         serving.await.map_err(io::Error::other)
     }

@@ -35,12 +35,17 @@ struct Scene {
 impl Scene {
     /// A port before an API server that is not there.
     async fn start() -> Self {
+        Self::that_ends(Duration::ZERO).await
+    }
+
+    /// The same; from the signal to stop it goes on for so long.
+    async fn that_ends(lame_duck: Duration) -> Self {
         let names = ["webhook.test".to_owned()];
         let made = ServingCertificate::create(&names, Duration::from_secs(3600), SystemTime::now());
         let (certificate, authority) = made.unwrap();
         let (serving, configs) = watch::channel(None);
         let (stopping, stopped) = watch::channel(false);
-        let server = Server::bind(own_address(), configs, stopped).unwrap();
+        let server = Server::bind(own_address(), configs, stopped, lame_duck).unwrap();
         let (address, mut ready) = (server.address(), server.ready());
         let client = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
         let counts = Arc::<Counts>::default();
@@ -155,6 +160,31 @@ async fn one_address_cannot_take_all_the_room() {
     drop(held);
     let again = async { while scene.connect().await.is_err() {} };
     timeout(DEADLINE, again).await.expect("places are free again");
+}
+
+/// For an hour here: what is asked on a connection that was open, and on a new one, is answered and ends it.
+#[tokio::test]
+async fn when_it_is_to_stop_it_answers_for_a_while_and_ends_what_it_answered() {
+    let mut scene = Scene::that_ends(Duration::from_secs(3600)).await;
+    let mut open = scene.connect().await.unwrap();
+    let kept = post("{}").replace("connection: close\r\n", "");
+    open.write_all(kept.as_bytes()).await.unwrap();
+    let mut some = [0; 4096];
+    let read = timeout(DEADLINE, open.read(&mut some)).await.unwrap().unwrap();
+    assert!(read > 0 && !String::from_utf8_lossy(&some[..read]).contains("close"));
+    scene.stopping.send_replace(true);
+    timeout(DEADLINE, scene.ready.wait_for(|ready| !ready)).await.unwrap().unwrap();
+    let new = scene.connect().await.expect("it still listens");
+    for mut tls in [open, new] {
+        tls.write_all(kept.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = timeout(DEADLINE, tls.read_to_end(&mut answer)).await.expect("it ends");
+        let answer = String::from_utf8(answer).unwrap().to_ascii_lowercase();
+        assert!(
+            answer.starts_with("http/1.1 400") && answer.contains("connection: close"),
+            "{answer}"
+        );
+    }
 }
 
 #[tokio::test]
