@@ -100,9 +100,12 @@ async fn a_policy_chooses_lines_by_outcome_and_fields_by_name() {
         }
     }
     mesh.write("log.yaml", &policy("{accessLog: {successes: 0.25, fields: [path]}}"));
-    eventually("some successes are", SOON, async || {
+    eventually("some successes are, on both sides", SOON, async || {
         get(entry, "/good").await?;
-        ensure!(logged(&mesh, "gateway").iter().any(|line| line["path"] == "/good"), "none yet");
+        for workload in ["gateway", "product-v1"] {
+            let lines = logged(&mesh, workload);
+            ensure!(lines.iter().any(|line| line["path"] == "/good"), "{workload}: none yet");
+        }
         Ok(())
     })
     .await;
@@ -113,9 +116,9 @@ async fn a_policy_chooses_lines_by_outcome_and_fields_by_name() {
         let count = |workload| {
             logged(&mesh, workload).iter().filter(|line| line["path"] == "/many").count()
         };
-        // 400 draws at a quarter: 100, standard deviation 9.
+        // 400 draws at a quarter: 100, standard deviation 8.7; these are seven of them and more.
         let counts = (count("gateway"), count("product-v1"));
-        ensure!((50..150).contains(&counts.0) && counts.0 == counts.1, "{counts:?}");
+        ensure!((35..=165).contains(&counts.0) && counts.0 == counts.1, "{counts:?}");
         Ok(counts.0)
     })
     .await;
@@ -157,7 +160,12 @@ async fn lines_go_to_a_collector_besides() {
             records.iter().map(|record| &record.service).collect();
         assert_eq!(services.len(), 2, "{services:?}");
         assert!(records.iter().all(|record| record.trace.is_empty()), "no trace has begun");
-        assert_eq!(logged(&mesh, "gateway").len(), 2, "and to standard output");
+        eventually("they go to standard output too", SOON, async || {
+            let lines = logged(&mesh, "gateway");
+            ensure!(lines.len() == 2, "{lines:?}");
+            Ok(())
+        })
+        .await;
     }
 }
 
@@ -197,8 +205,12 @@ async fn a_pipe_that_nobody_reads_costs_lines_and_no_request() {
         .start()
         .await;
     let slowest = busy(&mesh, 3000).await;
-    let lost = dropped(&mesh, "gateway").await;
-    assert!(lost > 0.0, "the pipe took everything");
+    let lost = eventually("lines are dropped", SOON, async || {
+        let lost = dropped(&mesh, "gateway").await;
+        ensure!(lost > 0.0, "the pipe took everything");
+        Ok(lost)
+    })
+    .await;
     let start = Instant::now();
     let status = mesh.proxy("gateway").process().terminate(SOON).await;
     assert!(status.success(), "{status}");

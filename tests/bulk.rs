@@ -122,7 +122,7 @@ async fn carries(bytes: u64, time: Duration) {
 
 #[tokio::test]
 async fn a_body_of_64_mib_costs_no_memory() {
-    carries(64 * MIB, Duration::from_secs(60)).await;
+    carries(64 * MIB, Duration::from_secs(300)).await;
 }
 
 #[tokio::test]

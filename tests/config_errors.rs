@@ -21,6 +21,10 @@ async fn finding(mesh: &Mesh, code: &str) -> Result<Value> {
     found.cloned().ok_or_else(|| anyhow::anyhow!("{findings}"))
 }
 
+async fn reported(mesh: &Mesh, code: &str) -> Value {
+    eventually("the mistake is reported", SOON, async || finding(mesh, code).await).await
+}
+
 async fn reaches(mesh: &Mesh, service: &str, workload: &str) {
     let entry = mesh.entry("gateway", service);
     eventually(&format!("{service} is {workload}"), SOON, async || {
@@ -45,12 +49,10 @@ async fn a_broken_file_keeps_its_last_good_version_and_harms_no_other() {
     let broken = all_to("product-v1").replace("  rules:", "  rules: [}");
     let line = 1 + broken.lines().position(|line| line.contains("[}")).unwrap();
     mesh.write("route.yaml", &broken);
-    let found =
-        eventually("the mistake is reported", SOON, async || finding(&mesh, "WEFT0204").await)
-            .await;
+    let found = reported(&mesh, "WEFT0204").await;
     assert_eq!(found["file"], "route.yaml", "{found}");
-    let reported = usize::try_from(found["line"].as_u64().unwrap()).unwrap();
-    assert!(reported.abs_diff(line) <= 1, "line {line}: {found}");
+    let named = usize::try_from(found["line"].as_u64().unwrap()).unwrap();
+    assert!(named.abs_diff(line) <= 1, "line {line}: {found}");
     assert_eq!(found["severity"], "error");
 
     // Another file still takes effect, while the broken one's last good version is in force.
@@ -86,7 +88,7 @@ spec:
     reaches(&mesh, "product", "product-v1").await;
     mesh.write("both.yaml", &format!("{}---\n{policy}", all_to("product-v2")));
     reaches(&mesh, "product", "product-v2").await;
-    let found = finding(&mesh, "WEFT0205").await.unwrap();
+    let found = reported(&mesh, "WEFT0205").await;
     assert_eq!(found["file"], "both.yaml");
     assert_eq!(found["object"], "TrafficPolicy shop/product");
     let text = found.to_string();
@@ -97,7 +99,7 @@ spec:
 async fn an_unknown_field_is_a_mistake_and_not_ignored() {
     let misspelt = all_to("product-v1").replace("backendRefs", "backendrefs");
     let mesh = shop().file("route.yaml", &misspelt).start().await;
-    let found = finding(&mesh, "WEFT0205").await.unwrap();
+    let found = reported(&mesh, "WEFT0205").await;
     assert!(found.to_string().contains("backendrefs"), "{found}");
     assert_eq!(found["object"], "HTTPRoute shop/product");
     // The control plane came up, and so did everything that is right.

@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use weft_certs::tls;
 use weft_proto::alpn;
 
-use crate::harness::{Mesh, Output, Process, Program, eventually, run, tool};
+use crate::harness::{Mesh, Output, Process, Program, eventually, own_port, run, tool};
 
 /// Every case of grpc-go's client that needs no credentials of a cloud.
 pub(crate) const CASES: [&str; 16] = [
@@ -119,15 +119,11 @@ async fn forward(from: SocketAddr, to: SocketAddr) -> Result<AbortHandle> {
     Ok(forwarding.abort_handle())
 }
 
-async fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
-}
-
 #[tokio::test]
 #[ignore = "needs grpc-go's interop programs: tests/run"]
 async fn grpc_go_interoperates_through_both_sidecars() {
     let mesh = Mesh::builder().without_app("product", "http").caller("gateway").start().await;
-    let port = free_port().await.unwrap();
+    let port = own_port();
     let _server = Process::start(Program {
         name: "grpc-go's interop server".to_owned(),
         path: tool("grpc-interop-server"),

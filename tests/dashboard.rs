@@ -22,7 +22,8 @@ use serde_json::Value;
 use crate::harness::kubernetes::Jaeger;
 use crate::harness::manifests::{backend, http_route, traffic_policy};
 use crate::harness::{
-    Act, Browser, Mesh, Network, Process, Program, binary, eventually, http1, loud, request,
+    Act, Browser, Mesh, Network, Process, Program, binary, eventually, http1, loud, own_port,
+    request,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -42,9 +43,9 @@ pub(crate) struct Dashboard {
 }
 
 impl Dashboard {
-    /// Of this mesh, on a free port.
+    /// Of this mesh, on a port that it can be started on again.
     pub(crate) async fn start(mesh: &Mesh, more: &[&str]) -> Self {
-        Self::start_on(mesh, "0", more).await
+        Self::start_on(mesh, &own_port().to_string(), more).await
     }
 
     async fn start_on(mesh: &Mesh, port: &str, more: &[&str]) -> Self {
@@ -162,7 +163,7 @@ async fn assert_no_complaints(browser: &mut Browser) {
 #[tokio::test]
 async fn the_page_of_a_mesh_that_has_been_through_something() {
     let (directory, network) = (tempfile::tempdir().unwrap(), Network::claim());
-    let jaeger = Jaeger::start(&network, directory.path().join("jaeger.log"));
+    let jaeger = Jaeger::start(&network, directory.path().join("jaeger.log")).await;
     let ui = format!("http://{}", network.at(3, 16686));
     let (mesh, stat) = quiet(network.at(3, 4317)).await;
     let dashboard = Dashboard::start(&mesh, &["--jaeger", &ui]).await;

@@ -6,11 +6,11 @@ use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::harness::{Demo, eventually};
+use crate::harness::{Demo, eventually, own_port};
 
 /// On a busy machine with a debug build.
-const UP: Duration = Duration::from_secs(60);
-const DOWN: Duration = Duration::from_secs(20);
+const UP: Duration = Duration::from_secs(180);
+const DOWN: Duration = Duration::from_secs(60);
 
 const EDGES: [(&str, &str); 6] = [
     ("gateway", "user"),
@@ -23,7 +23,10 @@ const EDGES: [(&str, &str); 6] = [
 
 #[tokio::test]
 async fn the_demo_meshes_everything_says_so_and_leaves_nothing_behind() {
-    let demo = Demo::start(&["--exit-after", "8s", "-o", "json"]).unwrap();
+    // Another demo may run at the same time.
+    let port = own_port().to_string();
+    let args = ["--exit-after", "8s", "-o", "json", "--port", port.as_str()];
+    let demo = Demo::start(&args).unwrap();
     let (output, remains) = demo.ended(UP + DOWN).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(remains.list(), Vec::<String>::new());

@@ -8,11 +8,13 @@ use tokio::time::Instant;
 use crate::harness::{Act, Builder, Kept, Load, Mesh, eventually, get};
 
 fn two_endpoints() -> Builder {
-    Mesh::builder().service("product", &["v1", "v2"]).in_turn("product").caller("gateway")
+    let builder = Mesh::builder().service("product", &["v1", "v2"]).in_turn("product");
+    builder.caller("gateway").proxy_args(&GRACE)
 }
 
-/// Whoever stops is gone long before its grace of 5 s is over, because its callers go when they are asked to.
-const PROMPT: Duration = Duration::from_secs(3);
+/// Whoever stops is gone long before its grace is over, because its callers go when they are asked to.
+const GRACE: [&str; 2] = ["--drain-grace", "90s"];
+const PROMPT: Duration = Duration::from_secs(45);
 
 /// Both endpoints have requests, some of them under way at any moment, so that one of them has something to lose.
 async fn both_busy(mesh: &Mesh) {
@@ -73,10 +75,16 @@ async fn callers_leave_an_endpoint_that_drains_alone() {
         Ok(())
     })
     .await;
-    let endpoints = mesh.proxy("gateway").admin().get("/v1/config/endpoints").await.unwrap();
-    let states: Vec<_> =
-        endpoints.as_array().unwrap().iter().filter(|e| e["draining"] == true).collect();
-    assert!(states.iter().any(|endpoint| endpoint["workload"] == "product-v1.shop"), "{endpoints}");
+    eventually("its callers know why", PROMPT, async || {
+        let endpoints = mesh.proxy("gateway").admin().get("/v1/config/endpoints").await?;
+        let mut all = endpoints.as_array().into_iter().flatten();
+        let is_leaving = |endpoint: &serde_json::Value| {
+            endpoint["draining"] == true && endpoint["workload"] == "product-v1.shop"
+        };
+        ensure!(all.any(is_leaving), "{endpoints}");
+        Ok(())
+    })
+    .await;
     http2.passes(60).await;
     for load in [http1, http2] {
         let tally = load.stop().await;
@@ -99,7 +107,8 @@ async fn callers_leave_an_endpoint_that_drains_alone() {
 /// What a caller sees of a drain: its idle connections end, in both versions of HTTP, and new ones serve one request.
 #[tokio::test]
 async fn a_drain_asks_kept_connections_to_end() {
-    let mesh = Mesh::builder().service("product", &["v1"]).mtls("PERMISSIVE").start().await;
+    let builder = Mesh::builder().service("product", &["v1"]).mtls("PERMISSIVE");
+    let mesh = builder.proxy_args(&GRACE).start().await;
     let sidecar = mesh.proxy("product-v1");
     let to = sidecar.inbound();
     let mut kept = [Kept::http1(to).await.unwrap(), Kept::http2(to).await.unwrap()];
@@ -164,7 +173,8 @@ async fn sigterm_under_http2_load_fails_nothing() {
 
 #[tokio::test]
 async fn sigterm_lets_a_slow_request_end_and_takes_no_new_ones() {
-    let mesh = Mesh::builder().service("product", &["v1"]).caller("gateway").start().await;
+    let builder = Mesh::builder().service("product", &["v1"]).caller("gateway");
+    let mesh = builder.proxy_args(&GRACE).start().await;
     let entry = mesh.entry("gateway", "product");
     let app = mesh.app("product-v1");
     app.script(|_| Act::Delay(Duration::from_secs(2)));

@@ -38,8 +38,13 @@ async fn where_nothing_can_serve_the_policys_own_answer_does() {
     let call = http2(entry, request(Method::POST, "/a.B/C", &headers, "")).await.unwrap();
     assert_eq!(call.header("grpc-status"), "14", "a call gets an error of gRPC");
     mesh.proxy("product-v1").process().kill();
-    let answer = http1(entry, post()).await.unwrap();
-    assert_eq!(answer.status, 203, "nobody at all: {answer:?}");
+    // A connection whose end is not known yet may have taken the request along.
+    eventually("nobody at all", Duration::from_secs(5), async || {
+        let answer = http1(entry, post()).await?;
+        ensure!(answer.status == 203, "{answer:?}");
+        Ok(())
+    })
+    .await;
     eventually("fallbacks are counted", Duration::from_secs(5), async || {
         let count = mesh.proxy("gateway").metric("weft_request_fallbacks_total", &[]).await?;
         ensure!(count == 3.0, "{count}");

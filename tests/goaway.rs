@@ -21,7 +21,7 @@ use crate::harness::frames::{
 };
 use crate::harness::{Mesh, request, within};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 const REFUSED_STREAM: [u8; 4] = 7_u32.to_be_bytes();
 
 /// How the server gets rid of a request that it has not begun.

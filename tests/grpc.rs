@@ -59,8 +59,12 @@ async fn an_edit_is_live_and_the_names_of_rules_are_in_the_metrics() {
     let mesh = product().file("route.yaml", &carts()).start().await;
     let mut client = Grpc::connect(mesh.entry("gateway", "product")).await;
     client.call("/shop.v1.Cart/Add", &[], "").await.unwrap();
-    let metrics = mesh.proxy("gateway").metrics().await.unwrap();
-    assert!(metrics.contains("route=\"GRPCRoute/shop/carts#adding\""), "{metrics}");
+    eventually("the rule is in the metrics", Duration::from_secs(5), async || {
+        let metrics = mesh.proxy("gateway").metrics().await?;
+        ensure!(metrics.contains("route=\"GRPCRoute/shop/carts#adding\""), "{metrics}");
+        Ok(())
+    })
+    .await;
 
     mesh.write("route.yaml", &carts().replace("method: Watch", "method: Listen"));
     eventually("the edit is live", Duration::from_secs(1), async || {

@@ -65,7 +65,7 @@ pub(crate) use loud::loud;
 pub(crate) use meddler::Meddler;
 pub(crate) use mesh::{Builder, Mesh, TRUST_DOMAIN};
 pub(crate) use netns::{APP_UID, Inside, PROXY_UID, Pod, PodNetwork, Usage};
-pub(crate) use network::Network;
+pub(crate) use network::{Network, own_port};
 pub(crate) use otlp::{Collector, Silent, Span};
 pub(crate) use pod_mesh::{PodBuilder, PodMesh};
 pub(crate) use process::{Output, Process, Program, run};

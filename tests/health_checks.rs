@@ -35,7 +35,7 @@ fn policy(check: &str) -> String {
 }
 
 fn policy_of(service: &str, check: &str, unhealthy: u32) -> String {
-    let often = "interval: 200ms, timeout: 2s, healthyThreshold: 2";
+    let often = "interval: 200ms, timeout: 30s, healthyThreshold: 2";
     let spec = format!(
         "  loadBalancer: {{policy: RoundRobin}}
   healthCheck: {{{check}, {often}, unhealthyThreshold: {unhealthy}}}\n"
@@ -72,10 +72,14 @@ async fn an_endpoint_that_is_ill_gets_no_requests_until_it_is_well() {
     }
     let sidecar = mesh.proxy("gateway");
     let unhealthy = ["backend=\"product.shop:8080\"", "health=\"unhealthy\""];
-    assert_eq!(sidecar.metric("weft_health_endpoints", &unhealthy).await.unwrap(), 1.0);
-    assert!(
-        sidecar.metric("weft_health_checks_total", &["result=\"failed\""]).await.unwrap() >= 2.0
-    );
+    eventually("it is counted", Duration::from_secs(10), async || {
+        let count = sidecar.metric("weft_health_endpoints", &unhealthy).await?;
+        let failed = ["result=\"failed\""];
+        let failed = sidecar.metric("weft_health_checks_total", &failed).await?;
+        ensure!(count == 1.0 && failed >= 2.0, "{count} unhealthy, {failed} failed");
+        Ok(())
+    })
+    .await;
     let seen = app.seen();
     let check = seen.iter().find(|seen| seen.path == "/healthz").unwrap();
     assert_eq!(check.headers["host"], "product.shop:8080");
@@ -203,7 +207,8 @@ async fn an_endpoint_is_unknown_until_its_checks_have_said_something() {
     let mesh = Mesh::builder()
         .service("product", &["v1", "v2"])
         .caller("gateway")
-        .file("policy.yaml", &policy_of("product", "tcp: {}", 100))
+        // More than a minute and a half of failures.
+        .file("policy.yaml", &policy_of("product", "tcp: {}", 100).replace("200ms", "1s"))
         .start()
         .await;
     mesh.app("product-v1").stop();
@@ -219,11 +224,12 @@ async fn an_endpoint_is_unknown_until_its_checks_have_said_something() {
     assert_eq!(checked(&mesh, "product-v1.shop").await.unwrap(), "unknown");
     for health in ["healthy", "unknown"] {
         let labels = ["backend=\"product.shop:8080\"", &format!("health=\"{health}\"")];
-        assert_eq!(
-            sidecar.metric("weft_health_endpoints", &labels).await.unwrap(),
-            1.0,
-            "{health}"
-        );
+        eventually("they are counted", Duration::from_secs(10), async || {
+            let count = sidecar.metric("weft_health_endpoints", &labels).await?;
+            ensure!(count == 1.0, "{health}: {count}");
+            Ok(())
+        })
+        .await;
     }
     let table = mesh.weft(&["proxy-config", "endpoints", "gateway"]).await;
     assert!(table.stdout.contains("unknown") && table.stdout.contains("healthy"), "{table:?}");

@@ -23,7 +23,7 @@ fn both(mesh: &Mesh) -> [SocketAddr; 2] {
 async fn streams(to: SocketAddr) -> Result<u32> {
     let mut raw = Raw::connect(to, &[]).await?;
     let is_settings = |frame: &crate::harness::frames::Frame| frame.kind == SETTINGS;
-    let frames = raw.until(Duration::from_secs(5), is_settings).await;
+    let frames = raw.until(Duration::from_secs(60), is_settings).await;
     let settings = frames.last().filter(|frame| is_settings(frame)).context("no settings")?;
     let found = settings
         .payload

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use anyhow::ensure;
 use http::Method;
 use tonic::{Code, Status};
 use weft_certs::Leaf;
@@ -11,7 +12,7 @@ use weft_proto::envoy::core::Node;
 use weft_proto::envoy::discovery::DeltaDiscoveryRequest;
 use weft_proto::envoy::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 
-use crate::harness::{Builder, Mesh, control_channel, issue, join_token};
+use crate::harness::{Builder, Mesh, control_channel, eventually, issue, join_token};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
@@ -124,19 +125,25 @@ async fn keys_tokens_and_sockets_are_for_their_owner_only() {
     let mesh = Mesh::builder().service("product", &["v1"]).start().await;
     let control_plane = mesh.control_plane().admin().socket().parent().unwrap().to_owned();
     let sidecar = mesh.proxy("product-v1").state_dir().to_owned();
-    let mut checked = 0;
-    for directory in [control_plane.clone(), control_plane.join("ca"), sidecar] {
-        assert_private(&directory);
-        for entry in std::fs::read_dir(&directory).unwrap().flatten() {
-            assert_private(&entry.path());
-            checked += 1;
+    eventually("all files are there", Duration::from_secs(10), async || {
+        let mut checked = 0;
+        for directory in [&control_plane, &control_plane.join("ca"), &sidecar] {
+            assert_private(directory);
+            for entry in std::fs::read_dir(directory)?.flatten() {
+                assert_private(&entry.path());
+                checked += 1;
+            }
         }
-    }
-    assert!(checked >= 8, "{checked} files are fewer than there must be");
+        ensure!(checked >= 8, "{checked} files are fewer than there must be");
+        Ok(())
+    })
+    .await;
 }
 
 #[track_caller]
 fn assert_private(path: &Path) {
-    let mode = std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    // One that is written anew has another name until it is whole.
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
     assert_eq!(mode & 0o077, 0, "{} is open to others: {mode:03o}", path.display());
 }

@@ -64,8 +64,12 @@ async fn requests_over_the_limit_are_shed_at_once_and_do_not_arrive() {
     assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, "14"));
     assert_eq!(mesh.app("product-v1").count(), 2, "what was shed did not arrive");
     let shed = ["error=\"request_limit_reached\""];
-    let errors = mesh.proxy("gateway").metric("weft_request_errors_total", &shed).await.unwrap();
-    assert_eq!(errors, 21.0);
+    eventually("all are counted", Duration::from_secs(10), async || {
+        let errors = mesh.proxy("gateway").metric("weft_request_errors_total", &shed).await?;
+        ensure!(errors == 21.0, "{errors}");
+        Ok(())
+    })
+    .await;
     let table = mesh.weft(&["proxy-config", "clusters", "gateway"]).await.stdout;
     assert!(table.contains("requests=2/2"), "{table}");
     drop(held);
@@ -78,22 +82,28 @@ async fn requests_over_the_limit_are_shed_at_once_and_do_not_arrive() {
 
 #[tokio::test]
 async fn a_request_waits_for_a_connection_in_order_but_not_for_long() {
-    let limits = "connections: 1, pendingRequests: 1, pendingTimeout: 500ms";
+    let limits = "connections: 1, pendingRequests: 1, pendingTimeout: 2s";
     let (mesh, entry) = limited(limits).await;
     let held = hold(&mesh, entry, 1).await;
-    let started = Instant::now();
-    let waiting = tokio::spawn(get(entry, "/"));
-    eventually("it waits", Duration::from_secs(5), async || {
-        let clusters = mesh.proxy("gateway").admin().get("/v1/config/clusters").await?;
-        ensure!(clusters[0]["limits"]["pending"] == "1/1", "{clusters}");
+    // Once more if the machine stood still for the whole time that it waits.
+    eventually("one more is shed before the one that waits", Duration::from_secs(60), async || {
+        let started = Instant::now();
+        let waiting = tokio::spawn(get(entry, "/"));
+        eventually("it waits", Duration::from_secs(5), async || {
+            let clusters = mesh.proxy("gateway").admin().get("/v1/config/clusters").await?;
+            let is_there = clusters[0]["limits"]["pending"] == "1/1" || waiting.is_finished();
+            ensure!(is_there, "{clusters}");
+            Ok(())
+        })
+        .await;
+        assert_shed(&get(entry, "/").await?, "pending_limit_reached");
+        let still_waits = !waiting.is_finished();
+        assert_shed(&waiting.await??, "pending_limit_reached");
+        assert!(started.elapsed() >= Duration::from_secs(2));
+        ensure!(still_waits, "it had ended");
         Ok(())
     })
     .await;
-    let beyond = get(entry, "/").await.unwrap();
-    assert_shed(&beyond, "pending_limit_reached");
-    assert!(!waiting.is_finished(), "one more is shed before the one that waits");
-    assert_shed(&waiting.await.unwrap().unwrap(), "pending_limit_reached");
-    assert!(started.elapsed() >= Duration::from_millis(500));
     assert_eq!(mesh.app("product-v1").count(), 1, "only the first arrived");
     drop(held);
     eventually("the connection is free", Duration::from_secs(5), async || {

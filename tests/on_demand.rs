@@ -58,10 +58,14 @@ async fn what_is_called_is_subscribed_and_what_is_idle_is_dropped() {
     assert_eq!(open.get("/").await.unwrap().status, 200);
     drop(open);
     eventually_standing(&mesh, "unused", "unused").await;
-    assert_eq!(clusters(&mesh).await.unwrap(), 0);
-    let unused = ["standing=\"unused\""];
-    let count = mesh.proxy("gateway").metric("weft_upstreams", &unused).await.unwrap();
-    assert_eq!(count, 2.0);
+    eventually("nothing of it is held", Duration::from_secs(15), async || {
+        let unused = ["standing=\"unused\""];
+        let count = mesh.proxy("gateway").metric("weft_upstreams", &unused).await?;
+        let held = clusters(&mesh).await?;
+        ensure!((count, held) == (2.0, 0), "{count} unused, {held} clusters");
+        Ok(())
+    })
+    .await;
     assert_eq!(get(entry, "/").await.unwrap().status, 200, "and asked for again");
 }
 
@@ -103,7 +107,7 @@ async fn what_was_in_use_is_served_after_a_restart_without_a_control_plane() {
     let started = Instant::now();
     let answer = get(mesh.entry("gateway", "order"), "/").await.unwrap();
     assert_eq!(answer.status, 503);
-    assert!(started.elapsed() < Duration::from_secs(10), "held for {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(45), "held for {:?}", started.elapsed());
     eventually_standing(&mesh, "waiting", "in force").await;
     mesh.control_plane().restart().await;
     eventually("the rest is there", Duration::from_secs(20), async || {

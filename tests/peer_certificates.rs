@@ -211,7 +211,11 @@ async fn servers_with_wrong_certificates_get_no_request_each_for_its_reason() {
         assert_eq!(answer.status, 503, "{what}");
         assert!(why.contains("error=tls_certificate_error"), "{what}: {why}");
         assert!(why.contains(said), "{what}: {said} is not in {why}");
-        assert!(refused(&gateway, "outbound", reason).await > before, "{what}: {reason}");
+        eventually(what, DEADLINE, async || {
+            ensure!(refused(&gateway, "outbound", reason).await > before, "{reason} not yet");
+            Ok(())
+        })
+        .await;
         eprintln!("server, {what:<22} {reason:<21}");
     }
     assert_eq!(server.requests(), served, "no request left");

@@ -59,8 +59,12 @@ async fn a_limit_of_the_port_is_shared_by_all_and_says_when_to_come_again() {
     assert_eq!(refused.header("ratelimit"), format!("\"limits.0\";r=0;t={seconds}"));
     let why = refused.header("proxy-status");
     assert!(why.contains("rate_limited") && why.contains("InboundPolicy/shop/limits"), "{why}");
-    let counted = mesh.proxy("product-v1").metric("weft_rate_limited_total", &[]).await.unwrap();
-    assert!((counted - 3.0).abs() < 0.1, "{counted}");
+    eventually("they are counted", Duration::from_secs(5), async || {
+        let counted = mesh.proxy("product-v1").metric("weft_rate_limited_total", &[]).await?;
+        ensure!((counted - 3.0).abs() < 0.1, "{counted}");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -20,11 +20,11 @@ fn lines(mesh: &Mesh, workload: &str, said: &str) -> usize {
     mesh.proxy(workload).process().log().matches(said).count()
 }
 
-/// Life 24 s: renewal is due after 12 to 17 s, overdue with 6 s left.
+/// Life 40 s: renewal is due after 20 to 28 s, overdue with 10 s left.
 #[tokio::test]
 async fn a_ca_that_is_away_is_told_before_it_is_too_late_and_when_it_is() {
     let mesh = Mesh::builder().service("product", &["v1"]).caller("gateway");
-    let mesh = mesh.leaf_lifetime("24s").mtls("STRICT").start().await;
+    let mesh = mesh.leaf_lifetime("40s").mtls("STRICT").start().await;
     let entry = mesh.entry("gateway", "product");
     let workloads = ["gateway", "product-v1"];
     assert_eq!(get(entry, "/").await.unwrap().status, 200);
@@ -33,7 +33,11 @@ async fn a_ca_that_is_away_is_told_before_it_is_too_late_and_when_it_is() {
     }
     mesh.control_plane().process().kill();
     alarmed(&mesh, workloads).await;
-    assert_eq!(get(entry, "/").await.unwrap().status, 200, "it is still good");
+    let answer = get(entry, "/").await.unwrap();
+    let still = [left(&mesh, "gateway").await, left(&mesh, "product-v1").await];
+    // Unless this machine stood still for ten seconds.
+    let is_good = still.iter().all(|left| left.as_ref().is_ok_and(|left| *left > 0));
+    assert!(answer.status == 200 || !is_good, "it is still good: {answer:?}, {still:?}");
     over(&mesh, workloads).await;
     mended(&mesh, workloads).await;
 }
@@ -49,8 +53,8 @@ async fn alarmed(mesh: &Mesh, workloads: [&str; 2]) {
         .await;
         alarms.push((workload, left(mesh, workload).await.unwrap_or_default()));
     }
-    eprintln!("alarm, and seconds left of 24: {alarms:?}");
-    assert!(alarms.iter().all(|(_, left)| *left <= 6), "{alarms:?}");
+    eprintln!("alarm, and seconds left of 40: {alarms:?}");
+    assert!(alarms.iter().all(|(_, left)| *left <= 10), "{alarms:?}");
     let check = mesh.weft(&["check"]).await;
     let said = &check.stdout;
     assert!(said.contains("the certificate of gateway.shop is renewed in time"), "{said}");
@@ -67,7 +71,6 @@ async fn over(mesh: &Mesh, workloads: [&str; 2]) {
         Ok(())
     })
     .await;
-    let served = mesh.app("product-v1").count();
     let authority = mesh.control_plane().authority();
     let good = mesh.leaf("gateway", HOUR);
     let client = TlsClient::new(Some(&good), authority.bundle(), &mesh.id("product"));
@@ -77,6 +80,7 @@ async fn over(mesh: &Mesh, workloads: [&str; 2]) {
         Ok(())
     })
     .await;
+    let served = mesh.app("product-v1").count();
     let said = "identity_unavailable: this workload's certificate has expired";
     mesh.proxy("product-v1").process().logged(&[said]).await;
     assert_eq!(get(entry, "/").await.unwrap().status, 503);
@@ -106,7 +110,9 @@ async fn mended(mesh: &Mesh, workloads: [&str; 2]) {
             Ok(())
         })
         .await;
-        assert_eq!(lines(mesh, workload, "renewal is no longer overdue"), 1, "{workload}");
+        let said = "renewal is no longer overdue";
+        mesh.proxy(workload).process().logged(&[said]).await;
+        assert_eq!(lines(mesh, workload, said), 1, "{workload}");
     }
     eventually("the control plane knows how long it has", DEADLINE, async || {
         let proxy = mesh.control_plane().proxy("gateway.shop").await?;

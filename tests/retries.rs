@@ -129,13 +129,16 @@ async fn a_budget_bounds_retries_when_everything_fails() {
         .await;
     let app = mesh.app("product-v1");
     app.script(|_| Act::Status(503));
+    let start = Instant::now();
     let mut load = Load::start(mesh.entry("gateway", "product"), 100);
     load.passes(400).await;
     let requests = load.stop().await.count();
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
     let retries = app.count() - requests;
     assert!(retries > 10, "{retries} of {requests} were retried at all");
     // A fifth, one a second, and what the budget had saved before the load.
-    assert!(retries < requests / 5 + 50, "{retries} retries of {requests} requests");
+    let bound = requests / 5 + seconds + 50;
+    assert!(retries < bound, "{retries} retries of {requests} requests in {seconds} s");
 }
 
 /// Chance alone would lead most requests back to one of the two that fail.
@@ -159,7 +162,8 @@ async fn two_retries_find_the_one_of_three_that_is_well() {
         assert_eq!((answer.status.as_u16(), answer.workload()), (200, "product-v3".into()));
     }
     let tries: usize = mesh.apps().iter().map(|app| app.count()).sum();
-    assert!((60..=120).contains(&tries), "{tries}: who failed was asked too, and once only");
+    // Uniform on 1, 2 and 3: 80, standard deviation 5.2; the lower bound is seven of them away.
+    assert!((44..=120).contains(&tries), "{tries}: who failed was asked too, and once only");
 }
 
 /// One workload whose first answer is this one; the others are echoes.

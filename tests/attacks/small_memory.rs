@@ -105,6 +105,7 @@ async fn attacked(workload: &'static str, account: &str) {
         .map(|(what, many, words)| (what, Crowd::gather(to, many, 20, &words)))
         .collect();
     let bombs = tokio::spawn(bombs::rain(to, ATTACK));
+    let started = Instant::now();
     let (shed_for, slowest) = watched(&sidecar).await;
     let tally = load.stop().await;
     let bombs = bombs.await.unwrap();
@@ -133,7 +134,9 @@ async fn attacked(workload: &'static str, account: &str) {
     );
     let log = sidecar.process().logged(&["memory is short"]).await;
     let said = log.lines().filter(|line| line.contains("memory is short")).count();
-    assert!((1..=4).contains(&said), "it is said, and not for each connection: {said}");
+    // Every ten seconds at the most.
+    let times = 2 + usize::try_from(started.elapsed().as_secs() / 10).unwrap();
+    assert!((1..=times).contains(&said), "it is said, and not for each connection: {said}");
     recovers(&mesh, workload, to).await;
     assert!(good * 4 >= tally.count(), "{good} of {}", tally.count());
 }

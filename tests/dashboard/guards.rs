@@ -26,8 +26,8 @@ async fn it_answers_its_own_page_and_nobody_else_and_bears_any_mesh() {
     drop(streams);
     is_up(&mut browser).await;
     let empty =
-        "[document.getElementById('empty').hidden, document.getElementById('notices').hidden]";
-    assert_eq!(browser.eval(empty).await.unwrap(), serde_json::json!([false, true]));
+        "!document.getElementById('empty').hidden && document.getElementById('notices').hidden";
+    browser.until("it is empty, and all is well", empty).await;
     keep_picture(&mut browser, "empty").await;
     browser
         .call("Page.navigate", serde_json::json!({ "url": dashboard.of_all_time() }))
@@ -107,7 +107,7 @@ async fn mesh_that_means_harm(mesh: &Mesh, browser: &mut Browser) {
     assert_eq!(browser.eval("document.images.length").await.unwrap(), 0);
     assert_eq!(browser.eval("document.title").await.unwrap(), "Weft");
     let danger = "document.querySelectorAll('#notices li.error, #notices li.warning').length > 0";
-    assert_eq!(browser.eval(danger).await.unwrap(), true);
+    browser.until("it is said to be wrong", danger).await;
     keep_picture(browser, "harm").await;
     mesh.remove("route.yaml");
 }
@@ -130,20 +130,13 @@ async fn large_mesh(mesh: &Mesh, browser: &mut Browser) {
         browser.until("it has that width", &format!("innerWidth === {width}")).await;
         assert_fits(browser).await;
         // A node can be read, and all of them are within a scroll or two.
-        let size = "(() => { const box = document.querySelector('#graph .node rect').getBoundingClientRect(); return [box.width, box.height]; })()";
-        let size = browser.eval(size).await.unwrap();
-        assert!(size[0].as_f64().is_some_and(|wide| wide >= 90.0), "{size}");
-        let page =
-            browser.eval("document.documentElement.scrollHeight / innerHeight").await.unwrap();
-        assert!(
-            page.as_f64().is_some_and(|windows| windows < 5.0),
-            "{page}: tables scroll by themselves"
-        );
-        let map = browser.eval("document.getElementById('map').offsetHeight / innerHeight").await;
-        assert!(
-            map.unwrap().as_f64().is_some_and(|share| share < 1.0),
-            "the graph is within the window"
-        );
+        let size =
+            "document.querySelector('#graph .node rect').getBoundingClientRect().width >= 90";
+        browser.until("a node can be read", size).await;
+        let page = "document.documentElement.scrollHeight / innerHeight < 5";
+        browser.until("tables scroll by themselves", page).await;
+        let map = "document.getElementById('map').offsetHeight / innerHeight < 1";
+        browser.until("the graph is within the window", map).await;
         keep_picture(browser, &format!("{MANY}-{width}")).await;
     }
     let heap = browser.eval("performance.memory?.usedJSHeapSize ?? 0").await.unwrap();

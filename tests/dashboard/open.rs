@@ -27,8 +27,8 @@ pub(crate) async fn open(browser: &mut Browser, id: &str) {
 pub(super) async fn close(browser: &mut Browser, id: &str) {
     browser.press("Escape", 27).await;
     browser.until("the panel is closed", "document.getElementById('panel').hidden").await;
-    let focused = browser.eval("document.activeElement.dataset.id").await.unwrap();
-    assert_eq!(focused, id, "focus is where it was");
+    let focused = format!("document.activeElement.dataset.id === {id:?}");
+    browser.until("focus is where it was", &focused).await;
 }
 
 pub(super) async fn nodes_and_edges_by_keyboard(browser: &mut Browser) {
@@ -62,7 +62,7 @@ pub(super) async fn nodes_and_edges_by_keyboard(browser: &mut Browser) {
     }
     // Both sidecars remember a request. It is one line.
     let lines = "[...document.querySelectorAll('#panel tbody tr')].filter(row => row.textContent.includes('503')).length";
-    assert_eq!(browser.eval(lines).await.unwrap(), 4);
+    browser.until("four failed", &format!("{lines} === 4")).await;
     // Somebody asked for a path that reads like markup.
     let written = format!(
         "document.getElementById('panel').textContent.includes({MARKUP:?}) || \
@@ -72,7 +72,7 @@ pub(super) async fn nodes_and_edges_by_keyboard(browser: &mut Browser) {
     assert_eq!(browser.eval("document.images.length").await.unwrap(), 0, "it stays text");
     // However long a path is, what became of the request is in sight.
     let fits = "[...document.querySelectorAll('#panel .scroll')].every(one => one.scrollWidth <= one.clientWidth)";
-    assert_eq!(browser.eval(fits).await.unwrap(), true, "no line is cut off");
+    browser.until("no line is cut off", fits).await;
     keep_picture(browser, "edge").await;
     close(browser, EDGE).await;
 }

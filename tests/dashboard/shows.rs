@@ -42,7 +42,7 @@ fn edge_id(edge: &Value) -> String {
 /// The page itself is never wider than its window.
 pub(super) async fn assert_fits(browser: &mut Browser) {
     let overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
-    assert_eq!(browser.eval(overflow).await.unwrap(), 0, "it is as wide as the window");
+    browser.until("it is as wide as the window", &format!("{overflow} === 0")).await;
 }
 
 pub(super) async fn what_stat_says_at_every_width(browser: &mut Browser, stat: &Value) {
@@ -57,8 +57,8 @@ pub(super) async fn what_stat_says_at_every_width(browser: &mut Browser, stat: &
         .await;
         assert_shows(browser, "edges", &stat["edges"], edge_id).await;
         assert_fits(browser).await;
-        let nodes = browser.eval("document.querySelectorAll('#graph .node').length").await.unwrap();
-        assert_eq!(nodes, 2, "gateway and product");
+        let nodes = "document.querySelectorAll('#graph .node').length === 2";
+        browser.until("gateway and product are drawn", nodes).await;
         let drawn = "(() => { const edge = document.querySelector('#graph .edge'); return [edge.classList.contains('poor'),
             edge.dataset.mtls, edge.querySelector('use').getAttribute('href')]; })()";
         let drawn = browser.eval(drawn).await.unwrap();

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{http1, request};
@@ -75,7 +75,9 @@ pub(crate) struct App {
     workload: String,
     address: SocketAddr,
     state: Arc<State>,
-    server: Mutex<Option<AbortHandle>>,
+    server: Mutex<Option<JoinHandle<()>>>,
+    /// One that was stopped.
+    ended: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct State {
@@ -98,16 +100,21 @@ impl App {
             abandoned: AtomicUsize::new(0),
             script: Mutex::new(Arc::new(|_| Act::Echo)),
         });
-        let app = Self { workload: workload.to_owned(), address, state, server: Mutex::default() };
+        let (workload, server, ended) = (workload.to_owned(), Mutex::default(), Mutex::default());
+        let app = Self { workload, address, state, server, ended };
         app.listen().await?;
         Ok(app)
     }
 
-    /// Listens again after [`App::stop`].
+    /// Listens again after [`App::stop`], whose end may be under way yet.
     pub(crate) async fn listen(&self) -> Result<()> {
+        let ended = lock(&self.ended).take();
+        if let Some(ended) = ended {
+            // It was aborted, and has closed its port when it is over.
+            let _ = ended.await;
+        }
         let listener = TcpListener::bind(self.address).await?;
-        let server = tokio::spawn(serve(listener, Arc::clone(&self.state))).abort_handle();
-        *lock(&self.server) = Some(server);
+        *lock(&self.server) = Some(tokio::spawn(serve(listener, Arc::clone(&self.state))));
         Ok(())
     }
 
@@ -115,6 +122,7 @@ impl App {
     pub(crate) fn stop(&self) {
         if let Some(server) = lock(&self.server).take() {
             server.abort();
+            *lock(&self.ended) = Some(server);
         }
     }
 

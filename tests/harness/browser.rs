@@ -18,7 +18,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use super::{Process, Program, eventually, http1, loud, request, within};
 
 /// A browser on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(120);
 
 /// A running browser with one page.
 pub(crate) struct Browser {

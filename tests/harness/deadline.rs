@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+/// No deadline is shorter, however fast things usually are: a busy machine may stand still for seconds.
+const SHORTEST: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -17,7 +19,7 @@ pub(crate) async fn eventually<T>(
 ) -> T {
     match attempt(deadline, probe).await {
         Ok(found) => found,
-        Err(error) => panic!("not within {deadline:?}: {what}: {error}"),
+        Err(error) => panic!("not within {:?}: {what}: {error}", deadline.max(SHORTEST)),
     }
 }
 
@@ -26,7 +28,7 @@ pub(crate) async fn attempt<T>(
     deadline: Duration,
     mut probe: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> Result<T, String> {
-    let start = Instant::now();
+    let (start, deadline) = (Instant::now(), deadline.max(SHORTEST));
     loop {
         let error = match timeout(deadline, probe()).await {
             Ok(Ok(found)) => return Ok(found),
@@ -46,5 +48,6 @@ pub(crate) async fn within<T>(
     deadline: Duration,
     future: impl Future<Output = T>,
 ) -> T {
+    let deadline = deadline.max(SHORTEST);
     timeout(deadline, future).await.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
 }

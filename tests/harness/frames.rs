@@ -23,6 +23,9 @@ pub(crate) const END_HEADERS: u8 = 4;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Who takes nothing for so long takes no more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A frame as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
@@ -95,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// Sends what was put. Fails once the other side has ended the connection, or takes no more.
     pub(crate) async fn send(&mut self) -> Result<()> {
         let out = std::mem::take(&mut self.out);
-        timeout(Duration::from_secs(10), self.stream.write_all(&out)).await.context("stuck")??;
+        timeout(PATIENCE, self.stream.write_all(&out)).await.context("stuck")??;
         self.written += out.len();
         Ok(())
     }
@@ -125,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             frame.kind == GOAWAY
                 || (frame.stream == stream && matches!(frame.kind, HEADERS | RST_STREAM))
         };
-        let seen = timeout(time, async {
+        let seen = timeout(time.max(PATIENCE), async {
             loop {
                 match self.next().await {
                     Ok(frame) if is_end(&frame) => return Some(frame),

@@ -21,7 +21,7 @@ use super::app::REQUEST_NUMBER;
 use super::{App, Kept, request};
 
 /// A request without an answer by then has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// More are not under way at a time.
 const MOST: usize = 100;
 /// Apart by this are the numbers of two loads, so that no two requests of a test have the same.
@@ -90,7 +90,7 @@ impl Load {
     pub(crate) async fn passes(&mut self, more: u64) {
         let goal = *self.progress.borrow() + more;
         let passed = self.progress.wait_for(|ended| *ended >= goal);
-        super::within("the load goes on", Duration::from_secs(60), passed)
+        super::within("the load goes on", Duration::from_secs(180), passed)
             .await
             .expect("the load runs until it is stopped");
     }

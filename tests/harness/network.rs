@@ -2,7 +2,7 @@
 //! has the same. All ports are then free by construction and can be fixed numbers.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 /// Held for the life of the claim. Below the ephemeral ports, and not one that people use.
 const CLAIM_PORT: u16 = 20999;
@@ -45,4 +45,20 @@ impl Network {
     pub(crate) fn at(&self, number: u8, port: u16) -> SocketAddr {
         (self.host(number), port).into()
     }
+}
+
+/// A port of this machine for who takes no address of a [`Network`]: nobody else is given it, now or later. The kernel gives
+/// away those from 32768 on, and may give one that was free to somebody else before it is taken.
+pub(crate) fn own_port() -> u16 {
+    const PORTS: std::ops::Range<u16> = 26_000..30_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() * 97 % 4_000).expect("it is below 4,000");
+    for _ in PORTS {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed) % 4_000;
+        let port = PORTS.start + (first + step) % 4_000;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }

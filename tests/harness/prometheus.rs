@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use super::{Output, Process, Program, eventually, get, loud, run};
 
 /// Until it answers, on a busy machine.
-const UP: Duration = Duration::from_secs(60);
+const UP: Duration = Duration::from_secs(180);
 /// Of one call of promtool.
-const PROMTOOL: Duration = Duration::from_secs(60);
+const PROMTOOL: Duration = Duration::from_secs(300);
 
 /// A running Prometheus. Ends with the value.
 #[derive(Debug)]
@@ -84,10 +84,10 @@ pub(crate) fn checked_config(
 }
 
 impl Prometheus {
-    /// One that scrapes these targets (as in `k8s/prometheus/local-targets.yaml`) twice a second by
+    /// One that scrapes these targets (as in `k8s/prometheus/local-targets.yaml`) once a second by
     /// `k8s/prometheus/local.yaml`. `None` where Prometheus is not installed, which is then said.
     pub(crate) async fn local(address: SocketAddr, targets: &str) -> Option<Self> {
-        Self::start(address, "local.yaml", |text| text.replace(": 5s", ": 500ms"), targets).await
+        Self::start(address, "local.yaml", |text| text.replace(": 5s", ": 1s"), targets).await
     }
 
     /// The same by another configuration, changed.

@@ -14,7 +14,8 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
     let exchange = async {
         let mut stream = TcpStream::connect(to).await?;
         stream.write_all(bytes).await?;
-        stream.shutdown().await?;
+        // It is late for this if the other side has answered and gone.
+        let _ = stream.shutdown().await;
         let mut received = Vec::new();
         stream.read_to_end(&mut received).await?;
         Ok(received)
@@ -27,12 +28,12 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
 pub(crate) async fn ask(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
     let exchange = async {
         let mut stream = TcpStream::connect(to).await?;
-        stream.write_all(bytes).await?;
+        // An answer that came before the request's end is followed by a reset, which the writing may be the first to see.
+        let written = stream.write_all(bytes).await;
         let mut received = Vec::new();
         match stream.read_to_end(&mut received).await {
-            // An answer that came before the request's end is followed by a reset.
-            Err(error) if received.is_empty() => Err(error.into()),
-            _ => Ok(received),
+            _ if !received.is_empty() => Ok(received),
+            read => Ok(written.and(read).map(|_| received)?),
         }
     };
     within("the other side ends the connection", Duration::from_secs(15), exchange).await

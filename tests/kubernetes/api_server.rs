@@ -37,7 +37,7 @@ async fn definitions_of_gateway_api_are_served_once_they_are_applied() {
     assert!(server.get(routes).await.is_err(), "they are not there from the beginning");
     server.apply_file(&tool("gateway-api.yaml")).await;
     let definition = "customresourcedefinition/httproutes.gateway.networking.k8s.io";
-    server.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", definition]).await;
+    server.kubectl(&["wait", "--for=condition=Established", "--timeout=180s", definition]).await;
     server.apply(ROUTE).await;
     let found = server.get(routes).await.unwrap();
     assert_eq!(found["items"][0]["metadata"]["name"], "order");

@@ -84,6 +84,7 @@ async fn check_tells_what_a_cluster_lacks() {
 
     server.apply(PODS).await;
     server.apply_file(&manifest()).await;
+    server.established().await;
     server.apply(MESHED).await;
     let found = server.weft(&ask).await;
     assert_eq!(found.code, Some(3), "{found:?}");
@@ -121,6 +122,7 @@ async fn uninstall_refuses_while_pods_are_meshed_and_then_leaves_nothing() {
     let Some(server) = ApiServer::start("uninstall").await else { return };
     server.apply(PODS).await;
     server.apply_file(&manifest()).await;
+    server.established().await;
     server.apply(MESHED).await;
     let refused = server.weft(&["uninstall"]).await;
     assert_eq!(refused.code, Some(3), "{refused:?}");

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::ensure;
 use http::Method;
 use serde_json::json;
 
 use crate::harness::kubernetes::{Cluster, Jaeger};
-use crate::harness::{http1, request};
+use crate::harness::{eventually, http1, request};
 
 #[tokio::test]
 async fn jaeger_gives_back_what_it_was_sent() {
@@ -24,11 +25,21 @@ async fn jaeger_gives_back_what_it_was_sent() {
     let spans =
         json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]});
     let headers = [("content-type", "application/json")];
-    let asked = request(Method::POST, "/v1/traces", &headers, &spans.to_string());
-    let answer = http1((service, 4318).into(), asked).await.unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
+    // That its Service has it another controller says, a little later.
+    eventually("it takes spans", Duration::from_secs(60), async || {
+        let asked = request(Method::POST, "/v1/traces", &headers, &spans.to_string());
+        let answer = http1((service, 4318).into(), asked).await?;
+        ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    })
+    .await;
     let jaeger = Jaeger::at((service, 16686).into());
     let trace = jaeger.whole_trace(id, 1).await;
     assert_eq!(trace["spans"][0]["operationName"], "GET /");
-    assert!(jaeger.services().await.unwrap().contains(&"echo".to_owned()));
+    eventually("the service has a name", Duration::from_secs(60), async || {
+        let services = jaeger.services().await?;
+        ensure!(services.contains(&"echo".to_owned()), "{services:?}");
+        Ok(())
+    })
+    .await;
 }

@@ -6,14 +6,18 @@ mod cases;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use anyhow::ensure;
 use serde_json::{Value, json};
 
 use crate::harness::kubernetes::ApiServer;
-use crate::harness::{Program, binary, run};
+use crate::harness::{Program, binary, eventually, run};
 
 use cases::ALL;
 
+/// On a busy machine.
+const SOON: Duration = Duration::from_secs(60);
 const ACCOUNT: &str = "system:serviceaccount:weft-system:weft-control-plane";
 
 fn k8s(name: &str) -> PathBuf {
@@ -23,7 +27,9 @@ fn k8s(name: &str) -> PathBuf {
 /// As README has it: without `--force-conflicts`.
 async fn install(server: &ApiServer) -> String {
     let path = k8s("install.yaml").to_string_lossy().into_owned();
-    server.kubectl(&["apply", "--server-side", "-f", &path]).await
+    let said = server.kubectl(&["apply", "--server-side", "-f", &path]).await;
+    server.established().await;
+    said
 }
 
 const WEBHOOK: &str =
@@ -34,18 +40,16 @@ async fn it_installs_in_one_go_and_again() {
     let Some(server) = ApiServer::start("install").await else { return };
     let first = install(&server).await;
     assert_eq!(first.lines().count(), 17, "{first}");
-    let definitions = [
+    let definitions = server.kubectl(&["get", "crd", "-o", "name"]).await;
+    for plural in [
         "accesspolicies",
         "inboundpolicies",
         "meshconfigs",
         "meshworkloads",
         "telemetrypolicies",
         "trafficpolicies",
-    ];
-    for plural in definitions {
-        let definition = format!("customresourcedefinition/{plural}.weft.dev");
-        let established = ["wait", "--for=condition=Established", "--timeout=30s", &definition];
-        server.kubectl(&established).await;
+    ] {
+        assert!(definitions.contains(&format!("/{plural}.weft.dev")), "{definitions}");
     }
     // What the control plane fills in is its own, and stays.
     let patch = r#"[{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":"YQ=="}]"#;
@@ -94,9 +98,10 @@ async fn the_definitions_judge_as_the_readers_do() {
         let kind = object["kind"].as_str().unwrap().to_ascii_lowercase();
         let plural = kind.strip_suffix('y').map_or(format!("{kind}s"), |stem| format!("{stem}ies"));
         let namespace = object["metadata"]["namespace"].as_str().unwrap();
-        let path = format!(
-            "/apis/weft.dev/v1alpha1/namespaces/{namespace}/{plural}?dryRun=All&fieldValidation=Strict"
-        );
+        let path = format!("/apis/weft.dev/v1alpha1/namespaces/{namespace}/{plural}");
+        // A kind is served a moment after it is established.
+        eventually("it is served", SOON, async || server.get(&path).await).await;
+        let path = format!("{path}?dryRun=All&fieldValidation=Strict");
         let answer = server.post(&path, object).await;
         assert_eq!(answer.is_ok(), *taken, "{object}: {answer:?}");
     }
@@ -128,7 +133,7 @@ async fn analyzed(objects: &[(Value, bool)]) -> Vec<Value> {
             variables: Vec::new(),
             log: PathBuf::new(),
         };
-        let answer = run(&program, std::time::Duration::from_secs(30)).await.json();
+        let answer = run(&program, SOON).await.json();
         found.extend(answer["findings"].as_array().cloned().unwrap_or_default());
     }
     found
@@ -165,7 +170,12 @@ async fn the_control_plane_may_do_what_it_must_and_no_more() {
         ("update", "secrets/weft-webhook", "weft-system"),
         ("update", "leases.coordination.k8s.io/weft-control-plane", "weft-system"),
     ] {
-        assert!(may(verb, resource, namespace).await, "{verb} {resource} in {namespace:?}");
+        // Rights are in force a moment after they are written.
+        eventually("it may", SOON, async || {
+            ensure!(may(verb, resource, namespace).await, "{verb} {resource} in {namespace:?}");
+            Ok(())
+        })
+        .await;
     }
     for (verb, resource, namespace) in [
         ("get", "secrets", ""),
@@ -227,5 +237,9 @@ async fn no_pod_of_ours_asks_for_a_privilege() {
     }
     let bare = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "bare" },
         "spec": { "containers": [{ "name": "app", "image": "app" }] } });
-    assert!(server.post(dry_run, &bare).await.is_err(), "the level is in force");
+    eventually("the level is in force", SOON, async || {
+        ensure!(server.post(dry_run, &bare).await.is_err(), "it is taken");
+        Ok(())
+    })
+    .await;
 }

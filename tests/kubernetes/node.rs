@@ -12,7 +12,7 @@ use crate::harness::kubernetes::{BUSYBOX, Cluster};
 use crate::harness::{http1, request};
 
 /// On a busy machine a pod takes a while.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 const SERVER: &str = "
 apiVersion: v1
@@ -54,11 +54,16 @@ async fn pods_run_and_services_lead_to_them() {
     }
     // From a pod, by name and by the Service's address.
     let name = format!("nslookup server.{}.svc.cluster.local", namespace.name());
-    let found = namespace.shell("server", "app", &name).await.unwrap();
-    assert!(found.contains(&service.to_string()), "{found}");
     let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc {service} 80");
-    let found = namespace.shell("server", "app", &ask).await.unwrap();
-    assert!(found.ends_with("here\n"), "{found}");
+    namespace
+        .eventually("a pod finds and reaches it", namespace.name(), DEADLINE, async || {
+            let found = namespace.shell("server", "app", &name).await?;
+            ensure!(found.contains(&service.to_string()), "{found}");
+            let found = namespace.shell("server", "app", &ask).await?;
+            ensure!(found.ends_with("here\n"), "{found}");
+            Ok(())
+        })
+        .await;
 }
 
 /// What runs here, and in no pod, is reached from pods: a test's own servers.

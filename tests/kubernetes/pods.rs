@@ -29,7 +29,7 @@ use crate::harness::{Inside, Load, Tally, get, within};
 const MESHED: [(&str, &str); 1] = [("weft.dev/inject", "enabled")];
 
 /// On a busy machine a pod takes a while.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(240);
 
 /// Requests a second: what an unoptimised sidecar carries beside other tests, or what the mesh is held to.
 const RATE: u32 = if cfg!(debug_assertions) { 50 } else { 200 };

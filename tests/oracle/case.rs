@@ -46,7 +46,7 @@ pub(crate) enum View {
     Everything,
     /// Everything, with the very backend.
     Backend,
-    /// The backends' shares of all steps, within five standard deviations of these percentages.
+    /// The backends' shares of all steps, within eight standard deviations of these percentages.
     Shares(&'static [(&'static str, u32)]),
     /// How many answers there are of a backend, or of a status, or how many arrived (`at a`): from, to. Of what is not
     /// named, any number.

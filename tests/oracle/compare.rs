@@ -190,7 +190,7 @@ fn differing_lines(weft: &[String], envoy: &[String]) -> String {
     text
 }
 
-/// Shares that are further off than five standard deviations.
+/// Shares that are further off than eight standard deviations.
 fn shares(wanted: &[(&str, u32)], weft: &[Observed], envoy: &[Observed]) -> String {
     let mut text = String::new();
     for (who, observed) in [("weft", weft), ("envoy", envoy)] {
@@ -204,7 +204,7 @@ fn shares(wanted: &[(&str, u32)], weft: &[Observed], envoy: &[Observed]) -> Stri
         }
         for (name, percent) in wanted {
             let share = f64::from(*percent) / 100.0;
-            let bound = 5.0 * (total * share * (1.0 - share)).sqrt();
+            let bound = 8.0 * (total * share * (1.0 - share)).sqrt();
             let count = f64::from(counts.get(*name).copied().unwrap_or(0));
             if (count - total * share).abs() > bound {
                 let _ = writeln!(text, "{who}: {name} got {count} of {total}, not {percent} %");

@@ -21,7 +21,7 @@ use crate::harness::{
 };
 
 /// Until the windows of all queries are filled, on a busy machine.
-const FILLED: Duration = Duration::from_secs(90);
+const FILLED: Duration = Duration::from_secs(300);
 /// Between two things that the company of the load does.
 const PACE: Duration = Duration::from_millis(50);
 /// In place of Grafana's `$__rate_interval`.

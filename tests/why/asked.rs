@@ -83,8 +83,12 @@ async fn by_who_called_what_and_what_nobody_remembers() {
             .await;
     assert_eq!(found["outbound"]["workload"], "order-v1.shop");
     edge_is_explained(&mesh, &["--to", "payment", "--path", "/other"], "application-error").await;
-    let all = why(&mesh, &[]).await.unwrap();
-    assert!(list(&all["requests"]).len() >= 4, "both sides of two requests: {all}");
+    eventually("both sides remember both requests", DEADLINE, async || {
+        let all = why(&mesh, &[]).await?;
+        ensure!(list(&all["requests"]).len() >= 4, "{all}");
+        Ok(())
+    })
+    .await;
     for (args, fault) in [
         (&["order", "payment:81"][..], "wrong-port"),
         (&["order", "nobody"], "wrong-port"),
@@ -129,8 +133,8 @@ async fn a_slow_request_is_remembered_and_a_good_one_is_not() {
     // On a busy machine the other one may have been slow too, and is then remembered for that and nothing else.
     assert!(list(&all["requests"]).iter().all(|one| one["slow"] == true), "{all}");
     configuration_is_named(&mesh).await;
-    let found = why(&mesh, &["gateway", "product", "--path", "/slow"]).await.unwrap();
-    assert_eq!((&found["fault"], &found["object"]), (&"slow".into(), &"product-v1.shop".into()));
+    let found = edge_is_explained(&mesh, &["gateway", "product", "--path", "/slow"], "slow").await;
+    assert_eq!(found["object"], "product-v1.shop", "{found}");
 }
 
 /// What is remembered names the configuration as everybody else does.

@@ -1,8 +1,10 @@
 //! What users write: too much of it, or about what is not theirs.
 
-use super::{costs, others_are_served, policy_of, shop};
-use crate::harness::get;
+use anyhow::ensure;
+
+use super::{LIVE, costs, others_are_served, policy_of, shop};
 use crate::harness::manifests::{SERVICE_PORT, backend, http_route, service};
+use crate::harness::{eventually, get};
 
 fn route(rules: &str) -> String {
     http_route("large", "product", rules)
@@ -66,8 +68,12 @@ async fn large_objects_cost_themselves_and_nothing_else() {
         let served = others_are_served(&mesh, round).await;
         slowest = slowest.max(served);
         let what = &format!("{what}, others served in {served:?}");
-        let analysis = mesh.control_plane().admin().get("/v1/analysis").await.unwrap().to_string();
-        assert!(analysis.contains(said), "{what}: {}", &analysis[..analysis.len().min(2_000)]);
+        let analysis = eventually(what, LIVE, async || {
+            let analysis = mesh.control_plane().admin().get("/v1/analysis").await?.to_string();
+            ensure!(analysis.contains(said), "{}", &analysis[..analysis.len().min(2_000)]);
+            Ok(analysis)
+        })
+        .await;
         assert!(analysis.len() < 4 << 20, "{what}: {} bytes are said of it", analysis.len());
         costs(&mesh, what, before, 120.0);
     }

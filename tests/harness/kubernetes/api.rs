@@ -18,10 +18,13 @@ use crate::harness::deadline::attempt;
 use crate::harness::{Output, Process, Program, binary, run, tool};
 
 /// For one call of `kubectl`, whatever it waits for.
-const DEADLINE: Duration = Duration::from_secs(180);
+const DEADLINE: Duration = Duration::from_secs(400);
+
+/// `kubectl` waits no shorter, however fast things usually are.
+const SHORTEST: Duration = Duration::from_secs(180);
 
 /// For one call of `weft`, whatever it waits for.
-const WEFT: Duration = Duration::from_secs(120);
+const WEFT: Duration = Duration::from_secs(300);
 
 /// Requests at once where there are thousands to make.
 const AT_ONCE: usize = 8;
@@ -83,7 +86,27 @@ impl Api {
     /// Applies a file, server-side.
     pub(crate) async fn apply_file(&self, path: &Path) {
         let path = path.to_string_lossy();
-        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path]).await;
+        let args = ["apply", "--server-side", "--force-conflicts", "-f", &path];
+        let apply = async || {
+            let output = self.try_kubectl(&args).await;
+            // A kind is served a moment after it is established.
+            let is_early = ["no matches for kind", "could not find the requested resource"];
+            let is_early = is_early.iter().any(|said| output.stderr.contains(said));
+            ensure!(!is_early, "{output:#?}");
+            Ok(output)
+        };
+        match attempt(SHORTEST, apply).await {
+            Ok(output) => {
+                assert!(output.code == Some(0), "kubectl {}: {output:#?}", args.join(" "))
+            }
+            Err(error) => panic!("kubectl {}: {error}", args.join(" ")),
+        }
+    }
+
+    /// Waits until every definition of a kind is established.
+    pub(crate) async fn established(&self) {
+        let all = ["wait", "--for=condition=Established", "--timeout=180s", "crd", "--all"];
+        self.kubectl(&all).await;
     }
 
     /// Applies these manifests, server-side.
@@ -260,7 +283,7 @@ impl Api {
         until: &str,
         deadline: Duration,
     ) {
-        let timeout = format!("--timeout={}s", deadline.as_secs());
+        let timeout = format!("--timeout={}s", deadline.max(SHORTEST).as_secs());
         let until = format!("--for={until}");
         let output = self.try_kubectl(&["wait", "-n", namespace, object, &until, &timeout]).await;
         if output.code != Some(0) {
@@ -270,7 +293,7 @@ impl Api {
 
     /// Waits until a Deployment, or another kind with replicas, runs as it should.
     pub(crate) async fn rolled_out(&self, namespace: &str, object: &str, deadline: Duration) {
-        let timeout = format!("--timeout={}s", deadline.as_secs());
+        let timeout = format!("--timeout={}s", deadline.max(SHORTEST).as_secs());
         let output =
             self.try_kubectl(&["rollout", "status", "-n", namespace, object, &timeout]).await;
         if output.code != Some(0) {

@@ -7,8 +7,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use http::Method;
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use crate::harness::{Network, Process, Program, eventually, http1, request, tools};
+
+/// On a busy machine.
+const UP: Duration = Duration::from_secs(120);
 
 /// A Jaeger.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +21,9 @@ pub(crate) struct Jaeger {
 }
 
 impl Jaeger {
-    /// One of the test's own on host 3 of a network, at its usual ports; `None` where there is none to run.
-    pub(crate) fn start(network: &Network, log: PathBuf) -> Option<Process> {
+    /// One of the test's own on host 3 of a network, at its usual ports, once it takes spans; `None` where there is none to
+    /// run.
+    pub(crate) async fn start(network: &Network, log: PathBuf) -> Option<Process> {
         let path = tools()?.join("jaeger");
         let at = |port| network.at(3, port).to_string();
         let args = [
@@ -37,7 +42,16 @@ impl Jaeger {
             variables: vec![("JAEGER_LISTEN_HOST".to_owned(), network.at(3, 1).ip().to_string())],
             log,
         };
-        Some(Process::start(program).unwrap())
+        let process = Process::start(program).unwrap();
+        eventually("Jaeger takes spans and answers", UP, async || {
+            process.pid()?;
+            for port in [4317, 4318] {
+                TcpStream::connect(network.at(3, port)).await?;
+            }
+            Self::at(network.at(3, 16686)).services().await
+        })
+        .await;
+        Some(process)
     }
 
     /// The one whose query API is there, usually port 16686 of its Service.

@@ -43,15 +43,19 @@ async fn they_are_noticed_when_they_come_go_and_come_again() {
     // Without any of it the mesh runs by Service alone.
     let names = ["order.shop:8080"];
     let whose = ("web-1", "web");
-    let connected = Proxy::connect(&replica, &authority, whose, &names, Default::default()).await;
-    let mut proxy = connected.unwrap();
+    // A pod that a replica has seen is told to proxies a little later.
+    let connect = async || {
+        let connected = Proxy::connect(&replica, &authority, whose, &names, Default::default());
+        Box::pin(connected).await?.let_in().await
+    };
+    let mut proxy = eventually("it is let in", SOON, connect).await;
     proxy.subscribe(type_url::ROUTE, &names).await;
     let routed = proxy.until("a route to the Service", is_routed).await;
     assert!(!routed);
 
     for _ in 0..2 {
         scene.server.apply_file(&tool("gateway-api.yaml")).await;
-        let established = ["wait", "--for=condition=Established", "--timeout=30s", DEFINITION];
+        let established = ["wait", "--for=condition=Established", "--timeout=180s", DEFINITION];
         scene.server.kubectl(&established).await;
         scene.server.apply(HTTP_ROUTE).await;
         eventually("the route has its status", SOON, async || {
@@ -71,7 +75,7 @@ async fn they_are_noticed_when_they_come_go_and_come_again() {
             .await;
         replica.has("HTTPRoute", 1).await;
 
-        scene.server.kubectl(&["delete", DEFINITION, "--timeout=60s"]).await;
+        scene.server.kubectl(&["delete", DEFINITION, "--timeout=180s"]).await;
         proxy
             .until("the route is gone with its definition", |proxy| {
                 ensure!(!is_routed(proxy)?, "not yet");

@@ -39,10 +39,16 @@ impl Desk<'_> {
         asked.map(|(leaf, _)| leaf)
     }
 
-    async fn count(&self, result: &str) -> f64 {
+    /// Waits until so many have ended so.
+    async fn counts(&self, result: &str, times: f64) {
         let name = "weft_control_plane_certificate_requests_total";
         let label = format!("result=\"{result}\"");
-        self.replica.metric(name, &label).await.expect("it is counted")
+        eventually(&format!("{result} {times} times"), SOON, async || {
+            let counted = self.replica.metric(name, &label).await?;
+            ensure!((counted - times).abs() < 0.5, "{counted}");
+            Ok(())
+        })
+        .await;
     }
 
     /// It is refused for one of these reasons, and counted as that.
@@ -52,8 +58,7 @@ impl Desk<'_> {
         let says = |reason: &&str| status.message().contains(*reason);
         assert!(reasons.iter().any(says), "{reasons:?}: {status}");
         self.refused += 1.0;
-        let counted = self.count("refused").await;
-        assert!((counted - self.refused).abs() < 0.5, "{counted} instead of {}", self.refused);
+        self.counts("refused", self.refused).await;
     }
 
     async fn bound(&self, pod: &str, uid: &str) -> String {
@@ -104,8 +109,8 @@ async fn a_pod_gets_the_certificate_of_its_account_and_nobody_else_does() {
     desk.refuses(&order, &used, Code::Unauthenticated, &gone).await;
     desk.refuses(&order, &unused, Code::Unauthenticated, &gone).await;
 
-    assert!((desk.count("issued").await - 3.0).abs() < 0.5);
-    assert!(desk.count("failed").await < 0.5);
+    desk.counts("issued", 3.0).await;
+    desk.counts("failed", 0.0).await;
     let log = desk.replica.process().logged(&["refused a service-account token"]).await;
     assert!(!log.contains(&good) && !log.contains(&loose), "no token is in the log");
     scene.assert_nothing_was_forbidden(&[&desk.replica]);

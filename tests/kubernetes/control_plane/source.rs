@@ -8,7 +8,8 @@ use weft_proto::envoy::listener::Listener;
 use weft_proto::names::{metadata, type_url};
 
 use super::proxy::Proxy;
-use super::scene::{Replica, Scene};
+use super::scene::{Replica, SOON, Scene};
+use crate::harness::eventually;
 
 const SERVICES: &str = "
 apiVersion: v1
@@ -54,8 +55,9 @@ async fn slice(scene: &Scene, service: &str, port: (&str, u16), endpoints: &[Val
 
 /// The endpoint controller changes its mind.
 pub(super) async fn change(scene: &Scene, slice: &str, endpoints: &[Value]) {
-    let path = format!("{SLICES}/{slice}");
-    scene.server.merge(&path, &json!({ "endpoints": endpoints })).await.expect("it is there");
+    let (path, patch) = (format!("{SLICES}/{slice}"), json!({ "endpoints": endpoints }));
+    // An API server that starts refuses for a moment what roles allow.
+    eventually("it is taken", SOON, async || scene.server.merge(&path, &patch).await).await;
 }
 
 /// A shop: a caller, an order service of two pods with a headless twin, and a database outside.
@@ -77,9 +79,16 @@ pub(super) fn ready(pod: &str, address: &str) -> Value {
 /// The caller's proxy, which has been told all of the shop.
 pub(super) async fn caller(scene: &Scene, replica: &Replica) -> Proxy {
     let authority = scene.authority().await;
-    let connected = Proxy::connect(replica, &authority, WEB, &NAMES, Default::default());
-    let mut proxy = Box::pin(connected).await.expect("it is a pod of the mesh");
+    // A pod that a replica has seen is told to proxies a little later.
+    let connect = async || {
+        let connected = Proxy::connect(replica, &authority, WEB, &NAMES, Default::default());
+        Box::pin(connected).await?.let_in().await
+    };
+    let mut proxy = eventually("it is a pod of the mesh", SOON, connect).await;
     becomes(&mut proxy, "order.shop:80", &["10.1.0.5:8080", "10.1.0.6:8080"]).await;
+    // Its address outside, at the port that the slice names; and the headless twin.
+    becomes(&mut proxy, "database.shop:5432", &["192.0.2.7:15432"]).await;
+    becomes(&mut proxy, "peers.shop:9090", &["10.1.0.5:9090", "10.1.0.6:9090"]).await;
     proxy
 }
 
@@ -102,10 +111,6 @@ async fn endpoints_follow_the_slices() {
     shop(&scene).await;
     let mut proxy = caller(&scene, &replica).await;
     let order = "order.shop:80";
-    // Its address outside, at the port that the slice names; and the headless twin.
-    becomes(&mut proxy, "database.shop:5432", &["192.0.2.7:15432"]).await;
-    becomes(&mut proxy, "peers.shop:9090", &["10.1.0.5:9090", "10.1.0.6:9090"]).await;
-
     let first = ready("order-1", "10.1.0.5");
     let second = |state| endpoint("order-2", "10.1.0.6", state);
     change(&scene, "order-1", &[first.clone(), second("starting")]).await;
@@ -168,8 +173,11 @@ async fn a_pods_own_proxy_knows_its_probes_and_no_other_does() {
     scene.running("order-1", "order", "10.1.0.5").await;
     replica.has("MeshWorkload", 2).await;
     let authority = scene.authority().await;
-    let connected = Proxy::connect(&replica, &authority, WEB, &NAMES, Default::default()).await;
-    let mut proxy = connected.unwrap();
+    let connect = async || {
+        let connected = Proxy::connect(&replica, &authority, WEB, &NAMES, Default::default());
+        Box::pin(connected).await?.let_in().await
+    };
+    let mut proxy = eventually("it is a pod of the mesh", SOON, connect).await;
     proxy.subscribe(type_url::LISTENER, &["inbound/shop/web-1", "inbound/shop/order-1"]).await;
     let listener: Listener = proxy
         .until("its listener", |proxy| proxy.resource(type_url::LISTENER, "inbound/shop/web-1"))
@@ -194,16 +202,14 @@ async fn one_that_starts_says_the_whole_truth_at_first() {
     let Some(scene) = Scene::start("truth").await else { return };
     shop(&scene).await;
     let one = scene.replica("one").await;
-    let mut proxy = caller(&scene, &one).await;
-    becomes(&mut proxy, "database.shop:5432", &["192.0.2.7:15432"]).await;
-    becomes(&mut proxy, "peers.shop:9090", &["10.1.0.5:9090", "10.1.0.6:9090"]).await;
+    let proxy = caller(&scene, &one).await;
     let held = proxy.into_held();
     one.process().kill();
 
     let two = scene.spawn("two");
     let authority = scene.authority().await;
     // As soon as anybody listens, ready or not.
-    crate::harness::eventually("it listens", super::scene::SOON, async || {
+    eventually("it listens", SOON, async || {
         two.process().pid()?;
         tokio::net::TcpStream::connect(two.address()).await?;
         Ok(())

@@ -164,11 +164,15 @@ async fn configured(cluster: &Cluster, namespace: &Namespace) {
         assert_eq!(output.code, Some(0), "{output:?}");
         output.json()
     };
-    let endpoints = section("endpoints").await;
-    for server in rolling::pods(namespace).await {
-        let address = cluster.pod(name, &server).await.to_string();
-        assert!(endpoints.to_string().contains(&address), "{server} in {endpoints}");
-    }
+    let has_all = async || {
+        let endpoints = section("endpoints").await.to_string();
+        for server in rolling::pods(namespace).await {
+            let address = cluster.pod(name, &server).await.to_string();
+            ensure!(endpoints.contains(&address), "{server} in {endpoints}");
+        }
+        Ok(())
+    };
+    namespace.eventually("it has all endpoints", name, DEADLINE, has_all).await;
     let certificate = section("certificate").await;
     let identity = format!("spiffe://cluster.local/ns/{name}/sa/default");
     assert_eq!(certificate["identity"], *identity, "{certificate}");

@@ -270,7 +270,7 @@ async fn without_a_webhook_only_labelled_namespaces_wait() {
     let server = scene(&namespace).await;
     let mut calls = Calls::start(&namespace, server).await;
     cluster.kubectl(&["scale", "-n", "weft-system", CONTROL_PLANE, "--replicas=0"]).await;
-    let gone = ["wait", "-n", "weft-system", "pod", "--all", "--for=delete", "--timeout=60s"];
+    let gone = ["wait", "-n", "weft-system", "pod", "--all", "--for=delete", "--timeout=180s"];
     cluster.kubectl(&gone).await;
     plain.apply(&images(CLIENT)).await;
     plain.ready("client").await;

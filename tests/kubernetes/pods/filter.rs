@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use serde_json::{Value, json};
 
 use super::{CLIENT, DEADLINE, MESHED, PATH, SERVER, STRICT, ask, images};
@@ -70,8 +71,13 @@ async fn what_weft_inject_writes_works_as_what_the_webhook_makes() {
     }
     let server = plain.service(plain.name(), "server").await;
     let ask = ask(format!("{server} 8080"), PATH, "Ada");
-    let told = plain.shell("client", "app", &ask).await.unwrap();
-    assert!(told.contains("Ada"), "{told}");
+    plain
+        .eventually("the client is served", plain.name(), DEADLINE, async || {
+            let told = plain.shell("client", "app", &ask).await?;
+            ensure!(told.contains("Ada"), "{told}");
+            Ok(())
+        })
+        .await;
     // The webhook was asked, and has left it as it was.
     assert_eq!(sidecar(&plain).await, sidecar(&meshed).await);
     nothing_passes_before_the_sidecar(&plain, &injected, server).await;

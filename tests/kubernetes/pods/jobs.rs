@@ -1,5 +1,7 @@
 //! What runs to its end: an application's own init containers, Jobs and bare pods.
 
+use anyhow::ensure;
+
 use super::{DEADLINE, MESHED, PATH, SERVER, STRICT, ask, images};
 use crate::harness::kubernetes::{Cluster, Namespace};
 
@@ -77,6 +79,19 @@ async fn init_containers_are_meshed_and_jobs_end() {
     let namespace = cluster.labelled("jobs", &MESHED).await;
     namespace.apply(&images(&[SERVER, STRICT].join("---"))).await;
     namespace.rolled_out(namespace.name(), "deployment/server", DEADLINE).await;
+    // A Job asks once: the Service must have its pods, which another controller says than that they are ready.
+    let name = namespace.name();
+    let path = format!(
+        "/apis/discovery.k8s.io/v1/namespaces/{name}/endpointslices?labelSelector=kubernetes.io/service-name%3Dserver"
+    );
+    namespace
+        .eventually("the Service has both", name, DEADLINE, async || {
+            let slices = namespace.get(&path).await?;
+            let ready = slices.to_string().matches("\"ready\":true").count();
+            ensure!(ready == 2, "{slices}");
+            Ok(())
+        })
+        .await;
     let outside = job("outside", "disabled", "ASK");
     let failing = job("failing", "enabled", "exit 7");
     let server = namespace.service(namespace.name(), "server").await;

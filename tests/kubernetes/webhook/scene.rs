@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,8 +21,10 @@ use weft_control_plane::injection::{Injector, Settings};
 use weft_control_plane::webhook::{Counts, Inputs, Numbers, Options, Webhook, service_names};
 
 use crate::harness::kubernetes::{Api, ApiServer};
-use crate::harness::within;
+use crate::harness::{eventually, within};
 
+/// On a busy machine.
+const SOON: Duration = Duration::from_secs(60);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The rights that the control plane needs for its webhook, and no others.
@@ -44,6 +46,8 @@ pub(super) struct Replica {
     address: SocketAddr,
     ready: watch::Receiver<bool>,
     counts: Arc<Counts>,
+    /// Pods that nobody asked for but [`Scene::is_called`].
+    uncounted: u64,
     task: JoinHandle<()>,
 }
 
@@ -66,10 +70,28 @@ impl Scene {
 
     /// A replica that answers; the last one is the one that the API server calls.
     pub(super) async fn replica(&self) -> Replica {
-        let replica = self.spawn().await;
+        let mut replica = self.spawn().await;
         self.configure(&replica).await;
         replica.is_ready().await;
+        self.is_called(&mut replica).await;
         replica
+    }
+
+    /// Waits until the API server calls this replica, and believes it: it learns of its configuration a moment after that
+    /// was written. What it asks meanwhile is not counted.
+    pub(super) async fn is_called(&self, replica: &mut Replica) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asked"},
+            "spec": {"serviceAccountName": "default", "containers": [{"name": "app", "image": "shop"}]},
+        });
+        eventually("the API server calls this replica", SOON, async || {
+            let before = replica.counts.numbers().injected;
+            self.create("meshed", "?dryRun=All", &pod).await?;
+            ensure!(replica.counts.numbers().injected > before, "it calls another one");
+            Ok(())
+        })
+        .await;
+        replica.uncounted = replica.counts.numbers().injected;
     }
 
     /// A replica that nobody calls and that is not ready yet.
@@ -97,6 +119,7 @@ impl Scene {
             address: webhook.address(),
             ready: webhook.ready(),
             counts: webhook.counts(),
+            uncounted: 0,
             task: tokio::spawn(webhook.run()),
         }
     }
@@ -175,7 +198,8 @@ impl Replica {
     }
 
     pub(super) fn numbers(&self) -> Numbers {
-        self.counts.numbers()
+        let numbers = self.counts.numbers();
+        Numbers { injected: numbers.injected - self.uncounted, ..numbers }
     }
 
     /// The certificate that it shows.

@@ -62,7 +62,7 @@ fn shares() -> Group {
     let half = "backendRef: {name: b, port: 8080}, percent: 50";
     let tenth = "backendRef: {name: c, port: 8080}, fraction: {numerator: 1, denominator: 10}";
     let none = "backendRef: {name: d, port: 8080}, percent: 0";
-    let counts = &[("at a", 200, 200), ("at b", 65, 135), ("at c", 0, 41), ("at d", 0, 0)];
+    let counts = &[("at a", 200, 200), ("at b", 45, 155), ("at c", 0, 55), ("at d", 0, 0)];
     let case = Case::steps("percent and fraction", vec![Step::get("/"); 200]);
     mirrored("mirror-shares", &[half, tenth, none]).cases([case.view(View::Counts(counts))])
 }

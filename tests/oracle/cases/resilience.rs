@@ -5,7 +5,7 @@ use crate::oracle::case::{Act, Case, Group, Step, View};
 const E500: Act = Act::Answer(500, &[]);
 const E503: Act = Act::Answer(503, &[]);
 /// An answer that takes long enough for all requests of a case to meet.
-const SLOW: Act = Act::Late(1500);
+const SLOW: Act = Act::Late(2500);
 /// Why an endpoint that says when to come back is left in.
 const OVERLOAD: &str =
     "503 with Retry-After says that the endpoint is busy, not ill; Envoy ejects it";
@@ -46,15 +46,15 @@ type Sick = (&'static str, Act, &'static str, Counts);
 
 /// An ejection is over to Envoy's other thread, so that a few more requests may slip through.
 const SICK: [Sick; 7] = [
-    ("eject-500", E500, "consecutiveFailures: 2", &[("a", 2, 6)]),
-    ("eject-503", E503, "consecutiveFailures: 3", &[("a", 3, 7)]),
+    ("eject-500", E500, "consecutiveFailures: 2", &[("a", 2, 9)]),
+    ("eject-503", E503, "consecutiveFailures: 3", &[("a", 3, 9)]),
     ("eject-404", Act::Answer(404, &[]), "consecutiveFailures: 2", &[("a", 12, 12)]),
     ("eject-off", E500, "consecutiveFailures: 0", &[("a", 12, 12)]),
     (
         "eject-gateway",
         E503,
         "consecutiveFailures: 0, consecutiveGatewayFailures: 2",
-        &[("a", 2, 6)],
+        &[("a", 2, 9)],
     ),
     (
         "eject-gateway-500",
@@ -85,7 +85,7 @@ fn ejection() -> Vec<Group> {
         ejecting(service, "abc", detection, case)
     });
     let broken =
-        counted("it closes", Step::post("/", "x").but('a', Act::Close), 36, &[("503", 2, 6)]);
+        counted("it closes", Step::post("/", "x").but('a', Act::Close), 36, &[("503", 2, 9)]);
     let only = counted("it is the only one", Step::get("/").but('a', E500), 12, &[("a", 12, 12)]);
     sick.chain([
         ejecting("eject-closed", "abc", "consecutiveFailures: 2", broken),
@@ -111,7 +111,7 @@ fn panic() -> Group {
 /// Active health checks: who is found ill gets nothing.
 fn health() -> Vec<Group> {
     let checked = |service: &str, check: &str, counts: Counts| {
-        let often = "interval: 1s, timeout: 1s, healthyThreshold: 1, unhealthyThreshold: 1";
+        let often = "interval: 1s, timeout: 10s, healthyThreshold: 1, unhealthyThreshold: 1";
         let policy = format!(
             "  loadBalancer: {{policy: RoundRobin}}
   outlierDetection: {{consecutiveFailures: 0}}

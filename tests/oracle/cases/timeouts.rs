@@ -13,9 +13,9 @@ fn rule(timeouts: &str) -> String {
 }
 
 fn request() -> Group {
-    Group::new("timeout-request", "a").rules(&rule("request: 300ms")).cases([
+    Group::new("timeout-request", "a").rules(&rule("request: 1s")).cases([
         Case::new("in time", Step::get("/").script(&[Act::Late(20)]).answers(200)),
-        Case::new("too late", Step::get("/").script(&[Act::Late(2000)]).answers(504)),
+        Case::new("too late", Step::get("/").script(&[Act::Late(3000)]).answers(504)),
         Case::new("never", Step::get("/").script(&[Act::Hang]).answers(504)),
         Case::new("never, POST", Step::post("/", "body").script(&[Act::Hang]).answers(504)),
         Case::new("never, HTTP/2", Step::get("/").http2().script(&[Act::Hang]).answers(504)),
@@ -28,7 +28,7 @@ fn request() -> Group {
 }
 
 fn backend_request() -> Group {
-    let rules = rule("backendRequest: 300ms");
+    let rules = rule("backendRequest: 1s");
     let policy = "  outlierDetection: {consecutiveFailures: 0}
   retries: {attempts: 1, conditions: [gateway-error], budget: {percent: 100, minRetriesPerSecond: 100}}
 ";
@@ -40,7 +40,7 @@ fn backend_request() -> Group {
 }
 
 fn both() -> Group {
-    let rules = rule("request: 700ms, backendRequest: 250ms");
+    let rules = rule("request: 3s, backendRequest: 1s");
     let policy = "  outlierDetection: {consecutiveFailures: 0}
   retries: {attempts: 5, conditions: [5xx], budget: {percent: 100, minRetriesPerSecond: 100}}
 ";
@@ -56,7 +56,7 @@ fn both() -> Group {
 
 fn per_try() -> Group {
     let policy = "  outlierDetection: {consecutiveFailures: 0}
-  retries: {attempts: 1, conditions: [5xx], perTryTimeout: 250ms, budget: {percent: 100, minRetriesPerSecond: 100}}
+  retries: {attempts: 1, conditions: [5xx], perTryTimeout: 1s, budget: {percent: 100, minRetriesPerSecond: 100}}
 ";
     Group::new("timeout-per-try", "a").policy(policy).cases([
         Case::new("in time", Step::get("/").answers(200)),
@@ -74,7 +74,7 @@ fn zero() -> Group {
 /// The caller's own limit, with and without one of the rule.
 fn grpc_timeout() -> Group {
     let rules = "  - matches: [{path: {type: PathPrefix, value: /limited}}]
-    timeouts: {request: 400ms}
+    timeouts: {request: 1500ms}
     backendRefs: [{name: a, port: 8080}]
   - matches: [{path: {type: PathPrefix, value: /free}}]
     backendRefs: [{name: a, port: 8080}]
@@ -84,10 +84,10 @@ fn grpc_timeout() -> Group {
     let hang = |path: &str, limit: &str| call(path, limit).script(&[Act::Hang]);
     Group::new("timeout-grpc", "a").rules(rules).cases([
         Case::new("in time", call("/free/M", "2S")),
-        Case::new("the caller's", hang("/free/M", "200m")),
-        Case::new("the caller's is shorter", hang("/limited/M", "100m")),
+        Case::new("the caller's", hang("/free/M", "800m")),
+        Case::new("the caller's is shorter", hang("/limited/M", "700m")),
         Case::new("the rule's is shorter", hang("/limited/M", "5S")),
-        Case::new("in microseconds", hang("/free/M", "150000u")),
+        Case::new("in microseconds", hang("/free/M", "600000u")),
         Case::new("long enough", call("/limited/M", "1H")),
     ])
 }
