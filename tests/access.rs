@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Answer, Builder, Mesh, TcpApp, eventually, get, http1, http2, request, within,
+    Answer, Builder, Mesh, TcpApp, eventually, get, head, http1, http2, request, within,
 };
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -212,6 +212,16 @@ async fn the_default_is_changed_while_it_runs() {
         mesh.write("default.yaml", &policy);
         becomes(default, async || Ok(both().await? == expected)).await;
     }
+    // Who has no identity does not stay where one is needed.
+    let mut kept = TcpStream::connect(inbound).await.unwrap();
+    kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let answered = within("an answer", DEADLINE, head(&mut kept)).await.unwrap();
+    assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+    let strict = "apiVersion: weft.dev/v1alpha1\nkind: InboundPolicy\nmetadata: {name: d, namespace: shop}\nspec: {mtls: STRICT}\n";
+    mesh.write("default.yaml", strict);
+    let mut rest = Vec::new();
+    // Reset or closed, it is over.
+    let _ = within("its end", DEADLINE, kept.read_to_end(&mut rest)).await;
 }
 
 #[tokio::test]
