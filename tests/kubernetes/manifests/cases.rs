@@ -15,7 +15,7 @@ pub(super) const ALL: [Cases; 8] = [
             "action: DENY, rules: [{}]",
             "action: ALLOW, selector: {matchLabels: {a: b}}, ports: [80], rules: [{name: a, from: [{identities: ['*']}, {namespaces: [a], cidrs: ['10.0.0.0/8']}], to: [{methods: [GET], ports: [80]}]}]",
             "action: AUDIT, rules: [{to: [{paths: [{type: Template, value: '/a/{id}/**'}, {value: /b}]}]}]",
-            "action: DENY, rules: [{to: [{headers: [{name: x, type: Present}, {name: y, type: Prefix, value: a}]}]}]",
+            "action: DENY, rules: [{to: [{headers: [{name: x, type: Present}, {name: b, type: Prefix, value: a}]}]}]",
         ],
         &[
             "",
