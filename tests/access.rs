@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Answer, Builder, Mesh, TcpApp, eventually, get, http1, http2, request, within,
+    Answer, Builder, Mesh, TcpApp, eventually, get, head, http1, http2, request, within,
 };
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -159,14 +159,25 @@ async fn policies_change_under_way_and_deny_counts_first() {
     let mesh = shop().start().await;
     let gateway = mesh.entry("gateway", "product");
     assert_eq!(get(gateway, "/").await.unwrap().status, 200, "everything is allowed by default");
-    let deny =
-        policy("no-admin", "  action: DENY\n  rules: [{to: [{paths: [{value: /admin}]}]}]\n");
+    let deny = policy(
+        "no-admin",
+        "  action: DENY\n  rules:\n  - to: [{paths: [{value: /admin}, {value: /@root}, {value: /caf%C3%A9}]}]\n  - {from: [{cidrs: ['::ffff:127.0.0.0/104']}], to: [{paths: [{value: /mapped}]}]}\n  - to: [{headers: [{name: x-forwarded-client-cert, type: Exact, value: forged}]}]\n",
+    );
     mesh.write("deny.yaml", &deny);
     becomes("the policy", async || {
         Ok(asked(gateway, Method::GET, "/admin/users").await.status == 403)
     })
     .await;
     assert_eq!(get(gateway, "/administrators").await.unwrap().status, 200);
+    // One path in another spelling, one network in another.
+    for path in ["/@root", "/%40root", "/caf%c3%A9", "/mapped"] {
+        assert_eq!(get(gateway, path).await.unwrap().status, 403, "{path}");
+    }
+    // What the mesh says of a caller no caller says.
+    let forged = [("x-forwarded-client-cert", "forged")];
+    let inbound = mesh.proxy("product-v1").inbound();
+    let answer = http1(inbound, request(Method::GET, "/", &forged, "")).await.unwrap();
+    assert_eq!(answer.status, 200, "rules judge what the application gets");
     let answer = asked(gateway, Method::GET, "/admin").await;
     assert!(why(&answer).contains("AccessPolicy/shop/no-admin#0"), "{}", why(&answer));
     mesh.write("allow.yaml", &policy("all", "  action: ALLOW\n  rules: [{}]\n"));
@@ -198,6 +209,21 @@ async fn a_policy_that_cannot_be_read_closes_what_it_selects() {
         &policy("broken", &broken.replace("{namespace: shop}", "{namespaces: [shop]}")),
     );
     becomes("the mended policy", async || Ok(get(gateway, "/").await?.status == 200)).await;
+    let default = "apiVersion: weft.dev/v1alpha1\nkind: InboundPolicy\nmetadata: {name: d, namespace: shop}\nspec: {defaultAccess: denied}\n";
+    let all = policy("all", "  action: ALLOW\n  rules: [{}]\n");
+    mesh.remove("access.yaml");
+    for (text, said) in [
+        (policy("empty", "  action: ALLOW\n  rules:\n  - from:\n"), "empty#unreadable"),
+        (all.replace("name: all, ", ""), "other.yaml:1#unreadable"),
+        (all.replace("[{}]", "[{]"), "all#unreadable"),
+        (all.replace("v1alpha1", "v2"), "all#unreadable"),
+        (default.to_owned(), "no rule allows it, for there is none"),
+    ] {
+        mesh.write("other.yaml", &text);
+        becomes(said, async || Ok(why(&get(gateway, "/").await?).contains(said))).await;
+        mesh.remove("other.yaml");
+        becomes("nothing is closed", async || Ok(get(gateway, "/").await?.status == 200)).await;
+    }
 }
 
 #[tokio::test]
@@ -222,6 +248,16 @@ async fn the_default_is_changed_while_it_runs() {
         mesh.write("default.yaml", &policy);
         becomes(default, async || Ok(both().await? == expected)).await;
     }
+    // Who has no identity does not stay where one is needed.
+    let mut kept = TcpStream::connect(inbound).await.unwrap();
+    kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let answered = within("an answer", DEADLINE, head(&mut kept)).await.unwrap();
+    assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+    let strict = "apiVersion: weft.dev/v1alpha1\nkind: InboundPolicy\nmetadata: {name: d, namespace: shop}\nspec: {mtls: STRICT}\n";
+    mesh.write("default.yaml", strict);
+    let mut rest = Vec::new();
+    // Reset or closed, it is over.
+    let _ = within("its end", DEADLINE, kept.read_to_end(&mut rest)).await;
 }
 
 #[tokio::test]

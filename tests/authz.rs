@@ -247,6 +247,7 @@ async fn reach_is_what_sidecars_do() {
         ("POST", "/carts/7"),
         ("GET", "/carts/admin/x"),
         ("GET", "/health"),
+        ("GET", "/carts/%2e%2E/health"),
         ("GET", "/"),
     ] {
         for by in ["gateway", "batch", ""] {

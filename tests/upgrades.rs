@@ -78,6 +78,14 @@ async fn a_websocket_passes_both_sidecars() {
         Ok(())
     })
     .await;
+    // As long as it may be asked for; its caller may still ask for anything else.
+    let mut stream = TcpStream::connect(mesh.entry("gateway", "product")).await.unwrap();
+    stream.write_all(ASK.as_bytes()).await.unwrap();
+    within("the greeting", Duration::from_secs(10), head(&mut stream)).await.unwrap();
+    mesh.write("access.yaml", "apiVersion: weft.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {name: silence, namespace: shop}\nspec: {action: DENY, rules: [{to: [{paths: [{value: /chat}]}]}]}\n");
+    let mut rest = Vec::new();
+    // Reset or closed, it is over.
+    let _ = within("its end", Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
     server.abort();
 }
 

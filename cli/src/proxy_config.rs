@@ -36,7 +36,8 @@ fn draw(config: &Value) -> String {
         Value::Object(fields) => {
             let mut table = Table::new(&[("FIELD", Align::Left), ("VALUE", Align::Left)]);
             for (name, value) in fields {
-                let moment = Moment::read(value).filter(|_| name.ends_with("not_after"));
+                let is_moment = name.ends_with("not_after") || name.ends_with("_at");
+                let moment = Moment::read(value).filter(|_| is_moment);
                 let shown = moment.map_or_else(|| text(value), Moment::shown);
                 table.push(vec![name.as_str().into(), shown.into()]);
             }

@@ -31,6 +31,7 @@ pub(crate) mod proposal;
 mod route;
 pub(crate) mod schema;
 mod service;
+mod stand_in;
 mod store;
 mod telemetry_policy;
 #[cfg(test)]

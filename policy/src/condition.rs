@@ -61,6 +61,18 @@ pub(crate) enum Values {
 }
 
 impl Condition {
+    /// Of callers in this network. One of IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) is that of IPv4: so
+    /// callers' addresses are read too, and it would be about nobody.
+    #[must_use]
+    pub fn source(network: IpNet) -> Self {
+        let mapped = match network {
+            IpNet::V6(six) => six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96)),
+            IpNet::V4(_) => None,
+        };
+        let four = mapped.and_then(|(address, length)| IpNet::new(address.into(), length).ok());
+        Self::Source(four.unwrap_or(network))
+    }
+
     /// Does it look at the path?
     pub(crate) fn is_about_paths(&self) -> bool {
         match self {

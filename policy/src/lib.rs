@@ -3,6 +3,7 @@
 //!
 //! [`Access`] is what holds for one port of a workload, [`decide()`] judges a caller and a request by it, [`Narrowed`]
 //! does what it can of that once for a connection, and [`reach()`] says what can be said when not everything is known.
+//! Paths are judged in the one form that [`normalise()`] makes.
 //! Pure: no clock, no socket, no configuration format. What cannot be
 //! read must never come here as something that allows more; whoever reads it makes it deny.
 
@@ -12,6 +13,7 @@ mod decide;
 pub mod fuzzing;
 mod miss;
 mod narrow;
+mod path;
 mod reach;
 #[cfg(any(test, fuzzing))]
 mod reference;
@@ -30,8 +32,9 @@ pub use condition::{Condition, HeaderMatch};
 pub use decide::{Reason, Verdict, decide};
 pub use miss::{Miss, nearest};
 pub use narrow::Narrowed;
+pub use path::normalise;
 pub use reach::{Asks, Depends, Headers, Partial, Question, Reach, Unknown, reach};
-pub use spelling::ambiguous;
+pub use spelling::{ambiguous, spelled};
 pub use template::{Template, TemplateError};
 
 /// Who calls, as far as a connection says it.
@@ -50,7 +53,7 @@ pub struct Caller<'a> {
 pub struct Request<'a> {
     /// Upper case.
     pub method: &'a str,
-    /// Without query.
+    /// Without query. Rules compare it as [`spelled()`].
     pub path: &'a str,
     /// All of them.
     pub headers: &'a HeaderMap,

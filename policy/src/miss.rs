@@ -5,7 +5,7 @@
 mod tests;
 
 use crate::condition::Values;
-use crate::{Access, Caller, Condition, Request, Rule};
+use crate::{Access, Caller, Condition, Request, Rule, spelled};
 
 /// Bound: rules that are looked at; a denial must not cost more than the request would have.
 const MAX_RULES: usize = 64;
@@ -27,6 +27,10 @@ pub fn nearest<'a>(
     request: Option<&Request<'_>>,
 ) -> Option<Miss<'a>> {
     let rules = access.allow.iter().flatten().take(MAX_RULES);
+    let path = request.map(|request| spelled(request.path));
+    let spelled = request.zip(path.as_deref());
+    let spelled = spelled.map(|(request, path)| Request { path, ..*request });
+    let request = spelled.as_ref();
     let misses = rules.map(|rule| {
         let mut wanted = Vec::new();
         missing(&rule.from, caller, request, &mut wanted);

@@ -2,7 +2,7 @@
 //! configuration, so that the cost of a request follows the rules that are about its caller.
 
 use crate::condition::Values;
-use crate::{Access, Caller, Reason, Request, Rule, Verdict};
+use crate::{Access, Caller, Reason, Request, Rule, Verdict, spelled};
 
 /// The rules of one [`Access`] that are about one caller. It belongs to that value and to no other.
 #[derive(Clone, Debug, Default)]
@@ -96,10 +96,13 @@ impl Narrowed {
         request: Option<&Request<'_>>,
     ) -> Verdict<'a> {
         let mut audit: Vec<&Rule> = self.audit.settled(&access.audit).collect();
-        if let Some(request) = request {
-            audit.extend(self.audit.applying(&access.audit, caller, request, Values::One));
-        }
-        Verdict { reason: self.reason(access, caller, request), audit }
+        let Some(request) = request else {
+            return Verdict { reason: self.reason(access, caller, None), audit };
+        };
+        let path = spelled(request.path);
+        let request = Request { path: &path, ..*request };
+        audit.extend(self.audit.applying(&access.audit, caller, &request, Values::One));
+        Verdict { reason: self.reason(access, caller, Some(&request)), audit }
     }
 
     fn reason<'a>(

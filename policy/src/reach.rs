@@ -14,7 +14,7 @@ use http::HeaderMap;
 use weft_certs::SpiffeId;
 
 use crate::condition::Values;
-use crate::{Access, Caller, Condition, Reason, Rule};
+use crate::{Access, Caller, Condition, Reason, Rule, spelled};
 
 /// What is known of a caller and of what he asks for.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +127,14 @@ impl<'a> Question<'a> {
         Self { identity: caller.identity, address: Some(caller.address), port: caller.port, asks }
     }
 
+    fn with_path(self, path: &'a str) -> Self {
+        let asks = match self.asks {
+            Asks::Bytes => Asks::Bytes,
+            Asks::Request(partial) => Asks::Request(Partial { path: Some(path), ..partial }),
+        };
+        Self { asks, ..self }
+    }
+
     fn by_caller(self) -> Self {
         Self { asks: Asks::Request(Partial::default()), ..self }
     }
@@ -135,6 +143,14 @@ impl<'a> Question<'a> {
 /// Says what can be said.
 #[must_use]
 pub fn reach<'a>(access: &'a Access, question: &Question<'_>) -> Reach<'a> {
+    let Asks::Request(Partial { path: Some(path), .. }) = question.asks else {
+        return reach_spelled(access, question);
+    };
+    let path = spelled(path);
+    reach_spelled(access, &question.with_path(&path))
+}
+
+fn reach_spelled<'a>(access: &'a Access, question: &Question<'_>) -> Reach<'a> {
     let deny = Judged::new(&access.deny, question, Values::One);
     if let Some(rule) = deny.applies {
         return Reach::Never(Reason::Denied(rule));

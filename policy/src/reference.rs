@@ -3,7 +3,7 @@
 
 use weft_certs::SpiffeId;
 
-use crate::{Access, Caller, Condition, HeaderMatch, Request, Rule};
+use crate::{Access, Caller, Condition, HeaderMatch, Request, Rule, spelled};
 
 /// Is it let in?
 pub(crate) fn allows(access: &Access, caller: &Caller<'_>, request: &Request<'_>) -> bool {
@@ -27,7 +27,8 @@ pub(crate) fn applies(
 
 fn is(of: &Condition, caller: &Caller<'_>, request: &Request<'_>, every: bool) -> bool {
     let id = caller.identity.map_or("", SpiffeId::as_str);
-    let path: Vec<&str> = request.path.split('/').collect();
+    let spelling = spelled(request.path);
+    let path: Vec<&str> = spelling.split('/').collect();
     match of {
         Condition::All(parts) => !parts.iter().any(|part| !is(part, caller, request, every)),
         Condition::Any(parts) => parts.iter().any(|part| is(part, caller, request, every)),
@@ -37,14 +38,14 @@ fn is(of: &Condition, caller: &Caller<'_>, request: &Request<'_>, every: bool) -
         Condition::Source(network) => network.contains(&caller.address.to_canonical()),
         Condition::Port(port) => caller.port == *port,
         Condition::Method(method) => request.method == method,
-        Condition::Path(wanted) => request.path == wanted,
-        Condition::PathPrefix(wanted) => request.path.starts_with(wanted),
+        Condition::Path(wanted) => spelling == wanted.as_str(),
+        Condition::PathPrefix(wanted) => spelling.starts_with(wanted),
         Condition::PathTemplate(template) => {
             let wanted: Vec<&str> = template.as_str().split('/').collect();
             wanted.len() == path.len()
                 && wanted.iter().zip(path).all(|(wanted, given)| match *wanted {
                     "*" => !given.is_empty(),
-                    literal => literal == given,
+                    literal => spelled(literal) == given,
                 })
         }
         Condition::Header(name, wanted) => {

@@ -1,5 +1,8 @@
 //! Paths that one reader takes for another path than the next reader does. Where a rule is about paths, who decides and
-//! the application must not differ: such a request is refused, and such a rule would never apply.
+//! the application must not differ: such a request is refused, and such a rule would never apply. What only has more
+//! spellings than one is compared in one of them.
+
+use std::borrow::Cow;
 
 /// What in this path is read in more ways than one; the path is canonical. What some applications take for a slack part
 /// of a segment, for a separator, or for the end; what they decode twice; and what only some can decode at all.
@@ -34,6 +37,33 @@ pub fn ambiguous(path: &str) -> Option<&'static str> {
     std::str::from_utf8(&decoded).is_err().then_some("escapes that are no UTF-8")
 }
 
+/// What a path may hold as it is, and most applications see no difference in its escape: `/@admin` is `/%40admin`.
+const PLAIN: &[u8] = b"!$&'()*+,=:@[]";
+
+/// The spelling by which rules compare a canonical path: what may stand in a path as it is does so, and the digits of the
+/// escapes that are left are in upper case. What is forwarded keeps its own.
+#[must_use]
+pub fn spelled(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut text = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let (before, escape) = rest.split_at(at);
+        text.push_str(before);
+        let value = escaped(&escape.as_bytes()[1..]);
+        let end = if value.is_some() { 3 } else { 1 };
+        match value {
+            Some(plain) if PLAIN.contains(&plain) => text.push(char::from(plain)),
+            _ => text.extend(escape[..end].chars().map(|c| c.to_ascii_uppercase())),
+        }
+        rest = &escape[end..];
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
 /// The value of the two digits that this begins with.
 fn escaped(digits: &[u8]) -> Option<u8> {
     let value = |at: usize| char::from(*digits.get(at)?).to_digit(16);
@@ -42,7 +72,27 @@ fn escaped(digits: &[u8]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::ambiguous;
+    use super::{ambiguous, spelled};
+
+    #[test]
+    fn one_spelling() {
+        for (path, one) in [
+            ("/a@b", "/a@b"),
+            ("/a%40b", "/a@b"),
+            ("/%21%24%26%27%28%29%2a%2B%2c%3D%3a%5b%5D", "/!$&'()*+,=:[]"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/a%7cb%20", "/a%7Cb%20"),
+            ("/a%2fb%3b", "/a%2Fb%3B"),
+            ("/50%25", "/50%25"),
+            ("/%2540", "/%2540"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%é%40", "/%é@"),
+        ] {
+            assert_eq!(spelled(path), one, "{path}");
+            assert_eq!(spelled(one), one, "once is enough: {path}");
+        }
+    }
 
     #[test]
     fn what_has_two_readings() {

@@ -7,6 +7,8 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::spelled;
+
 /// Bound: Envoy takes no more variables either.
 const MAX_SEGMENTS: usize = 32;
 const MAX_BYTES: usize = 1024;
@@ -71,7 +73,8 @@ fn segment(text: &str) -> Result<Segment, TemplateError> {
     }
     let Some(variable) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
         let odd = text.bytes().any(|byte| matches!(byte, b'{' | b'}' | b'*' | b'?' | b'#'));
-        return if odd { Err(other()) } else { Ok(Segment::Literal(text.to_owned())) };
+        let literal = || Segment::Literal(spelled(text).into_owned());
+        return if odd { Err(other()) } else { Ok(literal()) };
     };
     let (name, pattern) = variable.split_once('=').unwrap_or((variable, "*"));
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -84,7 +87,7 @@ fn segment(text: &str) -> Result<Segment, TemplateError> {
 }
 
 impl Template {
-    /// Is the path of this form?
+    /// Is the path, as [`spelled()`], of this form?
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         let Some(inside) = path.strip_prefix('/') else { return false };

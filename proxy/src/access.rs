@@ -18,7 +18,7 @@ use weft_proto::origin::Origin;
 use crate::error::{Error, Token};
 use crate::model::PortAccess;
 
-pub use guests::{Guests, Kind};
+pub use guests::{Asked, Guests, Kind, Now};
 pub use told::Told;
 pub use traffic::{Notes, Traffic};
 

@@ -7,18 +7,17 @@
 
 mod authority;
 mod names;
-mod path;
 
 use std::borrow::Cow;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version};
+use weft_policy::normalise;
 
 use crate::error::{Error, Token};
 
 pub use names::{is_forbidden_trailer, remove_forbidden_trailers};
-pub use path::normalise as normalise_path;
 
 /// What is wrong with a request by its bytes; put among its extensions by `listener::heads`.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +168,7 @@ fn to_normal_path<B>(request: &mut Request<B>) -> Result<(), Error> {
     if uri.path() == "*" {
         return Ok(());
     }
-    let Some(mut target) = path::normalise(uri.path()).map_err(malformed)? else { return Ok(()) };
+    let Some(mut target) = normalise(uri.path()).map_err(malformed)? else { return Ok(()) };
     if let Some(query) = uri.query() {
         target.push('?');
         target.push_str(query);

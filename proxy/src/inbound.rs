@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
-use crate::access::{self, Kind};
+use crate::access::{self, Asked, Kind};
 use crate::body::{Body, ClientBody};
 use crate::cluster::Endpoint;
 use crate::error::{Error, Replay, Token};
@@ -159,7 +159,10 @@ impl Inbound {
                 self.mark_exhausted(&mut answer.response, who, &record);
                 record.carry(answer, None)
             }
-            Ok((answer, Some(wish))) => upgrade::switch(wish, answer, record, watch),
+            Ok((answer, Some((wish, asked)))) => {
+                self.switched(&asked, who, watch);
+                upgrade::switch(wish, answer, record, watch)
+            }
             Err(error) => {
                 let denied = error.token() == Token::RequestDenied && who.identity.is_none();
                 let mut response = match denied {
@@ -195,14 +198,15 @@ impl Inbound {
         }
     }
 
-    /// Order: what the mesh vouches for is written after everything that the caller says of it is gone.
+    /// Order: what the mesh vouches for is written after everything that the caller says of it is gone, and before the
+    /// rules look: what they judge is what the application gets.
     async fn forward(
         &self,
         mut request: Request<ClientBody>,
         who: &door::Who,
         grpc: bool,
         record: &mut Record,
-    ) -> Result<(Answer, Option<Wish>), Error> {
+    ) -> Result<(Answer, Option<(Wish, Arc<Asked>)>), Error> {
         // Who probes the workload must hear of it, or it is restarted for our lack of memory.
         if self.limits.overload.is_shedding() && !self.is_probe(&request, who) {
             self.limits.overload.admit()?;
@@ -210,6 +214,11 @@ impl Inbound {
         canonical::canonicalise(&mut request, &self.workload)?;
         if let Some(probes) = &who.probes {
             probe::check(probes, &request)?;
+        }
+        let map = request.headers_mut();
+        headers::remove_trusted(map);
+        if let Some(certificate) = &who.forwarded {
+            map.insert(FORWARDED_CLIENT_CERT, certificate.clone());
         }
         self.authorize(&request, who, record.started())?;
         if grpc && deadline::asked(request.headers()) == Some(Duration::ZERO) {
@@ -220,14 +229,11 @@ impl Inbound {
             limits.admit(who.identity.as_ref(), request.headers(), Instant::now())?;
         }
         let wish = upgrade::take(&mut request)?;
+        let asked = wish.as_ref().map(|_| Asked::of(&request));
         let version = who.version;
         let map = request.headers_mut();
         headers::remove_hop_by_hop(map);
         upgrade::ask(wish.as_ref(), map);
-        headers::remove_trusted(map);
-        if let Some(certificate) = &who.forwarded {
-            map.insert(FORWARDED_CLIENT_CERT, certificate.clone());
-        }
         let in_flight = self.app.begin();
         record.attempt(Instant::now());
         let sent = match (&who.identity, version) {
@@ -244,7 +250,7 @@ impl Inbound {
         let wish = upgrade::granted(wish, &response)?;
         headers::take_mark(&mut response);
         headers::remove_hop_by_hop(response.headers_mut());
-        Ok((Answer { response, written, in_flight }, wish))
+        Ok((Answer { response, written, in_flight }, wish.zip(asked)))
     }
 
     /// Who calls in plaintext has no sidecar that would send again what the application refuses unread: a server of

@@ -19,10 +19,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use weft_certs::DenyList;
 use weft_proto::names::OTHER_PORTS;
 
-use crate::access::{Guests, Told, Traffic};
+use crate::access::{Guests, Now, Told, Traffic};
 use crate::cluster::Cluster;
 use crate::denied::Denials;
-use crate::model::{Addresses, InboundListener, Locality, PortAccess};
+use crate::model::{Addresses, InboundListener, Locality, MtlsMode, PortAccess};
 use crate::rate_limit::{self, RateLimits};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::Pool;
@@ -206,6 +206,14 @@ impl State {
         self.inbound.load().as_ref().and_then(|listener| listener.access(port)).map(Arc::clone)
     }
 
+    /// What holds for who is connected to one of its ports.
+    fn now(&self, port: u16) -> Now {
+        let listener = self.inbound.load();
+        let settings = listener.as_ref().and_then(|listener| listener.port(port));
+        let strict = settings.is_some_and(|settings| settings.mtls == MtlsMode::Strict);
+        Now { access: self.access(port), strict }
+    }
+
     /// What was told of decisions about access.
     #[must_use]
     pub fn told(&self) -> &Told {
@@ -309,7 +317,7 @@ impl State {
                     touched.extend(known.moved(listener.place.as_ref()));
                     self.inbound.store(Some(Arc::new(listener)));
                     // Order: whoever enters from now on is judged by the new rules.
-                    match self.guests.review(|port| self.access(port)) {
+                    match self.guests.review(|port| self.now(port)) {
                         0 => {}
                         ended => {
                             tracing::info!(ended, "connections of callers that may call no more")

@@ -105,6 +105,13 @@ async fn the_definitions_judge_as_the_readers_do() {
         let answer = server.post(&path, object).await;
         assert_eq!(answer.is_ok(), *taken, "{object}: {answer:?}");
     }
+    // What a rule is limited to is not dropped, whatever it is called: the control plane refuses it then.
+    for rule in ["form: [{namespaces: [a]}]", "from: null"] {
+        let policy = object("AccessPolicy", "", &format!("action: ALLOW, rules: [{{{rule}}}]"));
+        let path = "/apis/weft.dev/v1alpha1/namespaces/default/accesspolicies?dryRun=All";
+        let kept = server.post(path, &policy).await.unwrap();
+        assert_eq!(kept["spec"], policy["spec"]);
+    }
     let found = analyzed(&objects).await;
     for (number, (object, taken)) in objects.iter().enumerate() {
         let file = format!("{number:03}.yaml");

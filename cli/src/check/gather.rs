@@ -79,6 +79,8 @@ pub(super) struct Sidecar {
     pub(super) workload: String,
     /// Does it say that it is ready?
     pub(super) ready: bool,
+    /// Why not, in its own words; empty if it says nothing.
+    pub(super) refusal: String,
     /// Its certificate; null if it says nothing.
     pub(super) certificate: Value,
 }
@@ -124,7 +126,12 @@ async fn mesh_facts(mesh: &Mesh) -> MeshFacts {
     for workload in mesh.workloads() {
         let socket = sidecar_socket(&proxy_dir(&mesh.directory, &workload));
         let certificate = socket.get("/v1/config/certificate").await.unwrap_or_default();
-        sidecars.push(Sidecar { workload, ready: socket.ready().await.is_ok(), certificate });
+        let ready = socket.ready().await;
+        let refusal = match &ready {
+            Err(AdminError::Refused { message, .. }) => message.clone(),
+            Ok(()) | Err(_) => String::new(),
+        };
+        sidecars.push(Sidecar { workload, ready: ready.is_ok(), refusal, certificate });
     }
     let mut urls = Vec::new();
     let info: MeshInfo = admin.get("/v1/mesh").await.unwrap_or_default();

@@ -62,16 +62,9 @@ fn control_plane(mesh: &MeshFacts, shell: &Shell) -> Category {
 
 fn sidecars(mesh: &MeshFacts, shell: &Shell, now: Moment) -> Category {
     let mut checks = Vec::new();
-    for Sidecar { workload, ready, .. } in &mesh.sidecars {
+    for Sidecar { workload, ready, refusal, .. } in &mesh.sidecars {
         if !ready {
-            checks.push(Check::bad(
-                format!("sidecar {workload} is ready"),
-                "it does not say so on its admin socket",
-                fix(
-                    "does it run? look at the output of the process that started it",
-                    format!("pgrep -af {}", shell_quoted(&format!("proxies/{workload}"))),
-                ),
-            ));
+            checks.push(not_ready(workload, refusal));
         }
         if !mesh.proxies.iter().any(|proxy| proxy.workload == *workload) {
             checks.push(Check::bad(
@@ -99,6 +92,25 @@ fn sidecars(mesh: &MeshFacts, shell: &Shell, now: Moment) -> Category {
         });
     }
     Category { category_name: "sidecars", checks }
+}
+
+/// What a sidecar says of itself counts for more than that nobody hears of it.
+fn not_ready(workload: &str, refusal: &str) -> Check {
+    let description = format!("sidecar {workload} is ready");
+    let process = format!("pgrep -af {}", shell_quoted(&format!("proxies/{workload}")));
+    if refusal.is_empty() {
+        let words = "does it run? look at the output of the process that started it";
+        return Check::bad(
+            description,
+            "it does not say so on its admin socket",
+            fix(words, process),
+        );
+    }
+    let words = match refusal.starts_with("identity_denied") {
+        true => "stop it, or take it off `denied` of the MeshConfig",
+        false => "look at the output of the process that started it",
+    };
+    Check::bad(description, format!("it says: {}", clean(refusal)), fix(words, process))
 }
 
 /// What is wrong with one sidecar.

@@ -104,6 +104,16 @@ fn whoever_breaks_traces_is_named_once_with_all_its_versions() {
 }
 
 #[test]
+fn why_a_sidecar_is_not_ready_it_says_itself() {
+    let refusal = "identity_denied: the identity spiffe://a.test/ns/shop/sa/order is denied: INC-1";
+    let mut facts = mesh(proxy());
+    (facts.sidecars[0].ready, facts.sidecars[0].refusal) = (false, refusal.to_owned());
+    assert_eq!(judged(&facts), [(Grade::Error, format!("it says: {refusal}"))]);
+    let shown = anstream::adapter::strip_str(&draw(&of(&facts))).to_string();
+    assert!(shown.contains("take it off `denied` of the MeshConfig"), "{shown}");
+}
+
+#[test]
 fn without_a_mesh_only_the_machine_is_checked() {
     let categories = planes::judge(None, &shell(), Moment::at(NOW));
     assert_eq!(complaints(&categories)[0].0, Grade::Warning);

@@ -1,5 +1,6 @@
 //! Who can reach what: every identity of the mesh, and nobody in particular, against every port of every workload. Pure.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -86,6 +87,7 @@ struct From {
 /// In words: what is asked cannot be read, or names what is not there.
 pub(crate) fn reached(mesh: &Mesh, query: &ReachQuery) -> Result<Reached, String> {
     let request = query.request.as_ref().map(read).transpose()?;
+    let request = request.as_ref().map(|(method, path)| (*method, &**path));
     let callers = match &query.from {
         Some(from) => vec![caller(mesh, from)?],
         None => callers(mesh),
@@ -138,7 +140,8 @@ fn judge(port: &Port<'_>, from: &From, request: Option<(&str, &str)>) -> Judgeme
     }
 }
 
-fn read(request: &AskedRequest) -> Result<(&str, &str), String> {
+/// In the form in which a sidecar judges it.
+fn read(request: &AskedRequest) -> Result<(&str, Cow<'_, str>), String> {
     let AskedRequest { method, path } = request;
     let is_method = !method.is_empty()
         && method.len() <= 64
@@ -147,9 +150,16 @@ fn read(request: &AskedRequest) -> Result<(&str, &str), String> {
         return Err(format!("{method:?} is no method: write it in upper case"));
     }
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    match path.starts_with('/') || path == "*" {
-        true => Ok((method, path)),
-        false => Err(format!("{path:?} is no path: it begins with /")),
+    if path == "*" {
+        return Ok((method, Cow::Borrowed(path)));
+    }
+    if !path.starts_with('/') {
+        return Err(format!("{path:?} is no path: it begins with /"));
+    }
+    match weft_policy::normalise(path) {
+        Ok(Some(normal)) => Ok((method, Cow::Owned(normal))),
+        Ok(None) => Ok((method, Cow::Borrowed(path))),
+        Err(wrong) => Err(format!("{path:?} is refused with 400 everywhere: {wrong}")),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 
 /// What an API server knows of a structural schema, as far as Weft uses it.
-const KEYWORDS: [&str; 21] = [
+const KEYWORDS: [&str; 22] = [
     "additionalProperties",
     "description",
     "enum",
@@ -24,6 +24,7 @@ const KEYWORDS: [&str; 21] = [
     "minLength",
     "minProperties",
     "minimum",
+    "nullable",
     "pattern",
     "properties",
     "required",

@@ -117,8 +117,10 @@ codes! {
         "on one port only one kind of route counts, GRPCRoutes before HTTPRoutes; write both as one kind, or use two ports"
     RateLimitOnTcpPort "WEFT0308" Warning "A rate limit is set for a port that does not carry HTTP"
         "set appProtocol: http on the workload's port, or name other ports in the policy; what is limited is requests"
-    PolicyNotEnforced "WEFT0309" Info "An InboundPolicy selects workloads without a sidecar"
+    PolicyNotEnforced "WEFT0309" Info "An InboundPolicy or AccessPolicy selects workloads without a sidecar"
         "nothing enforces it there; put a sidecar before them (meshed: true), or select others"
+    RequestRuleOnTcpPort "WEFT0310" Warning "A rule about requests is for a port that does not carry HTTP"
+        "set appProtocol: http on the workload's port, or leave methods, paths and headers out; of opaque bytes nothing is known: DENY denies them whatever it wants, ALLOW allows none"
 
     NoEndpoints "WEFT0401" Warning "A Service selects no workload"
         "correct the selector, or the labels of the workloads; until then its callers get 503"

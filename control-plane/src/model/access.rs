@@ -127,7 +127,7 @@ impl AccessSource {
         let lists = self.identities.iter();
         let lists = lists.map(|list| any(list.iter().map(|name| name.condition(trust_domain))));
         let networks = (!self.networks.is_empty())
-            .then(|| any(self.networks.iter().copied().map(Condition::Source)));
+            .then(|| any(self.networks.iter().copied().map(Condition::source)));
         all(lists.chain(networks))
     }
 }

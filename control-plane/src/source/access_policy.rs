@@ -1,16 +1,15 @@
 //! `AccessPolicy` to [`model::AccessPolicy`](crate::model::AccessPolicy).
 //!
 //! One that cannot be read is not left out, and nothing older stands for it: nobody knows what it would have denied, so
-//! until it is mended everything is denied to what it selects ([`closed`]).
+//! until it is mended everything is denied to what it selects ([`stand_in::access`](super::stand_in::access)).
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use ipnet::IpNet;
-use serde_json::Value;
 use weft_certs::{SpiffeId, TrustDomain};
 use weft_policy::{Condition, HeaderMatch};
 
@@ -70,33 +69,6 @@ pub(crate) fn read(spec: AccessPolicySpec, id: &Identity, problems: &mut Problem
         },
         rules,
     }
-}
-
-/// What stands for one that cannot be read, as far as it can be told what it selects. One that would only have told of
-/// something denies nothing.
-pub(crate) fn closed(key: &Key, value: &Value) -> AccessPolicy {
-    let spec = &value["spec"];
-    let texts = |labels: &serde_json::Map<String, Value>| {
-        let text =
-            |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
-        labels.iter().map(text).collect::<Option<BTreeMap<_, _>>>()
-    };
-    // Whatever is odd about it selects more, not less.
-    let labels = match spec["selector"].as_object() {
-        Some(selector) if selector.keys().all(|name| name == "matchLabels") => {
-            spec["selector"]["matchLabels"].as_object().and_then(texts)
-        }
-        _ => None,
-    };
-    let number = |port: &Value| port.as_u64().and_then(|port| u16::try_from(port).ok());
-    let ports = spec["ports"].as_array();
-    let ports = ports.and_then(|ports| ports.iter().map(number).collect::<Option<Vec<_>>>());
-    let (labels, ports) = (labels.unwrap_or_default(), ports.unwrap_or_default());
-    let mut policy = AccessPolicy::closed(&key.namespace, labels, ports);
-    if spec["action"] == "AUDIT" {
-        policy.rules.clear();
-    }
-    policy
 }
 
 fn ports(written: &[i64], field: &str, problems: &mut Problems) -> Vec<u16> {
@@ -193,8 +165,15 @@ fn identity(text: &str) -> Result<CallerName, String> {
     if text == "*" {
         return Ok(CallerName::Mesh);
     }
-    let id = SpiffeId::parse(text).map_err(|error| format!("{text:?} is no SPIFFE id: {error}"))?;
-    Ok(CallerName::Id(id.to_string()))
+    match SpiffeId::parse(text) {
+        Ok(id) => Ok(CallerName::Id(id.to_string())),
+        Err(_) if text.contains('*') => Err(format!(
+            "{text:?} is no SPIFFE id: for many write namespaces, serviceAccounts or trustDomains, for any \"*\""
+        )),
+        Err(error) => Err(format!(
+            "{text:?} is no SPIFFE id: {error}; write spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT"
+        )),
+    }
 }
 
 fn namespace(text: &str) -> Result<CallerName, String> {
@@ -208,7 +187,9 @@ fn account(text: &str, policy: &Key) -> Result<CallerName, String> {
     let (namespace, name) = text.split_once('/').unwrap_or((&policy.namespace, text));
     match names::is_label(namespace) && names::is_subdomain(name) {
         true => Ok(CallerName::Account(namespace.to_owned(), name.to_owned())),
-        false => Err(format!("{text:?} is no service account: write namespace/name")),
+        false => Err(format!(
+            "{text:?} is no service account: write namespace/name; all of a namespace are `namespaces`"
+        )),
     }
 }
 
@@ -219,8 +200,10 @@ fn trust_domain(text: &str) -> Result<CallerName, String> {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    let network: IpNet =
-        text.parse().map_err(|_| format!("{text:?} is no network: write it like 10.0.0.0/8"))?;
+    let network: IpNet = text.parse().map_err(|_| match text.parse::<IpAddr>() {
+        Ok(address) => format!("{text:?} is an address: write {}", IpNet::from(address)),
+        Err(_) => format!("{text:?} is no network: write it like 10.0.0.0/8"),
+    })?;
     match network.trunc() == network {
         true => Ok(network),
         false => Err(format!("{text} has bits beyond its prefix: write {}", network.trunc())),
@@ -254,7 +237,13 @@ fn operation(written: Operation, field: &str, problems: &mut Problems) -> Condit
 }
 
 fn method(text: String, field: &str, problems: &mut Problems) -> Condition {
-    if !names::is_token(&text) || text.len() > 64 || text.bytes().any(|b| b.is_ascii_lowercase()) {
+    if text == "*" {
+        let hint = "leave methods out to mean all of them";
+        problems.invalid_hint(field, "\"*\" is no method", hint);
+    } else if !names::is_token(&text)
+        || text.len() > 64
+        || text.bytes().any(|b| b.is_ascii_lowercase())
+    {
         problems.invalid(field, format!("{text:?} is no method: write it in upper case"));
     }
     Condition::Method(text)
@@ -268,6 +257,12 @@ fn path(written: PathName, field: &str, problems: &mut Problems) -> Condition {
         problems.invalid(&field, format!("longer than {MAX_PATH} characters"));
     }
     match kind {
+        // It would be taken to the letter, and be about nothing.
+        PathKind::Exact | PathKind::PathPrefix if text.contains('*') => problems.invalid_hint(
+            &field,
+            format!("{text:?} holds a *, which stands for something in templates only"),
+            "leave it out of a PathPrefix, or write type: Template; for the letter itself write %2A",
+        ),
         PathKind::Exact | PathKind::PathPrefix => names::path(&text, &field, problems),
         PathKind::Template => names::path(&text.replace(['{', '}'], ""), &field, problems),
     }
@@ -276,9 +271,9 @@ fn path(written: PathName, field: &str, problems: &mut Problems) -> Condition {
         problems.invalid(&field, message);
     }
     match kind {
-        PathKind::Exact => Condition::Path(text),
+        PathKind::Exact => Condition::Path(weft_policy::spelled(&text).into_owned()),
         PathKind::PathPrefix => {
-            let whole = text.trim_end_matches('/').to_owned();
+            let whole = weft_policy::spelled(text.trim_end_matches('/')).into_owned();
             let below = Condition::PathPrefix(format!("{whole}/"));
             match whole.is_empty() {
                 true => below,

@@ -3,6 +3,7 @@
 //! Pure: the same objects give the same mesh and the same findings. An unresolved reference never removes
 //! more than itself.
 
+mod access;
 mod checks;
 mod listed;
 mod policies;
@@ -54,6 +55,7 @@ pub(crate) fn assemble(objects: &Objects) -> (Mesh, Vec<Finding>) {
     routes::resolve(objects, &mut mesh, &mut notes);
     policies::resolve(objects, &mut mesh, &mut notes);
     telemetry::resolve(objects, &mut mesh, &mut notes);
+    access::run(&mesh, &mut notes);
     checks::run(&mesh, &mut notes);
     (mesh, notes.findings)
 }

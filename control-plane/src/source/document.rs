@@ -16,9 +16,10 @@ use super::metadata::{self, Identity, namespace_or_default};
 use super::object::{Kind, Object, ObjectId};
 use super::problem::{Problem, Problems};
 use super::schema::{self, Manifest};
+use super::stand_in::StandIn;
 use super::yaml::{self, Lines};
 use super::{
-    access_policy, grpc_route, http_route, inbound_policy, mesh_config, names, service,
+    access_policy, grpc_route, http_route, inbound_policy, mesh_config, names, service, stand_in,
     telemetry_policy, traffic_policy, workload,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) findings: Vec<Finding>,
     /// Of a `MeshConfig` that is broken: whom it denies, as far as that can be read.
     pub(crate) denied: Vec<DeniedPeer>,
+    /// Of one that cannot be read: what is in force where no earlier version is.
+    pub(crate) stand_in: Option<StandIn>,
 }
 
 /// See [`Entry`].
@@ -61,7 +64,9 @@ pub(crate) fn read_file(file: &str, text: &str) -> Vec<Entry> {
         match yaml::parse(&piece) {
             Ok(document) => read_document(file, document.value, document.lines, &mut entries),
             Err(error) => {
-                entries.push(Entry::unknown(file, error.line, Code::InvalidYaml, error.message));
+                let entry = Entry::unknown(file, error.line, Code::InvalidYaml, error.message);
+                let stand_in = stand_in::of_text(piece.text, &place(file, piece.first_line));
+                entries.push(Entry { stand_in, ..entry });
             }
         }
     }
@@ -92,22 +97,29 @@ pub(crate) fn read_object(file: &str, value: Value, lines: Lines) -> Entry {
             let findings = vec![Finding::new(code, message).at(file, line).about(name_of(&value))];
             return Entry::new(What::Ignored(None), lines, findings);
         }
-        Err(problem) => return Entry::refused(None, problem, file, lines),
+        Err(problem) => return Entry::unidentified(problem, &value, file, lines),
     };
     let id = match identify(kind, &value) {
         Ok(id) => id,
-        Err(problem) => return Entry::refused(None, problem, file, lines),
+        Err(problem) => return Entry::unidentified(problem, &value, file, lines),
     };
     let denied = match kind {
         Kind::MeshConfig => mesh_config::denied::readable(&value),
         _ => Vec::new(),
     };
-    let closed = (kind == Kind::AccessPolicy).then(|| access_policy::closed(&id.key, &value));
+    let closed = (kind == Kind::AccessPolicy).then(|| stand_in::access(&id.key, &value));
+    let stand_in = stand_in::of(&id, &value);
     let entry = read_identified(file, kind, id, value, lines);
-    match closed {
-        Some(policy) => entry.closed(policy),
-        None => entry.denying(denied),
+    match (closed, &entry.what) {
+        (Some(policy), _) => entry.closed(policy),
+        (None, What::Broken(_)) => Entry { stand_in, ..entry.denying(denied) },
+        (None, _) => entry,
     }
+}
+
+/// What an object is called that has no name.
+fn place(file: &str, line: u32) -> String {
+    format!("{file}:{line}")
 }
 
 fn read_identified(file: &str, kind: Kind, id: ObjectId, value: Value, lines: Lines) -> Entry {
@@ -138,7 +150,7 @@ fn read_identified(file: &str, kind: Kind, id: ObjectId, value: Value, lines: Li
 
 impl Entry {
     fn new(what: What, lines: Lines, findings: Vec<Finding>) -> Self {
-        Self { what, lines: Arc::new(lines), findings, denied: Vec::new() }
+        Self { what, lines: Arc::new(lines), findings, denied: Vec::new(), stand_in: None }
     }
 
     fn unknown(file: &str, line: u32, code: Code, message: String) -> Self {
@@ -171,6 +183,30 @@ impl Entry {
         }
         self.what = What::Good(id, Arc::new(Object::AccessPolicy(policy)));
         self
+    }
+
+    /// It is not known which object it is.
+    fn unidentified(problem: Problem, value: &Value, file: &str, lines: Lines) -> Self {
+        let stand_in = stand_in::unidentified(value, &place(file, lines.first()));
+        Self { stand_in, ..Self::refused(None, problem, file, lines) }
+    }
+
+    /// What stands for it where no earlier version does.
+    pub(crate) fn standing_in(&self) -> Option<(ObjectId, Arc<Object>)> {
+        let id = match (&self.stand_in, &self.what) {
+            (Some(stand_in), _) => &stand_in.id,
+            (None, What::Broken(id)) => id,
+            (None, _) => return None,
+        };
+        Some((id.clone(), self.instead(None)?))
+    }
+
+    /// What is in force in its place, `before` being what was; `None` if that stays as it is.
+    pub(crate) fn instead(&self, before: Option<&Object>) -> Option<Arc<Object>> {
+        let stand_in = self.stand_in.as_ref().map(|stand_in| &stand_in.object);
+        let base = before.or(stand_in.map(|object| &**object));
+        let denying = mesh_config::denied::with(base, &self.denied);
+        denying.or_else(|| stand_in.filter(|_| before.is_none()).cloned())
     }
 
     fn refused(id: Option<ObjectId>, problem: Problem, file: &str, lines: Lines) -> Self {
@@ -211,6 +247,11 @@ fn kind(value: &Value) -> Result<Result<Kind, (Code, String)>, Problem> {
     let mut known = Kind::ALL.into_iter().filter(of_group);
     if let Some(found) = known.clone().find(|known| known.name() == kind) {
         return Ok(Ok(found));
+    }
+    if let Some(ours) = Kind::ALL.into_iter().find(|ours| group.is_empty() && ours.name() == kind) {
+        let message = format!("{version:?} is no version of {kind}");
+        let hint = format!("write apiVersion: {}", ours.api_version());
+        return Err(invalid("apiVersion", message, &hint));
     }
     match (group, kind) {
         ("weft.dev", _) => {

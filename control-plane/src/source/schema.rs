@@ -110,6 +110,9 @@ fn explain(field: String, text: &str) -> ShapeError {
         (format!("{:?} is not a value of this field", words[1]), Some(suggest(words[1], &known)))
     } else if text.starts_with("missing field") && words.len() > 1 {
         (format!("{} is missing", words[1]), Some(format!("add {}", words[1])))
+    } else if text.starts_with("invalid type: null") {
+        let hint = "write a value, or leave the field out";
+        ("the field is empty".to_owned(), Some(hint.to_owned()))
     } else if text.ends_with("expected a string") {
         (text.replace('`', ""), Some("put the value in quotes".to_owned()))
     } else {
@@ -176,6 +179,18 @@ impl<'de> Deserialize<'de> for NumberOrText {
         }
         deserializer.deserialize_any(Either)
     }
+}
+
+/// For a field that may be left out and must not be empty: what somebody began to write is not what he left out.
+///
+/// # Errors
+/// If it is null.
+pub(crate) fn written<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// `labels:` with nothing behind it is an empty map, as the Kubernetes API takes it.

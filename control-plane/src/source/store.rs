@@ -5,7 +5,9 @@
 //! 2. An object whose text is broken keeps its last good version.
 //! 3. While a file holds something that cannot be read so far as to know which object it is, the objects
 //!    that were read from it and are found nowhere now keep their last good versions.
-//! 4. Everything else that is not found is gone.
+//! 4. For an object that decides about access and cannot be read something stands in where no earlier version of it
+//!    is in force ([`stand_in`](super::stand_in)).
+//! 5. Everything else that is not found is gone.
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,8 @@ pub(crate) struct InForce {
     pub(crate) lines: Arc<Lines>,
     /// Its present text is broken or cannot be told apart.
     held: bool,
+    /// It never was written: it stands for a text that is broken.
+    stands_in: bool,
 }
 
 /// See the module.
@@ -79,6 +83,7 @@ impl Store {
                     lines: Arc::default(),
                     findings: vec![finding],
                     denied: Vec::new(),
+                    stand_in: None,
                 }],
             };
             self.files.insert(file.into(), entries);
@@ -91,13 +96,12 @@ impl Store {
         let (mesh, mut findings) = assemble(&self.in_force);
         findings.extend(self.findings.iter().cloned());
         let mut held: BTreeMap<&str, usize> = BTreeMap::new();
-        for object in self.in_force.values().filter(|object| object.held) {
+        for object in self.in_force.values().filter(|object| object.held && !object.stands_in) {
             *held.entry(&object.file).or_default() += 1;
         }
         for (file, entry) in self.entries() {
             let held = held.get(&**file).copied().unwrap_or(0);
-            let say =
-                |finding: &Finding| self.say_what_holds(finding.clone(), file, &entry.what, held);
+            let say = |finding: &Finding| self.say_what_holds(finding.clone(), file, entry, held);
             findings.extend(entry.findings.iter().map(say));
         }
         (mesh, in_order(findings))
@@ -113,6 +117,7 @@ impl Store {
         let (found, ignored) = self.take_readable(&mut next, now);
         self.hold_broken(&mut next);
         self.hold_vanished(&mut next, &found, &ignored);
+        self.stand_in(&mut next, now);
         self.in_force = next;
     }
 
@@ -130,7 +135,7 @@ impl Store {
                 What::Ignored(id) => ignored.extend(id.clone()),
                 What::Unknown => {}
                 What::Broken(id) => {
-                    let before = self.in_force.get(id).filter(|before| before.file == *file);
+                    let before = self.good(id).filter(|before| before.file == *file);
                     if let (Some(before), false) = (before, next.contains_key(id)) {
                         next.insert(id.clone(), before.held_at(file, entry));
                     }
@@ -162,9 +167,9 @@ impl Store {
         for (file, entry) in self.entries() {
             if let What::Broken(id) = &entry.what
                 && !next.contains_key(id)
-                && let Some(held) = InForce::held(self.in_force.get(id), file, entry)
+                && let Some(before) = self.good(id)
             {
-                next.insert(id.clone(), held);
+                next.insert(id.clone(), before.held_at(file, entry));
             }
         }
     }
@@ -181,7 +186,7 @@ impl Store {
             .filter(|(_, entry)| matches!(entry.what, What::Unknown))
             .map(|(file, _)| file)
             .collect();
-        for (id, before) in &self.in_force {
+        for (id, before) in self.in_force.iter().filter(|(_, before)| !before.stands_in) {
             let vanished = !next.contains_key(id) && !found.contains(id) && !ignored.contains(id);
             if vanished && unsure.contains(&before.file) {
                 next.insert(id.clone(), InForce { held: true, ..before.clone() });
@@ -189,18 +194,42 @@ impl Store {
         }
     }
 
+    /// Rule 4.
+    fn stand_in(&self, next: &mut BTreeMap<ObjectId, InForce>, now: SystemTime) {
+        for (file, entry) in self.entries() {
+            let Some((id, object)) = entry.standing_in() else { continue };
+            if !next.contains_key(&id) && next.len() < MAX_OBJECTS {
+                let before = self.in_force.get(&id);
+                let found = InForce::new(&object, before, file, &entry.lines, now);
+                next.insert(id, InForce { held: true, ..found.standing_in() });
+            }
+        }
+    }
+
+    /// The last version that was written and good.
+    fn good(&self, id: &ObjectId) -> Option<&InForce> {
+        self.in_force.get(id).filter(|found| !found.stands_in)
+    }
+
     /// Adds to an error what is in force instead; `held` is the number of objects that the file holds so.
     fn say_what_holds(
         &self,
         mut finding: Finding,
         file: &Arc<str>,
-        what: &What,
+        entry: &Entry,
         held: usize,
     ) -> Finding {
+        let what = &entry.what;
+        if let Some(stand_in) = &entry.stand_in
+            && finding.severity() == Severity::Error
+            && self.in_force.get(&stand_in.id).is_some_and(|found| found.stands_in)
+        {
+            finding.message.push_str(&format!("; {}", stand_in.means));
+            return finding;
+        }
         match what {
             What::Broken(id) if finding.severity() == Severity::Error => {
-                let held =
-                    self.in_force.get(id).filter(|object| object.held && object.file == *file);
+                let held = self.good(id).filter(|object| object.held && object.file == *file);
                 finding.message.push_str(&match held {
                     Some(held) => {
                         format!(
@@ -233,7 +262,18 @@ impl InForce {
             file: Arc::from(""),
             lines: Arc::default(),
             held: false,
+            stands_in: false,
         }
+    }
+
+    /// The same, as what stands for a text that is broken.
+    pub(crate) fn standing_in(self) -> Self {
+        Self { stands_in: true, ..self }
+    }
+
+    /// The object, unless it only stands for one.
+    pub(crate) fn good(&self) -> Option<&Object> {
+        (!self.stands_in).then_some(&*self.object)
     }
 
     fn new(
@@ -246,7 +286,7 @@ impl InForce {
         let (file, lines) = (Arc::clone(file), Arc::clone(lines));
         match before {
             Some(before) if before.object == *object => {
-                Self { file, lines, held: false, ..before.clone() }
+                Self { file, lines, held: false, stands_in: false, ..before.clone() }
             }
             _ => Self {
                 object: Arc::clone(object),
@@ -255,6 +295,7 @@ impl InForce {
                 file,
                 lines,
                 held: false,
+                stands_in: false,
             },
         }
     }
@@ -267,19 +308,6 @@ impl InForce {
             Some(object) => {
                 Self { object, generation: self.generation + 1, file, lines, held: true, ..*self }
             }
-        }
-    }
-
-    /// What stands for a broken text where it may be that there was none before.
-    fn held(before: Option<&Self>, file: &Arc<str>, entry: &Entry) -> Option<Self> {
-        match before {
-            Some(before) => Some(before.held_at(file, entry)),
-            None => denied::with(None, &entry.denied).map(|object| Self {
-                file: Arc::clone(file),
-                lines: Arc::clone(&entry.lines),
-                held: true,
-                ..Self::elsewhere(object, 1)
-            }),
         }
     }
 

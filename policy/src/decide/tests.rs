@@ -101,3 +101,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_path_is_the_same_in_every_spelling() {
+    let caller = Caller { identity: None, address: [10, 0, 0, 1].into(), port: 80 };
+    let headers = HeaderMap::new();
+    let path = |to: Condition| Rule { to, ..rule("d", Condition::All(vec![])) };
+    for (condition, paths) in [
+        (Condition::Path("/@a".into()), &["/@a", "/%40a"][..]),
+        (Condition::PathPrefix("/caf%C3%A9/".into()), &["/caf%C3%A9/x", "/caf%c3%a9/x"]),
+        (Condition::PathTemplate("/%3a/*".parse().unwrap()), &["/:/x", "/%3a/x", "/%3A/x"]),
+    ] {
+        let access = Access { deny: vec![path(condition)], ..Access::default() };
+        for path in paths {
+            let request = Request { method: "GET", path, headers: &headers };
+            assert_eq!(said(&decide(&access, &caller, Some(&request))), "denied by d", "{path}");
+            assert!(!reference::allows(&access, &caller, &request), "{path}");
+        }
+    }
+}

@@ -104,9 +104,35 @@ fn connections_of_callers_that_may_do_nothing_more_end() {
     let cut = || [&http, &opaque, &stranger].map(|watch| is_cut(watch.cut()));
     // Some requests of the mesh are allowed, but nothing opaque.
     let access = allowing(vec![rule("r", Condition::Mesh, get())]);
-    assert_eq!(guests.review(|_| None), 0);
-    assert_eq!(guests.review(|port| (port == 80).then(|| Arc::clone(&access))), 2);
+    let now = |access: Option<&Arc<PortAccess>>, strict| {
+        let access = access.map(Arc::clone);
+        move |port| Now { access: access.clone().filter(|_| port == 80), strict }
+    };
+    assert_eq!(guests.review(now(None, false)), 0);
+    assert_eq!(guests.review(now(Some(&access), false)), 2);
     assert_eq!(cut(), [false, true, true]);
-    assert_eq!(guests.review(|_| Some(allowing(vec![]))), 3);
+    assert_eq!(guests.review(now(Some(&allowing(vec![])), false)), 3);
     assert_eq!(cut(), [true, true, true]);
+    // Where mutual TLS is asked for nobody stays without, but who probes.
+    let [stranger, prober] = [Kind::Http, Kind::Probe].map(|kind| enter(kind, None));
+    drop((http, opaque));
+    assert_eq!(guests.review(now(None, true)), 2, "both strangers");
+    assert_eq!([&stranger, &prober].map(|watch| is_cut(watch.cut())), [true, false]);
+}
+
+#[test]
+fn what_became_of_a_request_ends_when_it_may_be_asked_for_no_more() {
+    let (_trigger, source) = drain::channel();
+    let (id, address) = (gateway(), "10.0.0.1:4711".parse().unwrap());
+    let guests = Guests::default();
+    let open = ["/chat", "/news"].map(|path| {
+        let request = Request::get(path).body(()).unwrap();
+        let watch = source.watch();
+        guests.enter(Kind::Switched(Asked::of(&request)), Some(&id), address, 80, watch.cut());
+        watch
+    });
+    let chat = rule("r", Condition::Mesh, Condition::Path("/chat".to_owned()));
+    let access = allowing(vec![chat]);
+    assert_eq!(guests.review(|_| Now { access: Some(Arc::clone(&access)), strict: false }), 1);
+    assert_eq!(open.map(|watch| watch.cut().is_done()), [false, true]);
 }

@@ -1,6 +1,7 @@
 //! May this caller do this? Where `inbound` meets the rules: what is a probe, what is noted, what is judged, and what is
 //! written of a denial.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -9,10 +10,10 @@ use weft_certs::SpiffeId;
 
 use super::door::Who;
 use super::{Inbound, probe};
-use crate::access::{self, Kind};
+use crate::access::{self, Asked, Kind};
 use crate::drain;
 use crate::error::Error;
-use crate::model::{AppProtocol, InboundPort};
+use crate::model::{AppProtocol, InboundPort, MtlsMode, PortAccess};
 use crate::telemetry::ConnectionEnd;
 use crate::telemetry::metrics::Direction;
 
@@ -37,8 +38,27 @@ impl Inbound {
     /// Order: a connection is known before it is judged, so that no change of the rules falls between.
     pub(super) fn enter(&self, kind: Kind, who: &Who, watch: &drain::Watch) {
         let (guests, cut) = (self.state.guests(), watch.cut());
+        let kind = if who.probes.is_some() { Kind::Probe } else { kind };
         guests.enter(kind, who.identity.as_ref(), who.address, self.port, cut);
+        // Race: the port may have come to want mutual TLS since the door.
+        let strict = |settings: InboundPort| settings.mtls == MtlsMode::Strict;
+        if who.identity.is_none() && who.probes.is_none() && self.settings().is_ok_and(strict) {
+            cut.cut();
+        }
         self.watch_for_denial(who, watch);
+    }
+
+    /// The connection is this request's alone from now on. Race: the rules may have changed since it was judged, so that
+    /// is done again once it is known.
+    pub(super) fn switched(&self, asked: &Arc<Asked>, who: &Who, watch: &drain::Watch) {
+        let caller = access::caller(who.identity.as_ref(), who.address, self.port);
+        let may = |access: &PortAccess| asked.is_allowed(access, &caller);
+        let (guests, cut) = (self.state.guests(), watch.cut());
+        let kind = Kind::Switched(Arc::clone(asked));
+        guests.enter(kind, who.identity.as_ref(), who.address, self.port, cut);
+        if self.state.access(self.port).is_some_and(|access| !may(&access)) {
+            cut.cut();
+        }
     }
 
     /// A peer may be denied at any time, and may have been since the handshake.

@@ -6,7 +6,33 @@
 pub(super) type Cases =
     (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-pub(super) const ALL: [Cases; 7] = [
+pub(super) const ALL: [Cases; 8] = [
+    (
+        "AccessPolicy",
+        "",
+        &[
+            "action: ALLOW",
+            "action: DENY, rules: [{}]",
+            "action: ALLOW, selector: {matchLabels: {a: b}}, ports: [80], rules: [{name: a, from: [{identities: ['*']}, {namespaces: [a], cidrs: ['10.0.0.0/8']}], to: [{methods: [GET], ports: [80]}]}]",
+            "action: AUDIT, rules: [{to: [{paths: [{type: Template, value: '/a/{id}/**'}, {value: /b}]}]}]",
+            "action: DENY, rules: [{to: [{headers: [{name: x, type: Present}, {name: b, type: Prefix, value: a}]}]}]",
+        ],
+        &[
+            "",
+            "action: allow",
+            "action: DENY",
+            "action: AUDIT, rules: []",
+            "action: ALLOW, rules: [{from: []}]",
+            "action: ALLOW, rules: [{from: [{}]}]",
+            "action: ALLOW, rules: [{from: [{identities: [gateway]}]}]",
+            "action: ALLOW, rules: [{from: [{namespaces: []}]}]",
+            "action: ALLOW, rules: [{to: [{methods: [get]}]}]",
+            "action: ALLOW, rules: [{to: [{paths: [{value: a}]}]}]",
+            "action: ALLOW, rules: [{to: [{headers: [{name: x, type: Exact}]}]}]",
+            "action: ALLOW, selector: {matchExpressions: []}",
+            "action: ALLOW, ports: [0]",
+        ],
+    ),
     (
         "TelemetryPolicy",
         "",

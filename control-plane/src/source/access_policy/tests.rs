@@ -17,7 +17,7 @@ fn rules_are_read() {
          to: [{methods: [GET, HEAD], paths: [{value: /carts/}]}, {ports: [8080], headers: [{name: X-Role, type: Exact, value: admin}]}]}, \
         {from: [{identities: ['*']}]}]}";
     let (mesh, findings) = read_one(spec);
-    assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!(findings, ["WEFT0310 spec.rules[0].to"]);
     let [policy] = &mesh.access_policies[..] else { panic!("one policy") };
     assert_eq!(policy.origin.to_string(), "AccessPolicy/shop/p");
     let [carts, second] = &policy.rules[..] else { panic!("two rules") };
@@ -49,6 +49,8 @@ fn what_is_wrong_is_told_at_its_field_and_closes_what_it_selects() {
             "WEFT0206 spec.selector.matchExpressions",
         ),
         (rule("{from: []}"), "WEFT0205 spec.rules[0].from"),
+        (rule("{from: }"), "WEFT0205 spec.rules[0].from"),
+        (rule("{to: [{paths: }]}"), "WEFT0205 spec.rules[0].to[0].paths"),
         (rule("{name: A}"), "WEFT0205 spec.rules[0].name"),
         (rule("{name: a}, {name: a}"), "WEFT0205 spec.rules[1].name"),
         (rule("{form: []}"), "WEFT0205 spec.rules[0].form"),
@@ -74,6 +76,8 @@ fn what_is_wrong_is_told_at_its_field_and_closes_what_it_selects() {
             to("{headers: [{name: a, type: Exact}]}"),
             "WEFT0205 spec.rules[0].to[0].headers[0].value",
         ),
+        (to("{methods: ['*']}"), "WEFT0205 spec.rules[0].to[0].methods[0]"),
+        (path("PathPrefix", "/carts/*"), "WEFT0205 spec.rules[0].to[0].paths[0].value"),
         (path("Exact", "carts"), "WEFT0205 spec.rules[0].to[0].paths[0].value"),
         (path("Exact", "/a/../b"), "WEFT0205 spec.rules[0].to[0].paths[0].value"),
         (path("Exact", "/a;b"), "WEFT0205 spec.rules[0].to[0].paths[0].value"),
@@ -94,6 +98,7 @@ fn what_is_closed_is_what_it_selects_or_more() {
     for (spec, labels, ports, rules) in [
         ("{action: X, selector: {matchLabels: {app: web}}, ports: [80]}", 1, 1, 1),
         ("{action: X, selector: {matchLabels: {app: [web]}}, ports: [80, http]}", 0, 0, 1),
+        ("{action: ALLOW, selector: {matchLabels: {app: web}}, ports: [80, 0]}", 1, 0, 1),
         ("{action: X, selector: {matchLabels: {app: web}, more: {}}}", 0, 0, 1),
         ("{action: AUDIT, rulez: []}", 0, 0, 0),
         ("[]", 0, 0, 1),
@@ -104,4 +109,20 @@ fn what_is_closed_is_what_it_selects_or_more() {
         let found = (policy.selector.len(), policy.ports.len(), policy.rules.len());
         assert_eq!(found, (labels, ports, rules), "{spec}");
     }
+}
+
+#[test]
+fn what_can_be_written_in_two_ways_is_read_as_one() {
+    let spec = "{selector: {matchLabels: {app: none}}, action: DENY, rules: [\
+        {from: [{cidrs: ['::ffff:10.0.0.0/104', '::ffff:10.0.0.7/128', '::/0']}], \
+         to: [{paths: [{type: Exact, value: '/a%40%5b%c3%a9'}, {type: Template, value: '/%2a/{id}'}]}]}]}";
+    let (mesh, findings) = read_one(spec);
+    assert_eq!(findings, ["WEFT0306 spec"]);
+    let access = mesh.access(&Key::new("shop", "x"), &[("app".into(), "none".into())].into(), 80);
+    let [rule] = &access.deny[..] else { panic!("one rule") };
+    assert_eq!(rule.from.to_string(), "source 10.0.0.0/8 or source 10.0.0.7/32 or source ::/0");
+    assert_eq!(rule.to.to_string(), "path /a@[%C3%A9 or path /%2a/{id}");
+    let Condition::Any(parts) = &rule.to else { panic!("two paths") };
+    let Condition::PathTemplate(template) = &parts[1] else { panic!("a template") };
+    assert!(template.matches("/*/7") && !template.matches("/a/7"), "{template}");
 }

@@ -32,7 +32,9 @@ fn what_is_wrong_is_told_at_its_field() {
     ] {
         let (mesh, findings) = beside_shop(&object("InboundPolicy", "p", spec));
         assert_eq!(findings, [expected], "{spec}");
-        assert!(mesh.inbound_policies.is_empty());
+        let strict = mesh.inbound_policies.first().and_then(|policy| policy.mtls);
+        let expected = spec.contains("mtls").then_some(MtlsMode::Strict);
+        assert_eq!(strict, expected, "{spec}");
     }
 }
 

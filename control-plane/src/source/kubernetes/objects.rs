@@ -17,7 +17,6 @@ use crate::finding::{Code, Finding, Severity};
 use crate::model::{Key, Locality, Mesh, ObjectKey, Service};
 use crate::source::assemble::{self, Objects as InForceById};
 use crate::source::document::{self, What};
-use crate::source::mesh_config;
 use crate::source::object::{Kind, Object, ObjectId};
 use crate::source::problem::Problems;
 use crate::source::store::InForce;
@@ -96,8 +95,8 @@ impl Objects {
         let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
         let id = ObjectId { kind, key: Key::new(text("namespace"), text("name")) };
         let generation = metadata["generation"].as_u64();
-        let entry = document::read_object("", readable(kind, &value), Default::default());
-        let mut findings = entry.findings;
+        let mut entry = document::read_object("", readable(kind, &value), Default::default());
+        let mut findings = std::mem::take(&mut entry.findings);
         if kind == Kind::Service {
             // A Service without a selector has its endpoints from elsewhere.
             findings.retain(|finding| finding.code != Code::ServiceIncomplete);
@@ -111,18 +110,22 @@ impl Objects {
                 self.in_force.insert(id.clone(), InForce::elsewhere(object, generation));
             }
             What::Broken(_) | What::Unknown => {
-                let before = self.in_force.get(&id).map(|before| before.generation);
-                let held = self.in_force.get(&id).map(|before| &*before.object);
-                if let Some(object) = mesh_config::denied::with(held, &entry.denied) {
-                    let object = InForce::elsewhere(object, before.unwrap_or(0));
-                    self.in_force.insert(id.clone(), object);
+                let held = self.in_force.get(&id).filter(|before| before.good().is_some());
+                let before = held.map(|before| before.generation);
+                if let Some(object) = entry.instead(held.and_then(InForce::good)) {
+                    let found = InForce::elsewhere(object, before.unwrap_or(0));
+                    let found = if before.is_none() { found.standing_in() } else { found };
+                    self.in_force.insert(id.clone(), found);
                 }
                 for finding in findings.iter_mut().filter(|f| f.severity() == Severity::Error) {
                     finding.message.push_str(&match before {
                         Some(good) => {
                             format!("; the last good version, generation {good}, stays in force")
                         }
-                        None => "; this object is not in force".to_owned(),
+                        None => match &entry.stand_in {
+                            Some(stand_in) => format!("; {}", stand_in.means),
+                            None => "; this object is not in force".to_owned(),
+                        },
                     });
                 }
             }

@@ -3,7 +3,7 @@
 use super::*;
 use weft_certs::SpiffeId;
 
-use crate::model::{DeniedPeer, DeniedWho, HttpLimits, OtlpProtocol};
+use crate::model::{DeniedPeer, DeniedWho, HttpLimits, Origin, OtlpProtocol};
 use crate::source::analyze;
 
 fn config(key: &str, spec: &str) -> (MeshConfig, Vec<String>) {
@@ -107,7 +107,12 @@ fn values_out_of_bounds_and_other_places_are_refused() {
     ] {
         let (read, findings) = config("weft-system/default", spec);
         assert_eq!(findings, [format!("WEFT0205 {field}")], "{spec}");
-        assert_eq!(read, MeshConfig::default());
+        let default = MeshConfig::default();
+        let mtls = if spec.contains("mtls") { MtlsMode::Strict } else { default.mtls };
+        assert_eq!(
+            MeshConfig { origin: Origin::default(), ..read },
+            MeshConfig { mtls, ..default }
+        );
     }
     for key in ["weft-system/other", "default/default"] {
         let (read, findings) = config(key, "{trustDomain: demo.local}");
@@ -127,7 +132,7 @@ fn whom_a_broken_object_denies_is_denied_all_the_same() {
     let serial = DeniedWho::Serial("4f0a".parse().unwrap());
     let named: Vec<_> = read.denied.into_iter().map(|denied| denied.who).collect();
     assert_eq!(named, [payment, serial]);
-    assert_eq!(read.mtls, MeshConfig::default().mtls, "nothing else of it is in force");
+    assert_eq!(read.mtls, MtlsMode::Strict, "what cannot be read lets nobody in");
     let elsewhere = config("shop/default", spec).0;
     assert!(elsewhere.denied.is_empty(), "only one object counts");
 }

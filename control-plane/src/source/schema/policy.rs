@@ -255,7 +255,7 @@ pub(crate) enum RateLimitKey {
 /// `selector`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "x-kubernetes-validations" = [
     rule("!has(self.matchExpressions)", "only matchLabels is supported"),
 ]))]
 pub(crate) struct Selector {

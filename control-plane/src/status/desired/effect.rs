@@ -62,7 +62,8 @@ pub(super) fn effect(code: Code) -> Effect {
         | Code::NoTraffic
         | Code::PolicyWithoutEffect
         | Code::RateLimitOnTcpPort
-        | Code::PolicyNotEnforced => Effect::Note,
+        | Code::PolicyNotEnforced
+        | Code::RequestRuleOnTcpPort => Effect::Note,
         // Of files.
         Code::FileUnreadable | Code::FileTooLarge | Code::InvalidYaml => Effect::Nothing,
         // Of Services, which have no conditions of ours.

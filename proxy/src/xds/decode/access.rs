@@ -6,7 +6,7 @@ use std::mem::take;
 use http::header::HeaderName;
 use ipnet::IpNet;
 use prost::Message;
-use weft_policy::{Access, Condition, HeaderMatch, Rule};
+use weft_policy::{Access, Condition, HeaderMatch, Rule, spelled};
 use weft_proto::envoy::core::{CidrRange, TypedExtensionConfig};
 use weft_proto::envoy::matcher::string_matcher::MatchPattern;
 use weft_proto::envoy::matcher::{PathMatcher, StringMatcher, path_matcher};
@@ -123,7 +123,7 @@ fn principal(of: Principal, depth: usize) -> Result<Condition, Reject> {
             },
         },
         Some(principal::Identifier::DirectRemoteIp(range)) => {
-            network_of(range).map(Condition::Source).at("direct_remote_ip")
+            network_of(range).map(Condition::source).at("direct_remote_ip")
         }
         Some(principal::Identifier::NotId(not))
             if not.identifier == Some(principal::Identifier::Any(true)) =>
@@ -161,8 +161,8 @@ fn network_of(mut range: CidrRange) -> Result<IpNet, Reject> {
 fn path(of: PathMatcher) -> Result<Condition, Reject> {
     match of.rule {
         Some(path_matcher::Rule::Path(matcher)) => Ok(match text(matcher).at("path")? {
-            Text::Exact(path) => Condition::Path(path),
-            Text::Prefix(prefix) => Condition::PathPrefix(prefix),
+            Text::Exact(path) => Condition::Path(spelled(&path).into_owned()),
+            Text::Prefix(prefix) => Condition::PathPrefix(spelled(&prefix).into_owned()),
         }),
         None => Err(Reject::new("rule", "missing")),
     }

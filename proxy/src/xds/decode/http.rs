@@ -86,7 +86,7 @@ pub(super) fn http(mut hcm: HttpConnectionManager) -> Result<Http, Reject> {
     Ok(Http { routes, sampling, default_host, affinity, limits, access, settings })
 }
 
-/// Paths have one form here, whatever anybody asks for (`canonical::normalise_path`).
+/// Paths have one form here, whatever anybody asks for (`weft_policy::normalise`).
 fn paths(hcm: &mut HttpConnectionManager) -> Result<(), Reject> {
     if !hcm.normalize_path.take().is_some_and(|normalise| normalise.value) {
         return Err(Reject::new("normalize_path", "must be true"));

@@ -1,4 +1,5 @@
-//! The one normal form of a path, for routing, for policy, and on the wire. It is Envoy's with `normalize_path`,
+//! The one normal form of a path, for routing, for policy, and on the wire. The sidecar brings every request into it, and
+//! whoever asks what a sidecar would do his question. It is Envoy's with `normalize_path`,
 //! `merge_slashes` and escaped slashes kept, which `translate` asks Envoys for too:
 //!
 //! - `\` is `/`; several `/` are one.
