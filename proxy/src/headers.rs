@@ -11,6 +11,11 @@ pub const FAILURE: HeaderName = HeaderName::from_static("weft-failure");
 /// The peer's identity for the application, in Envoy's format.
 pub const FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
+/// On a request between sidecars whose trace is sampled: the path pattern of the rule that it met, by which the receiving
+/// sidecar names its span. Written by the calling sidecar, believed over mutual TLS only, and never passed on to an
+/// application by either.
+pub const ROUTE: HeaderName = HeaderName::from_static("weft-route");
+
 /// What [`FAILURE`] can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -50,6 +55,23 @@ pub fn take_mark<B>(response: &mut Response<B>) -> Option<Mark> {
     }
 }
 
+/// Tells the other sidecar of the route, or tells nothing of one that it was told before.
+pub fn tell_route(headers: &mut HeaderMap, route: Option<&str>) {
+    match route.map(HeaderValue::from_str) {
+        Some(Ok(route)) => drop(headers.insert(ROUTE, route)),
+        _ => drop(take_route(headers)),
+    }
+}
+
+/// Takes the route off a request. Off every request, also one whose sender is not believed.
+pub fn take_route(headers: &mut HeaderMap) -> Option<HeaderValue> {
+    // Order: as with the mark, nearly no request has one.
+    if !headers.contains_key(ROUTE) {
+        return None;
+    }
+    headers.remove(ROUTE)
+}
+
 /// Hop-by-hop headers (RFC 9110 §7.6.1) besides those that `Connection` lists. `transfer-encoding` is
 /// hyper's affair: it reads the framing and writes its own.
 const HOP_BY_HOP: [HeaderName; 3] =
@@ -82,7 +104,7 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Removes what only the mesh may say, from a request that comes from an application or from outside.
 pub fn remove_trusted(headers: &mut HeaderMap) {
-    for name in [FORWARDED_CLIENT_CERT, FAILURE] {
+    for name in [FORWARDED_CLIENT_CERT, FAILURE, ROUTE] {
         if headers.contains_key(&name) {
             headers.remove(name);
         }

@@ -152,6 +152,8 @@ impl Inbound {
         );
         record.count(request.body_mut());
         record.peer(Peer { identity: who.identity.clone(), address: Some(who.address) });
+        let route = headers::take_route(request.headers_mut());
+        record.told(route.filter(|_| who.identity.is_some()));
         let sampling = self.sampling(&request, who);
         record.trace(request.headers_mut(), sampling);
         Ok(match self.forward(request, who, grpc, &mut record).await {

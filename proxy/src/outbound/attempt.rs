@@ -33,7 +33,7 @@ impl Outbound {
         &self,
         hop: &Hop<'_>,
         tried: &[Arc<Endpoint>],
-        request: Request<Body>,
+        mut request: Request<Body>,
         record: &mut Record,
     ) -> Attempt {
         let cluster = hop.cluster;
@@ -57,6 +57,12 @@ impl Outbound {
             identity: endpoint.spec.identity.clone(),
             address: Some(endpoint.spec.address),
         });
+        if record.is_sampled() {
+            // Nobody but a sidecar is told.
+            let is_meshed = endpoint.spec.identity.is_some();
+            let route = record.http_route().filter(|_| is_meshed);
+            headers::tell_route(request.headers_mut(), route);
+        }
         let in_flight = endpoint.begin_admitted(admission);
         let timeout = cluster.spec.connect_timeout;
         // Pinned: the future is held once, however it is awaited.

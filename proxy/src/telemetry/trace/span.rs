@@ -67,7 +67,7 @@ pub(crate) fn resource(settings: &Settings, workload: &Workload) -> Resource {
 }
 
 /// A span under way.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
     kind: SpanKind,
     outgoing: Outgoing,
