@@ -66,7 +66,7 @@ pub(crate) use meddler::Meddler;
 pub(crate) use mesh::{Builder, Mesh, TRUST_DOMAIN};
 pub(crate) use netns::{APP_UID, Inside, PROXY_UID, Pod, PodNetwork, Usage};
 pub(crate) use network::{Network, own_port};
-pub(crate) use otlp::{Collector, Silent, Span};
+pub(crate) use otlp::{Collector, Silent, Span, TlsDoor};
 pub(crate) use pod_mesh::{PodBuilder, PodMesh};
 pub(crate) use process::{Output, Process, Program, run};
 pub(crate) use prometheus::{Prometheus, checked_config, promtool, promtool_on, shipped};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -10,9 +11,10 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use tokio::time::Instant;
 
 use crate::harness::kubernetes::Jaeger;
-use crate::harness::manifests::{backend, http_route};
+use crate::harness::manifests::{backend, http_route, traffic_policy};
 use crate::harness::{
-    Builder, Collector, Grpc, Load, Mesh, Network, Silent, Span, eventually, get, http1, request,
+    Act, Builder, Collector, Grpc, Load, Mesh, Network, Silent, Span, TlsDoor, eventually, get,
+    http1, request,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -38,12 +40,17 @@ async fn spans(collector: &Collector, at_least: usize) -> Vec<Span> {
 }
 
 #[tokio::test]
-async fn a_collector_may_speak_http() {
+async fn a_collector_may_speak_http_and_tls() {
     let collector = Collector::start_http().await.unwrap();
-    let endpoint =
-        format!("endpoint: 'http://{}', protocol: http/protobuf, sampling: 1", collector.address());
-    let mesh =
-        shop(&endpoint).proxy_variable("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k%201").start().await;
+    let door = TlsDoor::to(collector.address()).await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), door.authority()).unwrap();
+    let endpoint = format!("endpoint: '{}', protocol: http/protobuf, sampling: 1", door.url());
+    let mesh = shop(&endpoint)
+        .proxy_variable("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k%201")
+        .proxy_variable("OTEL_EXPORTER_OTLP_CERTIFICATE", &file.path().to_string_lossy())
+        .start()
+        .await;
     for _ in 0..3 {
         get(mesh.entry("gateway", "product"), "/a").await.unwrap();
     }
@@ -65,8 +72,12 @@ async fn a_collector_may_speak_http() {
 #[tokio::test]
 async fn context_goes_on_in_the_form_in_which_it_came() {
     let collector = Collector::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let mesh =
-        shop(&format!("endpoint: 'http://{}', sampling: 0", collector.address())).start().await;
+    // Over TLS: whom to believe stands in the MeshConfig.
+    let door = TlsDoor::to(collector.address()).await.unwrap();
+    let authority = serde_json::to_string(door.authority()).unwrap();
+    let url = door.url();
+    let tracing = format!("endpoint: '{url}', certificateAuthorities: {authority}, sampling: 0");
+    let mesh = shop(&tracing).start().await;
     let entry = mesh.entry("gateway", "product");
     let (w3c, b3) = (format!("00-{T}-{S}-01"), format!("{T}-{S}-1"));
     let kept = [("tracestate", "vendor=1"), ("baggage", "k=v"), ("x-request-id", "id-1")];
@@ -103,12 +114,15 @@ async fn names_are_of_routes_and_methods_and_failures_say_why() {
          backendRefs: [{}]\n",
         backend("product", 1)
     );
+    let retries = traffic_policy("product", "  retries: {conditions: [unavailable]}\n");
     let mesh = shop(&format!("endpoint: 'http://{}', sampling: 1", collector.address()))
         .file("route.yaml", &http_route("items", "product", &rules))
+        .file("retries.yaml", &retries)
         .start()
         .await;
     let entry = mesh.entry("gateway", "product");
-    let answer = get(entry, "/items/4711").await.unwrap();
+    let forged = request(Method::GET, "/items/4711", &[("weft-route", "/forged")], "");
+    let answer = http1(entry, forged).await.unwrap();
     assert_eq!(get(entry, "/secret/4711").await.unwrap().status, 404, "no rule");
     let mut grpc = Grpc::connect(entry).await;
     grpc.call("/shop.Cart/Add", &[], "one").await.unwrap();
@@ -131,6 +145,7 @@ async fn names_are_of_routes_and_methods_and_failures_say_why() {
     let call = servers.iter().find(|span| span.name == "shop.Cart/Add").unwrap();
     assert_eq!(call.attributes["rpc.method"], "shop.Cart/Add");
     assert_eq!(call.attributes["rpc.response.status_code"], "OK", "it ends with the trailers");
+    every_attempt_says_how_it_ended(&mesh, &collector, &mut grpc).await;
 
     mesh.app("product-v1").stop();
     get(entry, "/items/1").await.unwrap();
@@ -143,6 +158,34 @@ async fn names_are_of_routes_and_methods_and_failures_say_why() {
             })
         };
         ensure!(failed(SpanKind::Client) && failed(SpanKind::Server), "{spans:#?}");
+        Ok(())
+    })
+    .await;
+}
+
+/// Of a call that is tried again, for the code of gRPC in the first answer alone says that it failed.
+async fn every_attempt_says_how_it_ended(mesh: &Mesh, collector: &Collector, grpc: &mut Grpc) {
+    const UNAVAILABLE: Act =
+        Act::Head(200, &[("content-type", "application/grpc"), ("grpc-status", "14")]);
+    let tried = AtomicUsize::new(0);
+    let first = move || tried.fetch_add(1, Relaxed) == 0;
+    mesh.app("product-v1").script(move |_| if first() { UNAVAILABLE } else { Act::Echo });
+    grpc.call("/shop.Cart/Get", &[], "one").await.unwrap();
+    eventually("both attempts have a span", SOON, async || {
+        let spans = collector.spans();
+        let said = |span: &Span, name: &str| span.attributes.get(name).cloned().unwrap_or_default();
+        let said = |span: &Span| {
+            ["rpc.response.status_code", "error.type", "http.request.resend_count"]
+                .map(|name| said(span, name))
+        };
+        let mut attempts: Vec<_> = spans
+            .iter()
+            .filter(|span| span.kind == SpanKind::Client && span.name == "shop.Cart/Get")
+            .map(said)
+            .collect();
+        attempts.sort();
+        let expected = [["OK", "", "1"], ["UNAVAILABLE", "UNAVAILABLE", ""]];
+        ensure!(attempts == expected, "{attempts:?}");
         Ok(())
     })
     .await;

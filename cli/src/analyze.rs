@@ -1,19 +1,23 @@
-//! `weft analyze`: what is wrong or odd in the configuration. Of a directory it says what the control plane would say of it;
-//! without one, what the control plane says of what it has.
+//! `weft analyze`: what is wrong or odd in the configuration. Of directories and files it says what the control plane would say
+//! of them; without any, what the control plane says of what it has.
 //!
 //! The reading is the control plane's own; nothing is checked in here.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use weft_control_plane::source::analyze_directory;
+use weft_control_plane::source::{analyze_directory, analyze_paths};
 
 use crate::admin::Finding;
 use crate::args::AnalyzeArgs;
 use crate::control_planes;
 use crate::environment::Environment;
 use crate::output::{BAD, FAINT, GOOD, Output, STRONG, Verdict, WARN, clean, styled};
+
+/// Bound: bytes of stdin, as much as of a cluster's largest manifests.
+const MAX_STDIN: u64 = 16 << 20;
 
 /// Runs `weft analyze`.
 pub(crate) async fn run(
@@ -22,14 +26,15 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let analysis = match &args.directory {
-        Some(directory) => read(directory)?,
-        None => Analysis {
-            findings: ask(args, mesh, environment).await?,
-            directory: None,
-            is_empty: false,
-        },
+    let analysis = match &args.paths[..] {
+        [] => Analysis::new(Place::Mesh, ask(args, mesh, environment).await?),
+        paths => read(paths)?,
     };
+    if analysis.may_lack_the_rest() {
+        output.note(
+            "what the files refer to is looked for in them alone; name the directory that has the rest too",
+        );
+    }
     if output.is_json() {
         output.json(&analysis.to_json())?;
     } else {
@@ -43,13 +48,36 @@ pub(crate) async fn run(
 #[derive(Debug)]
 struct Analysis {
     findings: Vec<Finding>,
-    /// Whose files they are about; a mesh's own configuration otherwise.
-    directory: Option<PathBuf>,
+    place: Place,
     /// There is nothing that a mesh could be made of.
     is_empty: bool,
 }
 
+/// What it is about.
+#[derive(Debug)]
+enum Place {
+    /// What a mesh has.
+    Mesh,
+    /// The files of one directory, which are called as they are in it.
+    Directory(PathBuf),
+    /// What was named: files, directories, stdin. At least one.
+    Paths(Vec<PathBuf>),
+}
+
+/// Of references to what does not exist.
+const MISSING: &str = "WEFT010";
+
 impl Analysis {
+    fn new(place: Place, findings: Vec<Finding>) -> Self {
+        Self { findings, place, is_empty: false }
+    }
+
+    /// Is something missing that may be in a file which was not named?
+    fn may_lack_the_rest(&self) -> bool {
+        let missing = |finding: &Finding| finding.code.starts_with(MISSING);
+        matches!(self.place, Place::Paths(_)) && self.findings.iter().any(missing)
+    }
+
     fn to_json(&self) -> Value {
         json!({ "schema_version": 1, "findings": self.findings })
     }
@@ -74,35 +102,67 @@ async fn ask(
     Ok(findings)
 }
 
-fn read(directory: &Path) -> Result<Analysis> {
-    if directory.is_file() {
-        bail!(
-            "{} is a file; name the directory that it is in: what it refers to is looked for there",
-            directory.display()
-        );
-    }
-    let (mesh, findings) = analyze_directory(directory)?;
+fn read(paths: &[PathBuf]) -> Result<Analysis> {
+    let (place, (mesh, findings)) = match paths {
+        [one] if one.is_dir() => (Place::Directory(one.clone()), analyze_directory(one)?),
+        all => {
+            let is_stdin = |path: &PathBuf| path == Path::new("-");
+            let text = all.iter().any(is_stdin).then(stdin).transpose()?;
+            let named: Vec<PathBuf> = all.iter().filter(|one| !is_stdin(one)).cloned().collect();
+            (Place::Paths(all.to_vec()), analyze_paths(&named, text)?)
+        }
+    };
     let is_empty = findings.is_empty() && mesh == weft_control_plane::model::Mesh::default();
     let findings = serde_json::to_value(findings).context("cannot show the findings")?;
     let findings = serde_json::from_value(findings).context("cannot read the findings")?;
-    Ok(Analysis { findings, directory: Some(directory.to_owned()), is_empty })
+    Ok(Analysis { findings, place, is_empty })
+}
+
+/// By its name.
+fn stdin() -> Result<(String, String)> {
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(MAX_STDIN + 1);
+    let read = input.read_to_string(&mut text).context("cannot read stdin")?;
+    ensure!(read as u64 <= MAX_STDIN, "stdin is longer than {MAX_STDIN} bytes");
+    Ok(("stdin".to_owned(), text))
+}
+
+impl Place {
+    /// For people.
+    fn shown(&self) -> String {
+        let shown = |path: &PathBuf| match path == Path::new("-") {
+            true => "stdin".to_owned(),
+            false => clean(&path.display().to_string()).into_owned(),
+        };
+        match self {
+            Self::Mesh => "the configuration in force".to_owned(),
+            Self::Directory(directory) => shown(directory),
+            Self::Paths(all) => all.iter().map(shown).collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 /// All findings and how many there are, or that there is none.
 fn draw(analysis: &Analysis) -> String {
-    let Analysis { findings, directory, is_empty } = analysis;
-    let place = directory.as_ref().map_or_else(
-        || "the configuration in force".to_owned(),
-        |directory| clean(&directory.display().to_string()).into_owned(),
-    );
+    let Analysis { findings, place: of, is_empty } = analysis;
+    let place = of.shown();
     if *is_empty {
-        let nothing = "no object that Weft reads is in any *.yaml or *.yml of";
+        let nothing = match of {
+            Place::Paths(_) => "no object that Weft reads is in",
+            Place::Mesh | Place::Directory(_) => {
+                "no object that Weft reads is in any *.yaml or *.yml of"
+            }
+        };
         return format!("{} {nothing} {place}.", styled(WARN, "‼"));
     }
     if findings.is_empty() {
         return format!("{} Nothing to complain about in {place}.", styled(GOOD, "√"));
     }
-    let one = |finding: &Finding| described(finding, directory.as_deref());
+    let directory = match of {
+        Place::Directory(directory) => Some(directory.as_path()),
+        Place::Mesh | Place::Paths(_) => None,
+    };
+    let one = |finding: &Finding| described(finding, directory);
     let mut text: Vec<String> = findings.iter().map(one).collect();
     text.push(format!("{} in {place}.", count(findings)));
     text.join("\n")

@@ -20,6 +20,8 @@ pub(crate) use planes::Planes;
 
 /// The pods of the control plane.
 const SELECTOR: &str = "app.kubernetes.io/name=weft,app.kubernetes.io/component=control-plane";
+/// Where nobody said which mesh is meant.
+const NEITHER: &str = "no mesh runs here (`weft demo` starts one), and the cluster of the kubeconfig was asked instead";
 /// The container, and what it runs.
 const CONTAINER: &str = "control-plane";
 const PROGRAM: &str = "/usr/local/bin/weft-control-plane";
@@ -36,12 +38,14 @@ pub(crate) async fn find(
     if !place.means_a_cluster() {
         match Mesh::look(mesh, environment)? {
             Some(mesh) => return Ok(vec![mesh.control_plane()]),
-            None if mesh.is_none() && environment.has_kubeconfig => {}
+            None if mesh.is_none() && environment.has_kubeconfig => {
+                // Boxed: what asks a cluster is far larger than what asks a socket.
+                return Box::pin(of_cluster(place)).await.context(NEITHER);
+            }
             // Says how to get one.
             None => return Ok(vec![Mesh::find(mesh, environment)?.control_plane()]),
         }
     }
-    // Boxed: what asks a cluster is far larger than what asks a socket.
     Box::pin(of_cluster(place)).await
 }
 
@@ -56,7 +60,9 @@ async fn of_cluster(place: &PlaceArgs) -> Result<Vec<AdminSocket>> {
 pub(crate) async fn ready(client: Client) -> Result<Vec<AdminSocket>> {
     let api: Api<Pod> = Api::namespaced(client, NAMESPACE);
     let pods = cluster::list(&api, ListParams::default().labels(SELECTOR)).await;
-    let pods = pods.context("cannot list the pods of the control plane")?;
+    let pods = pods.context(
+        "cannot list the pods of the control plane (`weft check --kubernetes` says more)",
+    )?;
     if pods.is_empty() {
         bail!(
             "there is no control plane in {NAMESPACE}; install it with `weft install | kubectl apply --server-side -f -`"

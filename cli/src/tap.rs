@@ -1,33 +1,27 @@
 //! `weft tap`: requests as they end. Every replica of the control plane is asked, for each knows the sidecars that are connected
-//! to it, and hands on what they show; `line` is one request for people. It ends when it was told to, or when nobody is left to
-//! listen to.
+//! to it, and hands on what they show ([`replicas`]); `line` is one request for people. It ends when it was told to, or when nobody
+//! is left to listen to.
 
 mod line;
+mod replicas;
 
 use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::admin::AdminSocket;
 use crate::args::TapArgs;
-use crate::control_planes;
+use crate::control_planes::Planes;
 use crate::environment::Environment;
 use crate::output::{Output, Verdict};
 use crate::signals::Signals;
+use replicas::{LOOK, PATIENCE, Replicas, Said};
 
 /// Bound: lines that were read and not printed yet.
 const MAX_LINES: usize = 64;
-
-/// What a control plane says.
-enum Said {
-    Line(Value),
-    /// It says no more, and why.
-    Gone(String),
-}
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -45,16 +39,19 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<Verdict> {
-    let planes = control_planes::find(&args.place, mesh, environment).await?;
-    let query = query(args, &planes).await?;
+    let planes = Planes::find(&args.place, mesh, environment).await?;
+    let all = planes.now().await;
+    let query = query(args, &all).await?;
     let mut signals = Signals::watch()?;
     let (sender, mut said) = mpsc::channel(MAX_LINES);
-    // Order: what cannot be asked is said before anything is shown.
-    let opened = planes.iter().map(|plane| plane.lines("/v1/tap", &query));
-    for lines in try_join_all(opened).await.context("cannot watch")? {
-        tokio::spawn(listen(lines, sender.clone()));
+    let replicas = Replicas::new(query, sender);
+    replicas.begin(&all).await?;
+    // On one machine there is one, and it ends with that.
+    if planes.are_in_cluster() {
+        tokio::spawn(replicas.follow(planes, LOOK, PATIENCE));
+    } else {
+        drop(replicas);
     }
-    drop(sender);
     let mut over = pin!(tokio::time::sleep(args.lasting.unwrap_or(Duration::MAX / 4)));
     let mut tally = Tally::default();
     let gone = loop {
@@ -105,21 +102,6 @@ async fn query(args: &TapArgs, planes: &[AdminSocket]) -> Result<Value> {
         "errors": args.errors,
         "most": args.most,
     }))
-}
-
-/// Reads one control plane's lines to their end.
-async fn listen(mut lines: crate::admin::Lines, said: mpsc::Sender<Said>) {
-    loop {
-        let next = match lines.next().await {
-            Ok(Some(line)) => Said::Line(line),
-            Ok(None) => return,
-            Err(error) => Said::Gone(error.to_string()),
-        };
-        let is_last = matches!(next, Said::Gone(_));
-        if said.send(next).await.is_err() || is_last {
-            return;
-        }
-    }
 }
 
 impl Tally {

@@ -9,6 +9,7 @@ mod diagnosis;
 mod draw;
 mod facts;
 mod gather;
+mod id;
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
@@ -35,7 +36,7 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<Verdict> {
     let planes = control_planes::find(&args.place, mesh, environment).await?;
-    let gathered = ask(&planes, &query(args)).await?;
+    let gathered = gather(&planes, args).await?;
     let explained = match args.asked() {
         Asked::Lately => return lately(&gathered, output),
         Asked::Id(id) => {
@@ -59,8 +60,8 @@ pub(crate) async fn run(
     })
 }
 
-/// What sidecars are asked for.
-fn query(args: &WhyArgs) -> Value {
+/// What sidecars remember of what is asked. An id may be one of several things: the first that anybody remembers.
+async fn gather(planes: &[AdminSocket], args: &WhyArgs) -> Result<Gathered> {
     let mut query = json!({
         "since_s": args.since.as_secs(),
         "method": args.method.clone().unwrap_or_default(),
@@ -68,8 +69,18 @@ fn query(args: &WhyArgs) -> Value {
     });
     match args.asked() {
         Asked::Lately => {}
-        Asked::Id(id) if is_trace_id(&id) => query["trace_id"] = id.into(),
-        Asked::Id(id) => query["request_id"] = id.into(),
+        Asked::Id(id) => {
+            let mut gathered = Gathered::default();
+            for (kind, id) in id::readings(&id) {
+                let mut query = query.clone();
+                query[kind] = id.into();
+                gathered = ask(planes, &query).await?;
+                if !gathered.requests.is_empty() {
+                    break;
+                }
+            }
+            return Ok(gathered);
+        }
         Asked::Edge(from, to) => {
             query["to"] = to.into();
             if let Some(from) = from {
@@ -77,11 +88,7 @@ fn query(args: &WhyArgs) -> Value {
             }
         }
     }
-    query
-}
-
-fn is_trace_id(id: &str) -> bool {
-    id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+    ask(planes, &query).await
 }
 
 /// At once: what they remember is then of the same moment.

@@ -19,10 +19,10 @@ use crate::model::{Key, Mesh};
 /// The Service that a person means by a name, as sidecars name it: `payment.shop`, with a port if one is named.
 ///
 /// # Errors
-/// In words: there is none.
+/// In words: there is none, or it may be one of several.
 pub(crate) fn service(mesh: &Mesh, name: &str) -> Result<String, String> {
     let written = names::Written::read(name)?;
-    let found = written.service(mesh, None).ok_or_else(|| {
+    let found = written.service(mesh, None)?.ok_or_else(|| {
         let all = mesh.services.keys();
         let all = all.map(|key| weft_proto::names::workload(&key.name, &key.namespace));
         format!("there is no Service {name}; there are {}", names::offered(all))

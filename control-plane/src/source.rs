@@ -43,7 +43,7 @@ mod yielded;
 
 use std::time::SystemTime;
 
-pub use directory::{DirectorySource, SourceError, analyze_directory};
+pub use directory::{DirectorySource, SourceError, analyze_directory, analyze_paths};
 pub(crate) use kubernetes::{KubernetesSource, RawObjects};
 
 use crate::finding::Finding;

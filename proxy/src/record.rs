@@ -2,12 +2,12 @@
 //! every request; it is closed at the end of the response body, by [`Tracked`], or earlier by whoever makes
 //! the response here. A record that is dropped open belongs to a client that went away.
 
+mod size;
 mod story;
 mod tracked;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
@@ -27,6 +27,7 @@ use crate::telemetry::trace::{RequestTrace, SpanKind};
 use crate::telemetry::{RequestEnd, Telemetry};
 use crate::upstream::ResponseBody;
 
+use size::Size;
 pub use story::{Stop, Story};
 pub use tracked::Tracked;
 
@@ -70,29 +71,15 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
 }
 
-/// Length of the request's body.
-#[derive(Debug)]
-enum Size {
-    /// It said so.
-    Told(u64),
-    /// It did not.
-    Unknown,
-    /// It is counted as it passes.
-    Counted(Arc<AtomicU64>),
-}
-
-impl Size {
-    fn of<B: HttpBody>(body: &B) -> Self {
-        body.size_hint().exact().map_or(Self::Unknown, Self::Told)
-    }
-
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Told(bytes) => *bytes,
-            Self::Unknown => 0,
-            Self::Counted(bytes) => bytes.load(Relaxed),
-        }
-    }
+/// How an attempt ended that is not the last.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ended<'a> {
+    /// Status of its answer; 0 without one.
+    pub status: u16,
+    /// The code of gRPC in the answer's head, which is all that an answer has that is tried again.
+    pub grpc_status: Option<u16>,
+    /// Why there was no answer.
+    pub error: Option<&'a Error>,
 }
 
 /// What rules about access said.
@@ -244,14 +231,22 @@ impl Record {
         }
     }
 
-    /// The attempt that ended so is followed by another, whose headers these are.
-    pub fn retry(&mut self, status: u16, error: Option<&Error>, headers: &mut HeaderMap) {
-        self.story.tried(self.peer.address, status, error);
+    /// An attempt ended so, and another may follow: its span ends now, and not with the pause between the two.
+    pub fn over(&mut self, ended: &Ended<'_>) {
         let Some(mut trace) = self.trace.take() else { return };
-        (self.status, self.error) = (status, error.map(Error::token));
-        trace.retry(&self.end(), headers, self.attempts);
-        (self.status, self.error) = (0, None);
+        self.status = ended.status;
+        (self.grpc_status, self.error) = (ended.grpc_status, ended.error.map(Error::token));
+        trace.over(&self.end());
+        (self.status, self.grpc_status, self.error) = (0, None, None);
         self.trace = Some(trace);
+    }
+
+    /// The attempt that ended so is followed by another, whose headers these are.
+    pub fn retry(&mut self, ended: &Ended<'_>, headers: &mut HeaderMap) {
+        self.story.tried(self.peer.address, ended.status, ended.error);
+        if let Some(trace) = &mut self.trace {
+            trace.retry(headers, self.attempts);
+        }
     }
 
     /// The request ends here, with a response made by the proxy.

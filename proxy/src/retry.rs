@@ -24,7 +24,7 @@ use crate::deadline;
 use crate::error::Error;
 use crate::headers::Mark;
 use crate::outbound::{Attempt, Hop, Outbound};
-use crate::record::{Answer, Record, Stop, grpc_status};
+use crate::record::{Answer, Ended, Record, Stop, grpc_status};
 
 use pause::Hint;
 
@@ -147,17 +147,22 @@ pub async fn send(
                 return finished(attempt);
             }
         };
+        retries += 1;
+        tried.extend(attempt.endpoint);
+        // Order: an answer that is not wanted is let go before the pause.
+        let (status, grpc_status, error, unsent) = match attempt.result {
+            Ok(Answer { response, .. }) => {
+                (response.status().as_u16(), grpc_status(response.headers()), None, None)
+            }
+            Err(failure) => (0, None, Some(failure.error), failure.request),
+        };
+        let ended = Ended { status, grpc_status, error: error.as_ref() };
+        record.over(&ended);
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
-        retries += 1;
-        tried.extend(attempt.endpoint);
-        let (status, error, unsent) = match attempt.result {
-            Ok(answer) => (answer.response.status().as_u16(), None, None),
-            Err(failure) => (0, Some(failure.error), failure.request.map(|unsent| *unsent)),
-        };
-        next = unsent.unwrap_or_else(|| kept.again());
-        record.retry(status, error.as_ref(), next.headers_mut());
+        next = unsent.map_or_else(|| kept.again(), |unsent| *unsent);
+        record.retry(&ended, next.headers_mut());
     }
 }
 

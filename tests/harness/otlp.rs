@@ -1,5 +1,5 @@
 //! An OTLP collector in the test's process: takes spans and log records over gRPC, or over HTTP with protobuf, and keeps
-//! them. And one that takes connections and never says a word.
+//! them. A door to it that speaks TLS; and one that takes connections and never says a word.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,8 +29,13 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
-use tokio::net::TcpListener;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
@@ -136,6 +141,62 @@ impl Collector {
     /// What calls over HTTP had as `api-key`.
     pub(crate) fn keys(&self) -> Vec<String> {
         self.kept.lock().keys.clone()
+    }
+}
+
+/// A door to a collector, which speaks TLS. Ends with the value.
+#[derive(Debug)]
+pub(crate) struct TlsDoor {
+    address: SocketAddr,
+    authority: String,
+    server: AbortHandle,
+}
+
+impl TlsDoor {
+    /// Leads to `inside`, and shows a certificate for its own address, signed by an authority of its own.
+    pub(crate) async fn to(inside: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let mut params = CertificateParams::new(Vec::<String>::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let names = vec![address.ip().to_string()];
+        let leaf = CertificateParams::new(names)?.signed_by(&key, &authority)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.into()], key)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut outside = acceptor.accept(stream).await?;
+                    let mut inside = TcpStream::connect(inside).await?;
+                    tokio::io::copy_bidirectional(&mut outside, &mut inside).await
+                });
+            }
+        });
+        Ok(Self { address, authority: authority.pem(), server: server.abort_handle() })
+    }
+
+    /// `https://…`.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Who has signed its certificate, as PEM.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+impl Drop for TlsDoor {
+    fn drop(&mut self) {
+        self.server.abort();
     }
 }
 

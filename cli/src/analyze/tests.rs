@@ -19,7 +19,8 @@ fn finding(severity: &str, file: &str, line: u64) -> Finding {
 }
 
 fn of(findings: Vec<Finding>, directory: Option<&str>) -> Analysis {
-    Analysis { findings, directory: directory.map(PathBuf::from), is_empty: false }
+    let place = directory.map_or(Place::Mesh, |directory| Place::Directory(directory.into()));
+    Analysis::new(place, findings)
 }
 
 #[test]
@@ -54,7 +55,8 @@ fn analysis(files: &[(&str, &[u8])]) -> Analysis {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    Analysis { directory: Some("k8s/shop".into()), ..read(directory.path()).unwrap() }
+    let found = read(&[directory.path().to_owned()]).unwrap();
+    Analysis { place: Place::Directory("k8s/shop".into()), ..found }
 }
 
 #[test]
@@ -146,14 +148,39 @@ fn what_a_file_says_drives_no_terminal() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_an_error_not_a_finding() {
+fn what_is_not_there_is_an_error_not_a_finding() {
     let scratch = tempfile::tempdir().unwrap();
-    assert!(read(&scratch.path().join("nowhere")).is_err());
-    let file = scratch.path().join("a.yaml");
-    fs::write(&file, SERVICE).unwrap();
-    let error = read(&file).unwrap_err().to_string();
-    assert!(
-        error.ends_with("is looked for there") && error.contains("a.yaml is a file"),
-        "{error}"
-    );
+    let nowhere = scratch.path().join("nowhere");
+    for paths in [&[nowhere.clone()][..], &[scratch.path().to_owned(), nowhere]] {
+        let error = read(paths).unwrap_err().to_string();
+        assert!(error.contains("nowhere"), "{error}");
+    }
+}
+
+#[test]
+fn files_and_directories_are_one_configuration() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    // Named, so it is read, whatever its name ends with.
+    let route = file("route.txt", ROUTE);
+    let services = file("services/sub/web.yaml", SERVICE);
+    let services = services.parent().unwrap().parent().unwrap().to_owned();
+    let found = |paths: &[PathBuf]| {
+        let found = read(paths).unwrap();
+        let codes: Vec<_> = found.findings.iter().map(|one| one.code.clone()).collect();
+        (codes, found)
+    };
+    let (codes, alone) = found(std::slice::from_ref(&route));
+    assert_eq!(codes, ["WEFT0104", "WEFT0101", "WEFT0101"]);
+    assert!(alone.may_lack_the_rest());
+    let (codes, whole) = found(&[route.clone(), services]);
+    assert_eq!(codes, ["WEFT0101", "WEFT0405"]);
+    let text = anstream::adapter::strip_str(&draw(&whole)).to_string();
+    assert!(text.contains(&format!("{}:11", route.display())), "{text}");
+    assert!(text.contains("services/sub/web.yaml"), "{text}");
 }

@@ -7,13 +7,16 @@ use clap::{Args, ValueEnum};
 use super::PlaceArgs;
 
 const ANALYZE_EXAMPLES: &str = "\
-Without a directory it says what the control plane says of the configuration that it has: of the mesh on this machine; where \
-none runs and there is a kubeconfig, of that of the cluster. docs/reference/findings.md has all codes.
+Of directories (their *.yaml and *.yml, and all below) and files it says what a control plane would say that had them and \
+nothing else. Without any it says what the control plane says of the configuration that it has: of the mesh on this machine; \
+where none runs and there is a kubeconfig, of that of the cluster. docs/reference/findings.md has all codes.
 
-Exit code 0: nothing found. 3: something was found. 1: the directory could not be read, or nobody could be asked.
+Exit code 0: nothing found. 3: something was found. 1: the files could not be read, or nobody could be asked.
 
 Examples:
   weft analyze k8s/demo            before anything reads it
+  weft analyze web.yaml routes/    what is named, as one configuration
+  kubectl kustomize . | weft analyze -
   weft analyze                     what is in force
   weft analyze --context staging -o json";
 
@@ -21,9 +24,9 @@ Examples:
 #[derive(Clone, Debug, Args)]
 #[command(after_help = ANALYZE_EXAMPLES)]
 pub(crate) struct AnalyzeArgs {
-    /// Directory of YAML files; without it a mesh is asked
-    #[arg(value_name = "DIR", conflicts_with_all = ["kubernetes", "context", "kubeconfig"])]
-    pub(crate) directory: Option<PathBuf>,
+    /// Directories and files of YAML, and `-` for stdin; without any a mesh is asked
+    #[arg(value_name = "PATH", conflicts_with_all = ["kubernetes", "context", "kubeconfig"])]
+    pub(crate) paths: Vec<PathBuf>,
     /// Which mesh
     #[command(flatten)]
     pub(crate) place: PlaceArgs,

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::api::{Api, DynamicObject, ListParams, LogParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
+use serde_json::Value;
 
 use super::Piece;
 use crate::args::ClusterArgs;
@@ -28,6 +29,11 @@ const KINDS: [(&str, &str, &[&str]); 3] = [
     ("gateway.networking.k8s.io", "v1", &["HTTPRoute", "GRPCRoute"]),
     ("gateway.networking.k8s.io", "v1alpha2", &["TCPRoute", "TLSRoute"]),
 ];
+/// An annotation of kubectl's.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Words in the names of variables that hold what nobody else is to read.
+const SECRETS: [&str; 7] =
+    ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY", "HEADERS"];
 /// Bound: lines of one container's log.
 const LOG_LINES: i64 = 5_000;
 
@@ -142,8 +148,52 @@ async fn objects(client: &Client, (group, version, kind): (&str, &str, &str)) ->
 fn yaml(object: &impl serde::Serialize) -> Result<String> {
     // By way of JSON, whose form the API's types are made for.
     let mut value = serde_json::to_value(object).context("it cannot be shown")?;
-    if let Some(metadata) = value.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
+        // It repeats the object as somebody wrote it, whatever is left out of it here.
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove(LAST_APPLIED);
+        }
     }
+    leave_out_secrets(&mut value);
     serde_saphyr::to_string(&value).context("it cannot be shown")
+}
+
+/// What variables hold whose names say that nobody else is to read it.
+fn leave_out_secrets(value: &mut Value) {
+    match value {
+        Value::Array(all) => all.iter_mut().for_each(leave_out_secrets),
+        Value::Object(fields) => {
+            let name = fields.get("name").and_then(Value::as_str).unwrap_or_default();
+            let name = name.to_ascii_uppercase();
+            let is_secret = SECRETS.iter().any(|word| name.contains(word));
+            if let (true, Some(text @ Value::String(_))) = (is_secret, fields.get_mut("value")) {
+                *text = "(left out)".into();
+            }
+            fields.values_mut().for_each(leave_out_secrets);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_variable_that_is_a_secret_is_told() {
+        let variable = |name: &str| json!({ "name": name, "value": "s3cret" });
+        let all = ["OTEL_EXPORTER_OTLP_HEADERS", "api_key", "DB_PASSWORD", "TOKEN"].map(variable);
+        let pod = json!({
+            "metadata": { "annotations": { LAST_APPLIED: "s3cret", "a": "b" }, "managedFields": ["s3cret"] },
+            "spec": { "containers": [{ "name": "secret-sauce", "env": all, "args": ["--key"] }, { "env": [{ "name": "LOG", "value": "debug" }] }] },
+        });
+        let text = yaml(&pod).unwrap();
+        assert!(!text.contains("s3cret"), "{text}");
+        for kept in ["OTEL_EXPORTER_OTLP_HEADERS", "secret-sauce", "debug", "--key", "a: b"] {
+            assert!(text.contains(kept), "{kept}: {text}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The control planes for whoever asks them again and again (`stat --watch`, `dashboard`): they come, go and are replaced meanwhile,
+//! The control planes for whoever asks them again and again (`stat --watch`, `dashboard`, `tap`): they come, go and are replaced meanwhile,
 //! and a sidecar tells whichever there is.
 
 use std::fmt;
@@ -59,6 +59,18 @@ impl Planes {
         Self::new(vec![socket], move || {
             let all = vec![known.clone()];
             Box::pin(async move { Ok(all) })
+        })
+    }
+
+    /// Those, and when they are lost those that `look` finds.
+    #[cfg(test)]
+    pub(crate) fn following(
+        all: Vec<AdminSocket>,
+        look: impl Fn() -> Vec<AdminSocket> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(all, move || {
+            let found = look();
+            Box::pin(async move { Ok(found) })
         })
     }
 

@@ -32,12 +32,14 @@ pub struct AccessLog {
 }
 
 /// An OTLP collector.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collector {
     /// URL.
     pub endpoint: String,
-    /// `None` leaves it to the proxy, which speaks gRPC unless its environment says otherwise.
+    /// `None` leaves it to the proxy, which goes by its environment, else by the port.
     pub protocol: Option<OtlpProtocol>,
+    /// Who signs the certificate of one that is `https://`, as PEM; `None` leaves it to the proxy's environment and system.
+    pub authorities: Option<String>,
 }
 
 /// How OTLP travels.

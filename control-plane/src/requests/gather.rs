@@ -193,7 +193,7 @@ fn plan(mesh: &Mesh, query: &RequestQuery, connected: &[Arc<str>]) -> Result<Pla
         return Ok(Plan { asked: all.collect(), silent: Vec::new(), peers: BTreeSet::new() });
     }
     let from = query.from.as_deref().map(Written::read).transpose()?;
-    let from = from.map(|from| from.workloads(mesh)).transpose()?.unwrap_or_default();
+    let from = from.map(|from| from.caller(mesh)).transpose()?.unwrap_or_default();
     let near = from.first().map(|workload| workload.key.namespace.as_str());
     let (service, behind) = called(mesh, query.to.as_deref(), near)?;
     let name = |key: &Key| proto_names::workload(&key.name, &key.namespace);
@@ -222,7 +222,7 @@ fn plan(mesh: &Mesh, query: &RequestQuery, connected: &[Arc<str>]) -> Result<Pla
 fn called(mesh: &Mesh, to: Option<&str>, near: Option<&str>) -> Result<(String, Vec<Key>), String> {
     let Some(to) = to else { return Ok((String::new(), Vec::new())) };
     let written = Written::read(to)?;
-    let Some(service) = written.service(mesh, near) else {
+    let Some(service) = written.service(mesh, near)? else {
         // What is not there was called by nobody; the look-up says that it is not.
         let workloads = written.workloads(mesh).unwrap_or_default();
         let keys = workloads.iter().map(|workload| workload.key.clone()).collect();

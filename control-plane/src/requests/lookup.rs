@@ -125,7 +125,7 @@ pub(crate) fn look_up(
 ) -> Result<Lookup, String> {
     let callers = match query.from.as_str() {
         "" => Vec::new(),
-        from => Written::read(from)?.workloads(mesh)?,
+        from => Written::read(from)?.caller(mesh)?,
     };
     let near = callers.first().map(|caller| caller.key.namespace.clone());
     let to = Written::read(&query.to)?;
@@ -147,7 +147,7 @@ pub(crate) fn look_up(
         sidecars,
     };
     let mut involved = BTreeSet::new();
-    match to.service(mesh, near.as_deref()) {
+    match to.service(mesh, near.as_deref())? {
         Some(service) => {
             involved.insert(service.origin.object());
             let asked = Asked { query, path, near: near.as_deref() };

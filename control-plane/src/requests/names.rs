@@ -1,5 +1,7 @@
 //! What a person means by a name: `order`, `order.shop`, `order-v1.shop`; `payment`, `payment.shop:8080`. Pure.
 
+use std::collections::BTreeMap;
+
 use weft_proto::names;
 
 use crate::model::{Key, Mesh, Service, Workload};
@@ -59,11 +61,44 @@ impl<'a> Written<'a> {
         Err(format!("no workload is called {:?}; there are {}", self.name, offered(known)))
     }
 
-    /// The Service of that name; of several the one in `near`.
-    pub(super) fn service(self, mesh: &'a Mesh, near: Option<&str>) -> Option<&'a Service> {
+    /// The same for whoever asks of one caller.
+    ///
+    /// # Errors
+    /// In words: there is none, or there are some in several namespaces.
+    pub(super) fn caller(self, mesh: &Mesh) -> Result<Vec<&Workload>, String> {
+        let found = self.workloads(mesh)?;
+        self.means_one(found.iter().map(|one| (one.display_name(), &*one.key.namespace)))?;
+        Ok(found)
+    }
+
+    /// The Service of that name, if there is one; of several the one in `near`.
+    ///
+    /// # Errors
+    /// In words: there are several, and none is nearer than the others.
+    pub(super) fn service(
+        self,
+        mesh: &'a Mesh,
+        near: Option<&str>,
+    ) -> Result<Option<&'a Service>, String> {
         let named = || mesh.services.values().filter(|one| self.is(&one.key, &one.key.name));
-        let near = near.and_then(|near| named().find(|one| one.key.namespace == near));
-        near.or_else(|| named().next())
+        if let Some(near) = near.and_then(|near| named().find(|one| one.key.namespace == near)) {
+            return Ok(Some(near));
+        }
+        self.means_one(named().map(|one| (&*one.key.name, &*one.key.namespace)))?;
+        Ok(named().next())
+    }
+
+    /// Are they all of one namespace?
+    fn means_one<'n>(self, found: impl Iterator<Item = (&'n str, &'n str)>) -> Result<(), String> {
+        let mut namespaces = BTreeMap::new();
+        for (name, namespace) in found {
+            namespaces.entry(namespace).or_insert(name);
+        }
+        if namespaces.len() < 2 {
+            return Ok(());
+        }
+        let all = namespaces.iter().map(|(namespace, name)| names::workload(name, namespace));
+        Err(format!("{:?} may mean {}: add the namespace", self.name, offered(all)))
     }
 }
 
@@ -83,6 +118,33 @@ pub(super) fn offered(all: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::testing::mesh;
+
+    #[test]
+    fn what_may_be_one_of_several_is_said() {
+        let both: String = ["shop", "bank"]
+            .map(|namespace| {
+                format!(
+                    "apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: {namespace}}}\nspec: {{ports: [{{port: 80}}]}}\n---\n\
+                     apiVersion: weft.dev/v1alpha1\nkind: MeshWorkload\nmetadata: {{name: web, namespace: {namespace}}}\nspec: {{address: 10.0.0.{}, ports: [{{port: 80}}]}}\n---\n",
+                    namespace.as_bytes()[0]
+                )
+            })
+            .concat();
+        let mesh = mesh(&both);
+        let service = |text, near| {
+            let found = Written::read(text).unwrap().service(&mesh, near)?;
+            Ok::<_, String>(found.map(|one| one.key.namespace.clone()))
+        };
+        let several = "\"web\" may mean web.bank, web.shop: add the namespace";
+        assert_eq!(service("web", Some("shop")), Ok(Some("shop".to_owned())));
+        assert_eq!(service("web.bank", Some("shop")), Ok(Some("bank".to_owned())));
+        assert_eq!(service("web", None).unwrap_err(), several);
+        assert_eq!(service("nobody", None), Ok(None));
+        let caller = |text| Written::read(text).unwrap().caller(&mesh).map(|all| all.len());
+        assert_eq!(caller("web").unwrap_err(), several);
+        assert_eq!(caller("web.bank"), Ok(1));
+    }
 
     #[test]
     fn names_are_read_as_people_write_them() {

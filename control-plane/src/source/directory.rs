@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::finding::Finding;
 use crate::model::Mesh;
 
-use super::store::Store;
+use super::store::{Reading, Store};
 use super::yielded::Yield;
-use scan::Scanner;
+use scan::{Listing, Scanner};
 use watcher::Watcher;
 
 /// A change is looked at once nothing has happened for this long …
@@ -41,6 +41,14 @@ pub enum SourceError {
     /// The configuration directory cannot be read.
     #[error("configuration directory {path}: {error}")]
     Directory {
+        /// As given.
+        path: PathBuf,
+        /// Cause.
+        error: std::io::Error,
+    },
+    /// A path that was named leads nowhere.
+    #[error("{path}: {error}")]
+    Path {
         /// As given.
         path: PathBuf,
         /// Cause.
@@ -165,6 +173,30 @@ pub fn analyze_directory(dir: &Path) -> Result<(Mesh, Vec<Finding>), SourceError
     let now = SystemTime::now();
     let found = scanner.scan(now, &mut |_| {});
     store.apply(found.changed, &found.gone, now);
+    let (mesh, mut findings) = store.mesh();
+    findings.splice(0..0, found.findings);
+    Ok((mesh, findings))
+}
+
+/// The same of several files and directories, and of a text that came otherwise (by its name), as one configuration. Files
+/// are called as they are named.
+///
+/// # Errors
+/// One of them is not there, or no directory that can be read.
+pub fn analyze_paths(
+    paths: &[PathBuf],
+    text: Option<(String, String)>,
+) -> Result<(Mesh, Vec<Finding>), SourceError> {
+    let now = SystemTime::now();
+    let mut listing = Listing::default();
+    for path in paths {
+        let failed = |error| SourceError::Path { path: path.clone(), error };
+        listing.add(path).map_err(failed)?;
+    }
+    let mut found = Scanner::new(PathBuf::new()).compare(listing, now);
+    found.changed.extend(text.map(|(name, text)| (name, Reading::Text(text))));
+    let mut store = Store::default();
+    store.apply(found.changed, &[], now);
     let (mesh, mut findings) = store.mesh();
     findings.splice(0..0, found.findings);
     Ok((mesh, findings))

@@ -1,5 +1,6 @@
 //! `MeshConfig` to [`model::MeshConfig`](crate::model::MeshConfig).
 
+mod collector;
 pub(crate) mod denied;
 mod limits;
 #[cfg(test)]
@@ -9,14 +10,14 @@ use std::time::Duration;
 
 use weft_certs::TrustDomain;
 
-use crate::model::{AccessLog, Collector, DefaultAccess, MeshConfig, MtlsMode};
+use crate::model::{AccessLog, DefaultAccess, MeshConfig, MtlsMode};
 
 use super::duration;
 use super::problem::Problems;
 use super::schema::mesh::{MeshConfigSpec, Tracing};
 use super::schema::policy::{DefaultAccessName, MtlsName};
 use super::schema::telemetry::MeshAccessLog;
-use super::telemetry_policy::{check_fields, protocol, share_of};
+use super::telemetry_policy::{check_fields, share_of};
 
 /// Bounds of `leafLifetime`, both included: a key that is stolen unnoticed is of use for so long.
 const LEAF_LIFETIME: (Duration, Duration) =
@@ -61,39 +62,21 @@ pub(crate) fn read(spec: MeshConfigSpec, problems: &mut Problems) -> MeshConfig 
 }
 
 fn read_tracing(tracing: Tracing, config: &mut MeshConfig, problems: &mut Problems) {
-    let Tracing { endpoint, protocol, sampling } = tracing;
-    config.tracing_collector = collector((endpoint, protocol), "spec.tracing", problems);
+    let Tracing { endpoint, protocol, certificate_authorities, sampling } = tracing;
+    let said = (endpoint, protocol, certificate_authorities);
+    config.tracing_collector = collector::read(said, "spec.tracing", problems);
     if let Some(sampling) = sampling {
         config.tracing_sampling = share_of(sampling, "spec.tracing.sampling", problems);
     }
 }
 
 fn read_access_log(log: MeshAccessLog, config: &mut MeshConfig, problems: &mut Problems) {
-    let MeshAccessLog { successes, fields, endpoint, protocol } = log;
-    config.log_collector = collector((endpoint, protocol), "spec.accessLog", problems);
+    let MeshAccessLog { successes, fields, endpoint, protocol, certificate_authorities } = log;
+    let said = (endpoint, protocol, certificate_authorities);
+    config.log_collector = collector::read(said, "spec.accessLog", problems);
     check_fields(&fields, "spec.accessLog.fields", problems);
     let successes = successes.map(|share| share_of(share, "spec.accessLog.successes", problems));
     config.access_log = successes.map(|successes| AccessLog { successes, fields });
-}
-
-fn collector(
-    (endpoint, word): (Option<String>, Option<String>),
-    at: &str,
-    problems: &mut Problems,
-) -> Option<Collector> {
-    let protocol = protocol(word.as_deref(), &format!("{at}.protocol"), problems);
-    let endpoint = endpoint?;
-    let uri = endpoint.parse::<http::Uri>().ok();
-    let scheme = uri.as_ref().and_then(http::Uri::scheme_str);
-    let host = uri.as_ref().and_then(http::Uri::host).filter(|host| !host.is_empty());
-    if scheme != Some("http") || host.is_none() {
-        problems.invalid_hint(
-            format!("{at}.endpoint"),
-            format!("{endpoint:?} is not a URL of a collector"),
-            "write it like http://localhost:4317; TLS to a collector is not spoken",
-        );
-    }
-    Some(Collector { endpoint, protocol })
 }
 
 /// `allow-all` and so on.

@@ -11,10 +11,10 @@ use crate::model::{Collector, Mesh, TelemetryPolicy, Workload};
 
 /// Where spans, or lines, go.
 pub(super) fn collector(of: &Collector) -> Struct {
-    match of.protocol {
-        None => texts(&[("endpoint", &of.endpoint)]),
-        Some(protocol) => texts(&[("endpoint", &of.endpoint), ("protocol", protocol.as_str())]),
-    }
+    let protocol = of.protocol.map(|protocol| ("protocol", protocol.as_str()));
+    let authorities = of.authorities.as_deref().map(|pem| ("certificate_authorities", pem));
+    let all = [Some(("endpoint", of.endpoint.as_str())), protocol, authorities];
+    texts(&all.into_iter().flatten().collect::<Vec<_>>())
 }
 
 /// What is logged, and the collector that gets it besides; `None` where there is neither.

@@ -97,7 +97,7 @@ fn pitfall_6_versions_are_of_the_content_not_of_the_bytes() {
     let mut mesh = shop();
     mesh.config.tracing_collector = Some(crate::model::Collector {
         endpoint: "http://localhost:4317".to_owned(),
-        protocol: None,
+        ..Default::default()
     });
     mesh.routes.push(route("r", ("product", 8080), &[("web", 80, 1)]));
     let versions = || -> Vec<_> {

@@ -2,12 +2,14 @@
 //! sends it. Pushed to by [`super::trace::RequestTrace`] and [`super::access_log::AccessLog`].
 //!
 //! 1. [`otlp`]: one collector, over gRPC or HTTP.
-//! 2. `worker`: the thread.
-//! 3. [`settings`]: what the `OTEL_*` variables say of the way there.
+//! 2. `dial`: the connection to it, TLS included.
+//! 3. `worker`: the thread.
+//! 4. [`settings`]: what the `OTEL_*` variables say of the way there.
 //!
 //! Pushing never waits: what does not fit is dropped and counted. A collector that is away or silent costs
 //! the thread its time and the proxy what waits for it, and nothing else.
 
+mod dial;
 pub(super) mod otlp;
 pub(super) mod settings;
 mod worker;
@@ -21,7 +23,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use self::otlp::{About, Request};
-pub use self::settings::{Batch, Collector, Otlp, Protocol};
+pub use self::settings::{Batch, Collector, Otlp, Protocol, Tls};
 use self::worker::Worker;
 
 /// What travels: a span, a log line.

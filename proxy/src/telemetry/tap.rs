@@ -18,8 +18,8 @@ use super::recent::Seen;
 
 pub(crate) use run::run;
 
-/// Bound: taps at once.
-const MAX_TAPS: usize = 4;
+/// Bound: taps at once; as many as a control plane opens.
+const MAX_TAPS: usize = 8;
 /// Bound: requests of one tap that are not sent yet.
 const MAX_WAITING: usize = 256;
 /// Bound: requests a second, whatever is asked for; and where nothing is.

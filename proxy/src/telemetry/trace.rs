@@ -146,9 +146,8 @@ impl Tracing {
         }
         let incoming = Incoming::read(headers, settings.formats);
         if !self.0.exporter.is_open() {
-            // For the log only, which names the common format's.
-            let ids = incoming.ids.filter(|_| incoming.from_w3c);
-            let trace_id = ids.map(|(trace_id, _)| trace_id);
+            // For logs, and for whoever asks why.
+            let trace_id = incoming.ids.map(|(trace_id, _)| trace_id);
             // What others trace the application can break too.
             let under_way = self.watch(kind, incoming.arrived, incoming.arrived);
             return RequestTrace { trace_id, span: None, under_way };
@@ -183,6 +182,8 @@ impl Tracing {
                 open: Open::new(kind, outgoing, parent),
                 formats,
                 continued,
+                over: false,
+                told: None,
             })
         });
         RequestTrace { trace_id: Some(trace_id), span, under_way }
@@ -259,6 +260,10 @@ struct Sampled {
     /// What [`RequestTrace::retry`] writes again.
     formats: Formats,
     continued: bool,
+    /// The attempt's span is closed, and no other has begun.
+    over: bool,
+    /// By the caller's sidecar, where this is the receiver's.
+    told: Option<Told>,
 }
 
 impl RequestTrace {
@@ -283,28 +288,34 @@ impl RequestTrace {
     /// Reads by which rule the caller, whose certificate is known, sent the request.
     pub fn hear_route(&mut self, headers: &mut HeaderMap) {
         if let Some(sampled) = &mut self.span {
-            sampled.open.told = Told::take(headers);
+            sampled.told = Told::take(headers);
         }
     }
 
-    /// Closes the span of the attempt that just ended with `end` and opens the next one: `attempt` is 1 for
-    /// the first retry. `headers` get the new span as parent.
-    pub fn retry(&mut self, end: &RequestEnd<'_>, headers: &mut HeaderMap, attempt: u32) {
+    /// Closes the span of the attempt that just ended with `end`. What passes until the next one is nobody's.
+    pub fn over(&mut self, end: &RequestEnd<'_>) {
         let Some(sampled) = &mut self.span else { return };
-        let next = sampled.open.resend(new_span_id(), attempt);
-        next.outgoing().write(headers, sampled.formats, sampled.continued);
-        sampled.shared.started.fetch_add(1, Relaxed);
-        let ended = std::mem::replace(&mut sampled.open, next);
-        sampled.shared.exporter.push(ended.close(end));
+        sampled.over = true;
+        sampled.shared.exporter.push(sampled.open.close(end, None));
     }
 
-    /// Closes the request's span, or the last attempt's.
+    /// Opens the span of the next attempt: `attempt` is 1 for the first retry. `headers` get it as parent.
+    pub fn retry(&mut self, headers: &mut HeaderMap, attempt: u32) {
+        let Some(sampled) = &mut self.span else { return };
+        sampled.open = sampled.open.resend(new_span_id(), attempt);
+        sampled.over = false;
+        sampled.open.outgoing().write(headers, sampled.formats, sampled.continued);
+        sampled.shared.started.fetch_add(1, Relaxed);
+    }
+
+    /// Closes the request's span, or the last attempt's. Of a request that ends between two attempts all is told already.
     pub fn finish(self, end: &RequestEnd<'_>) {
         if let Some(under_way) = self.under_way {
             under_way.ends((end.started + end.duration).into_std());
         }
-        if let Some(sampled) = self.span {
-            sampled.shared.exporter.push(sampled.open.close(end));
+        if let Some(sampled) = self.span.filter(|sampled| !sampled.over) {
+            let told = sampled.told.as_ref();
+            sampled.shared.exporter.push(sampled.open.close(end, told));
         }
     }
 }

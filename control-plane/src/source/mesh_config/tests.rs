@@ -1,7 +1,10 @@
 //! The singleton's defaults, bounds and place.
 
+use std::time::SystemTime;
+
 use super::*;
-use weft_certs::SpiffeId;
+use crate::model::Collector;
+use weft_certs::{ServingCertificate, SpiffeId};
 
 use crate::model::{DeniedPeer, DeniedWho, HttpLimits, Origin, OtlpProtocol};
 use crate::source::analyze;
@@ -18,7 +21,7 @@ fn config(key: &str, spec: &str) -> (MeshConfig, Vec<String>) {
 }
 
 fn collector(endpoint: &str, protocol: Option<OtlpProtocol>) -> Collector {
-    Collector { endpoint: endpoint.to_owned(), protocol }
+    Collector { endpoint: endpoint.to_owned(), protocol, authorities: None }
 }
 
 fn denied(who: DeniedWho, reason: &str) -> DeniedPeer {
@@ -73,6 +76,23 @@ fn what_is_written_replaces_the_defaults() {
 }
 
 #[test]
+fn a_collector_has_a_certificate_of_whoever_is_named() {
+    let names = ["otel.example.org".to_owned()];
+    let (_, made) =
+        ServingCertificate::create(&names, Duration::from_secs(3600), SystemTime::now()).unwrap();
+    let pem = made.to_pem();
+    let spec = |endpoint: &str| {
+        let pem = serde_json::to_string(&pem).unwrap();
+        format!("{{tracing: {{endpoint: '{endpoint}', certificateAuthorities: {pem}}}}}")
+    };
+    let (read, findings) = config("weft-system/default", &spec("https://otel.example.org:4317"));
+    assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!(read.tracing_collector.unwrap().authorities, Some(pem.clone()));
+    let (_, findings) = config("weft-system/default", &spec("http://otel.example.org:4317"));
+    assert_eq!(findings, ["WEFT0205 spec.tracing.certificateAuthorities"]);
+}
+
+#[test]
 fn values_out_of_bounds_and_other_places_are_refused() {
     for (spec, field) in [
         ("{trustDomain: Demo.Local}", "spec.trustDomain"),
@@ -83,6 +103,10 @@ fn values_out_of_bounds_and_other_places_are_refused() {
         ("{leafLifetime: 1d}", "spec.leafLifetime"),
         ("{tracing: {endpoint: 'localhost:4317'}}", "spec.tracing.endpoint"),
         ("{tracing: {endpoint: 'ftp://x'}}", "spec.tracing.endpoint"),
+        (
+            "{tracing: {endpoint: 'https://x', certificateAuthorities: ca.pem}}",
+            "spec.tracing.certificateAuthorities",
+        ),
         ("{tracing: {sampling: 1.5}}", "spec.tracing.sampling"),
         ("{limits: {http: {headTimeout: 0s}}}", "spec.limits.http.headTimeout"),
         ("{limits: {http: {headTimeout: 2h}}}", "spec.limits.http.headTimeout"),

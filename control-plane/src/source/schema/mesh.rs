@@ -177,12 +177,15 @@ pub(crate) struct HttpLimits {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Tracing {
-    /// OTLP collector, as in http://jaeger.jaeger.svc:4317; absent means the sidecar's OTEL_* variables.
-    #[schemars(regex(pattern = r"^http://[^/?#\s]+"))]
+    /// OTLP collector, as in http://jaeger.jaeger.svc:4317, or https://; absent means the sidecar's OTEL_* variables.
+    #[schemars(regex(pattern = r"^https?://[^/?#\s]+"))]
     pub(crate) endpoint: Option<String>,
-    /// `grpc` or `http/protobuf`; absent means grpc.
+    /// `grpc` or `http/protobuf`; absent means http/protobuf where the endpoint has port 4318 or a path, else grpc.
     #[schemars(with = "Option<OtlpProtocol>")]
     pub(crate) protocol: Option<String>,
+    /// Who signs the collector's certificate, as PEM; absent means whom the sidecar's OTEL_* variables or its system believe.
+    #[schemars(length(max = 65_536))]
+    pub(crate) certificate_authorities: Option<String>,
     /// Share of the traces started by the mesh, 0 to 1; absent means 0.1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) sampling: Option<f64>,

@@ -97,10 +97,13 @@ pub(crate) struct MeshAccessLog {
     #[serde(default)]
     #[schemars(length(max = 32), with = "Vec<LogField>")]
     pub(crate) fields: Vec<String>,
-    /// OTLP collector that gets the lines besides, as in http://otel.logs.svc:4317.
-    #[schemars(regex(pattern = r"^http://[^/?#\s]+"))]
+    /// OTLP collector that gets the lines besides, as in http://otel.logs.svc:4317, or https://.
+    #[schemars(regex(pattern = r"^https?://[^/?#\s]+"))]
     pub(crate) endpoint: Option<String>,
-    /// `grpc` or `http/protobuf`; absent means grpc.
+    /// `grpc` or `http/protobuf`; absent means http/protobuf where the endpoint has port 4318 or a path, else grpc.
     #[schemars(with = "Option<OtlpProtocol>")]
     pub(crate) protocol: Option<String>,
+    /// Who signs the collector's certificate, as PEM; absent means whom the sidecar's OTEL_* variables or its system believe.
+    #[schemars(length(max = 65_536))]
+    pub(crate) certificate_authorities: Option<String>,
 }

@@ -145,7 +145,7 @@ fn the_collector_is_named_only_if_there_is_one() {
     assert!(!metadata(&mesh).contains_key(metadata::TRACING));
     mesh.config.tracing_collector = Some(crate::model::Collector {
         endpoint: "http://localhost:4317".to_owned(),
-        protocol: None,
+        ..Default::default()
     });
     let wanted = texts(&[("endpoint", "http://localhost:4317")]);
     assert_eq!(metadata(&mesh)[metadata::TRACING], wanted);

@@ -60,11 +60,13 @@ fn what_a_workload_logs_is_in_its_own_listener_and_named() {
     mesh.config.log_collector = Some(Collector {
         endpoint: "http://otel:4318".to_owned(),
         protocol: Some(OtlpProtocol::HttpProtobuf),
+        authorities: Some("PEM".to_owned()),
     });
     let text = |text: &str| Some(Kind::StringValue(text.to_owned()));
     let found = said(&mesh).unwrap();
     assert_eq!(found.fields["endpoint"].kind, text("http://otel:4318"));
     assert_eq!(found.fields["protocol"].kind, text("http/protobuf"));
+    assert_eq!(found.fields["certificate_authorities"].kind, text("PEM"));
     assert!(!found.fields.contains_key("successes"), "nothing is logged: {found:?}");
     let log = AccessLog { successes: 0.5, fields: vec!["status".to_owned()] };
     mesh.telemetry_policies =

@@ -1,4 +1,4 @@
-//! One collector: OTLP over gRPC, or over HTTP with protobuf. Called by the export thread; nothing of it is ever on
+//! One collector: OTLP over gRPC, or over HTTP with protobuf, on a connection of [`dial`]. Called by the export thread; nothing of it is ever on
 //! the way of a request.
 //!
 //! It must never collect more of an answer than a small bound, nor wait for ever: the thread's own limit holds around
@@ -11,7 +11,6 @@ use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -24,10 +23,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::Resource;
 use prost::Message;
-use tokio::net::TcpStream;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 
+use super::dial;
 use super::settings::{Collector, Otlp, Protocol};
 
 /// Bound: what is read of an answer over HTTP.
@@ -79,8 +78,7 @@ enum Way {
 /// A kept connection of HTTP/1.1, one call at a time.
 #[derive(Debug)]
 struct Http {
-    /// `host:port`.
-    authority: String,
+    way: dial::Way,
     /// As written, for all kinds of items or for this one.
     path: String,
     exact: bool,
@@ -93,18 +91,20 @@ impl Client {
     /// In words, if the endpoint is none that can be called.
     pub(super) fn new(collector: &Collector, otlp: &Otlp) -> Result<Self, String> {
         let uri: Uri = collector.endpoint.parse().map_err(|error| format!("no URL: {error}"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err("only http:// is spoken to a collector".to_owned());
-        }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or("the URL has no host")?;
-        let way = match collector.protocol.unwrap_or(otlp.protocol) {
+        let to =
+            |protocol| dial::Way::new(&uri, collector.authorities.as_deref(), &otlp.tls, protocol);
+        let way = match collector.protocol_of(otlp.protocol) {
             Protocol::Grpc => {
-                let endpoint = Endpoint::from(uri);
+                let to = to(b"h2")?;
+                // What is sent says `https` all the same; how it travels is the way's affair.
+                let endpoint = Endpoint::from_shared(format!("http://{}", to.address()));
+                let endpoint = endpoint.map_err(|error| format!("no URL: {error}"))?.origin(uri);
                 let endpoint = endpoint.connect_timeout(otlp.timeout).timeout(otlp.timeout);
-                Way::Grpc(endpoint.connect_lazy())
+                let connector = tower::service_fn(move |_: Uri| to.clone().open());
+                Way::Grpc(endpoint.connect_with_connector_lazy(connector))
             }
             Protocol::HttpProtobuf => Way::Http(Box::new(Http {
-                authority: format!("{host}:{}", uri.port_u16().unwrap_or(80)),
+                way: to(b"http/1.1")?,
                 path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
                 exact: collector.exact,
                 timeout: otlp.timeout,
@@ -193,17 +193,40 @@ impl From<ExportLogsServiceResponse> for Answer {
 }
 
 async fn grpc(channel: Channel, headers: &HeaderMap, request: Request) -> Result<Answer, String> {
-    let said = |status: tonic::Status| format!("{:?}: {}", status.code(), status.message());
     Ok(match request {
         Request::Traces(message) => {
             let mut client = TraceServiceClient::new(channel);
-            client.export(with(headers, message)).await.map_err(said)?.into_inner().into()
+            client
+                .export(with(headers, message))
+                .await
+                .map_err(|status| said(&status))?
+                .into_inner()
+                .into()
         }
         Request::Logs(message) => {
             let mut client = LogsServiceClient::new(channel);
-            client.export(with(headers, message)).await.map_err(said)?.into_inner().into()
+            client
+                .export(with(headers, message))
+                .await
+                .map_err(|status| said(&status))?
+                .into_inner()
+                .into()
         }
     })
+}
+
+/// With what lies behind it: that a certificate is not believed is said at the very end of the chain.
+fn said(status: &tonic::Status) -> String {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn with<M>(headers: &HeaderMap, message: M) -> tonic::Request<M> {
@@ -247,15 +270,18 @@ impl Http {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<http::Request<Full<Bytes>>, String> {
-        let path = match kind {
-            _ if self.exact => self.path.clone(),
-            Kind::Traces => format!("{}/v1/traces", self.path.trim_end_matches('/')),
-            Kind::Logs => format!("{}/v1/logs", self.path.trim_end_matches('/')),
+        let own = match kind {
+            Kind::Traces => "/v1/traces",
+            Kind::Logs => "/v1/logs",
+        };
+        let path = match self.exact || self.path.ends_with(own) {
+            true => self.path.clone(),
+            false => format!("{}{own}", self.path.trim_end_matches('/')),
         };
         let mut request = http::Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = path.parse().map_err(|error| format!("no URL: {error}"))?;
-        let host = HeaderValue::try_from(&self.authority).map_err(|error| error.to_string())?;
+        let host = HeaderValue::try_from(self.way.address()).map_err(|error| error.to_string())?;
         let map = request.headers_mut();
         map.extend(headers.clone());
         map.extend([(HOST, host), (CONTENT_TYPE, PROTOBUF), (USER_AGENT, AGENT)]);
@@ -264,9 +290,8 @@ impl Http {
 
     /// The connection ends with its sender.
     async fn connect(&self) -> Result<http1::SendRequest<Full<Bytes>>, String> {
-        let stream =
-            TcpStream::connect(&self.authority).await.map_err(|error| error.to_string())?;
-        let shaken = http1::handshake(TokioIo::new(stream)).await;
+        let stream = self.way.clone().open().await.map_err(|error| error.to_string())?;
+        let shaken = http1::handshake(stream).await;
         let (sender, connection) = shaken.map_err(|error| error.to_string())?;
         tokio::spawn(async move {
             // Whoever waits for the answer is told of its failure.

@@ -2,6 +2,7 @@
 //! (`OTEL_EXPORTER_OTLP_TRACES_…`) goes before the one for all. Read by `trace::settings` and `access_log` at start;
 //! reads no environment itself.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -12,12 +13,25 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Where items go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collector {
-    /// `http://host:4317`, or of HTTP `http://host:4318`, to which the kind's path is added.
+    /// `http://host:4317`, or of HTTP `http://host:4318`, to which the kind's path is added; or `https://`.
     pub endpoint: String,
-    /// `None`: as the environment says, else gRPC.
+    /// `None`: as the environment says, else by the endpoint's port.
     pub protocol: Option<Protocol>,
     /// The endpoint is the kind's own, and over HTTP taken as it is.
     pub exact: bool,
+    /// Who signs its certificate, as PEM; `None`: as the environment says, else whom the system believes.
+    pub authorities: Option<String>,
+}
+
+/// Files of TLS to collectors. Each is PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Who signs the collector's certificate (`OTEL_EXPORTER_OTLP_CERTIFICATE`).
+    pub authorities: Option<PathBuf>,
+    /// What we show (`OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`).
+    pub certificate: Option<PathBuf>,
+    /// The key of that (`OTEL_EXPORTER_OTLP_CLIENT_KEY`).
+    pub key: Option<PathBuf>,
 }
 
 /// How OTLP travels.
@@ -34,8 +48,10 @@ pub enum Protocol {
 pub struct Otlp {
     /// The environment's collector; goes before the mesh's.
     pub collector: Option<Collector>,
-    /// What a collector speaks that does not say.
-    pub protocol: Protocol,
+    /// What a collector speaks that does not say; `None`: by its port.
+    pub protocol: Option<Protocol>,
+    /// TLS to those that are `https://`.
+    pub tls: Tls,
     /// Headers of every call.
     pub headers: HeaderMap,
     /// Limit on one call.
@@ -61,7 +77,22 @@ impl Collector {
     /// One that says nothing of its protocol.
     #[must_use]
     pub fn at(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), protocol: None, exact: false }
+        Self { endpoint: endpoint.to_owned(), protocol: None, exact: false, authorities: None }
+    }
+
+    /// What it speaks: what it says, else what the environment says. Else 4318 is OTLP's port for HTTP, and whatever has
+    /// a path is HTTP; the rest is gRPC.
+    #[must_use]
+    pub fn protocol_of(&self, usual: Option<Protocol>) -> Protocol {
+        self.protocol.or(usual).unwrap_or_else(|| {
+            let uri = self.endpoint.parse::<http::Uri>().ok();
+            let is_http =
+                |uri: &http::Uri| uri.port_u16() == Some(4318) || !matches!(uri.path(), "" | "/");
+            match uri.as_ref().is_some_and(is_http) {
+                true => Protocol::HttpProtobuf,
+                false => Protocol::Grpc,
+            }
+        })
     }
 }
 
@@ -99,7 +130,8 @@ impl Default for Otlp {
     fn default() -> Self {
         Self {
             collector: None,
-            protocol: Protocol::Grpc,
+            protocol: None,
+            tls: Tls::default(),
             headers: HeaderMap::new(),
             timeout: TIMEOUT,
             batch: Batch::default(),
@@ -124,9 +156,9 @@ impl Otlp {
         let any = |what: &str| read(&format!("OTEL_EXPORTER_OTLP_{what}"));
         let either = |what: &str| own(what).or_else(|| any(what));
         let protocol = match either("PROTOCOL") {
-            None => Protocol::Grpc,
+            None => None,
             Some(word) => match Protocol::parse(word.trim()) {
-                Some(protocol) => protocol,
+                Some(protocol) => Some(protocol),
                 None => {
                     problems.push(format!(
                         "OTEL_EXPORTER_OTLP_PROTOCOL={word}: only grpc and http/protobuf are spoken; nothing is exported"
@@ -137,10 +169,16 @@ impl Otlp {
         };
         let exact = own("ENDPOINT");
         let collector = exact.clone().or_else(|| any("ENDPOINT")).map(|endpoint| Collector {
-            endpoint,
-            protocol: Some(protocol),
+            protocol,
             exact: exact.is_some(),
+            ..Collector::at(endpoint.trim())
         });
+        let file = |what: &str| either(what).map(|path| PathBuf::from(path.trim()));
+        let tls = Tls {
+            authorities: file("CERTIFICATE"),
+            certificate: file("CLIENT_CERTIFICATE"),
+            key: file("CLIENT_KEY"),
+        };
         let timeout = match either("TIMEOUT").map(|text| text.trim().parse::<u32>()) {
             Some(Ok(millis @ 1..)) => Duration::from_millis(millis.into()),
             Some(_) => {
@@ -149,9 +187,12 @@ impl Otlp {
             }
             None => TIMEOUT,
         };
+        if either("COMPRESSION").is_some_and(|word| word.trim() != "none") {
+            problems.push("OTEL_EXPORTER_OTLP_COMPRESSION: nothing is compressed".to_owned());
+        }
         let headers = headers(&either("HEADERS").unwrap_or_default(), problems);
         let batch = batch(prefix, default, read, problems);
-        Some(Self { collector, protocol, headers, timeout, batch })
+        Some(Self { collector, protocol, tls, headers, timeout, batch })
     }
 }
 

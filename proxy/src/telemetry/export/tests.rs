@@ -2,7 +2,7 @@
 //! the proxy: nothing.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -94,7 +94,10 @@ async fn spans_of_every_attempt_reach_the_collector() {
     let (tracing, metrics) = tracing(Some(&endpoint), batch);
     let mut headers = HeaderMap::new();
     let mut trace = tracing.begin(SpanKind::Client, &mut headers, 1.0);
-    trace.retry(&end(), &mut headers, 1);
+    trace.over(&end());
+    // Order: what passes between two attempts belongs to neither.
+    let between = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    trace.retry(&mut headers, 1);
     trace.finish(&end());
     let mut spans = next(&mut received).await;
     while spans.len() < 2 {
@@ -106,9 +109,14 @@ async fn spans_of_every_attempt_reach_the_collector() {
     let parent = headers["traceparent"].to_str().unwrap().to_owned();
     let id: String = spans[1].span_id.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(parent.contains(&id), "{parent} names {id}");
-    let all = Counts { started: 2, exported: 2, dropped: 0 };
-    until("both are counted", || tracing.counts() == all).await;
-    assert!(metrics.encode().contains("weft_spans_exported_total 2"));
+    assert!(Duration::from_nanos(spans[0].end_time_unix_nano) <= between);
+    assert!(Duration::from_nanos(spans[1].start_time_unix_nano) >= between);
+    let mut given_up = tracing.begin(SpanKind::Client, &mut HeaderMap::new(), 1.0);
+    given_up.over(&end());
+    given_up.finish(&end());
+    let all = Counts { started: 3, exported: 3, dropped: 0 };
+    until("of one that is given up in between there is one", || tracing.counts() == all).await;
+    assert!(metrics.encode().contains("weft_spans_exported_total 3"));
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ pub(crate) fn resource(settings: &Settings, workload: &Workload) -> Resource {
 }
 
 /// A span under way.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
     kind: SpanKind,
     outgoing: Outgoing,
@@ -77,8 +77,6 @@ pub(super) struct Open {
     resend: u32,
     started: SystemTime,
     clock: Instant,
-    /// By the caller's sidecar, where this is the receiver's.
-    pub(super) told: Option<Told>,
 }
 
 impl Open {
@@ -91,7 +89,6 @@ impl Open {
             resend: 0,
             started: SystemTime::now(),
             clock: Instant::now(),
-            told: None,
         }
     }
 
@@ -109,9 +106,10 @@ impl Open {
         &self.outgoing
     }
 
-    pub(super) fn close(self, end: &RequestEnd<'_>) -> Box<Span> {
+    /// `told`: by the caller's sidecar, where this span is the receiver's.
+    pub(super) fn close(self, end: &RequestEnd<'_>, told: Option<&Told>) -> Box<Span> {
         let text = |text: &str| Box::from(&*plain(text, MAX_TEXT));
-        let (pattern, origin) = match &self.told {
+        let (pattern, origin) = match told {
             Some(told) => (told.pattern(), told.origin()),
             None => (end.http_route, end.route),
         };

@@ -216,7 +216,8 @@ fn every_attempt_is_the_parent_of_what_it_caused() {
     let mut first = headers(&[("b3", &b3), ("tracestate", "a=1")]);
     let mut trace = tracing.begin(SpanKind::Client, &mut first, 1.0);
     let mut second = first.clone();
-    trace.retry(&end(), &mut second, 1);
+    trace.over(&end());
+    trace.retry(&mut second, 1);
     assert_eq!(names(&first), names(&second));
     for formats in [Formats { w3c: true, ..Formats::default() }, Formats { w3c: false, ..ALL }] {
         let (one, two) = (next_hop(&first, formats), next_hop(&second, formats));
@@ -229,7 +230,8 @@ fn every_attempt_is_the_parent_of_what_it_caused() {
     let mut unsampled = headers(&[ID, ("traceparent", &traceparent)]);
     let mut trace = tracing.begin(SpanKind::Client, &mut unsampled, 1.0);
     let before = unsampled.clone();
-    trace.retry(&end(), &mut unsampled, 1);
+    trace.over(&end());
+    trace.retry(&mut unsampled, 1);
     assert_eq!(unsampled, before);
 }
 

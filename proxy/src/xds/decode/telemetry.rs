@@ -42,7 +42,9 @@ pub(super) fn collector(of: Option<&Metadata>, key: &str) -> Result<Option<Colle
             Reject::new(format!("metadata.{key}.protocol"), format!("{word:?} is not spoken"))
         })?),
     };
-    let collector = Collector { protocol, ..Collector::at(endpoint) };
+    let authorities = metadata_text(of, key, "certificate_authorities");
+    let authorities = (!authorities.is_empty()).then(|| authorities.to_owned());
+    let collector = Collector { protocol, authorities, ..Collector::at(endpoint) };
     Ok((!endpoint.is_empty()).then_some(collector))
 }
 

@@ -53,6 +53,24 @@ pub(super) fn walk(root: &Path, enter: &mut dyn FnMut(&Path)) -> io::Result<List
 }
 
 impl Listing {
+    /// With a file, or everything under a directory, under the name that it was given.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be listed.
+    pub(in crate::source::directory) fn add(&mut self, path: &Path) -> io::Result<()> {
+        let name = path.display().to_string();
+        if !fs::metadata(path)?.is_dir() {
+            self.files.insert(name, path.to_owned());
+            return Ok(());
+        }
+        let found = walk(path, &mut |_| {})?;
+        let prefix = format!("{}/", name.trim_end_matches('/'));
+        self.files.extend(found.files.into_iter().map(|(at, file)| (prefix.clone() + &at, file)));
+        self.unreadable.extend(found.unreadable.into_iter().map(|at| prefix.clone() + &at));
+        self.findings.extend(found.findings);
+        Ok(())
+    }
+
     fn too_many(&mut self, message: String) {
         self.findings.push(Finding::new(Code::TooMany, message));
     }

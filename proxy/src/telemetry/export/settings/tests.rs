@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Batch, Collector, Otlp, Protocol};
+use super::{Batch, Collector, Otlp, Protocol, Tls};
 
 fn read(vars: &[(&str, &str)]) -> (Option<Otlp>, Vec<String>) {
     let mut problems = Vec::new();
@@ -24,11 +24,7 @@ fn the_kinds_own_endpoint_goes_first_and_is_taken_as_it_is() {
     let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317");
     let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4317/x");
     let other = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs:4317");
-    let collector = |endpoint: &str, exact| Collector {
-        endpoint: endpoint.to_owned(),
-        protocol: Some(Protocol::Grpc),
-        exact,
-    };
+    let collector = |endpoint: &str, exact| Collector { exact, ..Collector::at(endpoint) };
     assert_eq!(good(&[]), Otlp::default());
     assert_eq!(good(&[all]).collector, Some(collector("http://all:4317", false)));
     assert_eq!(good(&[all, traces]).collector, Some(collector("http://traces:4317/x", true)));
@@ -39,10 +35,39 @@ fn the_kinds_own_endpoint_goes_first_and_is_taken_as_it_is() {
 fn protocols() {
     let all = |word| ("OTEL_EXPORTER_OTLP_PROTOCOL", word);
     let own = |word| ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", word);
-    assert_eq!(good(&[all("http/protobuf")]).protocol, Protocol::HttpProtobuf);
-    assert_eq!(good(&[all("http/protobuf"), own("grpc")]).protocol, Protocol::Grpc);
+    assert_eq!(good(&[all("http/protobuf")]).protocol, Some(Protocol::HttpProtobuf));
+    assert_eq!(good(&[all("http/protobuf"), own("grpc")]).protocol, Some(Protocol::Grpc));
     let (otlp, problems) = read(&[all("http/json")]);
     assert_eq!((otlp, problems.len()), (None, 1), "another way is none");
+}
+
+#[test]
+fn what_an_endpoint_speaks_that_does_not_say() {
+    for (endpoint, usual, expected) in [
+        ("http://otel:4317", None, Protocol::Grpc),
+        ("http://otel:4318", None, Protocol::HttpProtobuf),
+        ("http://otel:4318/", Some(Protocol::Grpc), Protocol::Grpc),
+        ("https://otel/otlp", None, Protocol::HttpProtobuf),
+        ("https://otel/", None, Protocol::Grpc),
+    ] {
+        assert_eq!(Collector::at(endpoint).protocol_of(usual), expected, "{endpoint}");
+    }
+}
+
+#[test]
+fn certificates_and_keys_are_files() {
+    let all = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/ca.pem");
+    let own = ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/etc/traces.pem");
+    let client = [
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/etc/us.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/etc/us.key"),
+    ];
+    assert_eq!(good(&[all]).tls.authorities, Some("/etc/ca.pem".into()));
+    let Tls { authorities, certificate, key } = good(&[all, own, client[0], client[1]]).tls;
+    assert_eq!(
+        (authorities, certificate, key),
+        (Some("/etc/traces.pem".into()), Some("/etc/us.pem".into()), Some("/etc/us.key".into()))
+    );
 }
 
 #[test]
@@ -56,8 +81,11 @@ fn headers_and_the_limit_of_time() {
     assert_eq!(otlp.timeout, Duration::from_millis(250));
     let own = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x=1");
     assert!(!good(&[headers, own]).headers.contains_key("api-key"));
-    for wrong in [("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "0")]
-    {
+    for wrong in [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ] {
         let (otlp, problems) = read(&[wrong]);
         assert_eq!((otlp.unwrap(), problems.len()), (Otlp::default(), 1), "{wrong:?}");
         assert!(!problems[0].contains("secret"), "{problems:?}");

@@ -29,7 +29,7 @@ fn scope() -> opentelemetry::InstrumentationScope {
 }
 
 fn data(kind: SpanKind, end: &RequestEnd<'_>) -> SpanData {
-    open(kind, 9).close(end).into_data(&scope())
+    open(kind, 9).close(end, None).into_data(&scope())
 }
 
 fn attributes(data: &SpanData) -> BTreeMap<&str, String> {
@@ -47,7 +47,7 @@ fn a_client_span_in_full() {
         ..end()
     };
     let data =
-        open(SpanKind::Client, 9).resend(SpanId::from(10), 2).close(&end).into_data(&scope());
+        open(SpanKind::Client, 9).resend(SpanId::from(10), 2).close(&end, None).into_data(&scope());
     assert_eq!(data.name, "POST /products");
     assert_eq!(data.span_kind, Kind::Client);
     assert_eq!(data.parent_span_id, SpanId::from(9));
@@ -176,9 +176,9 @@ fn texts_are_cut_at_a_character() {
 #[test]
 fn a_retry_of_a_root_hangs_below_it() {
     let root = open(SpanKind::Client, 0);
-    let retry = root.resend(SpanId::from(10), 1).close(&end()).into_data(&scope());
+    let retry = root.resend(SpanId::from(10), 1).close(&end(), None).into_data(&scope());
     assert_eq!((retry.parent_span_id, retry.parent_span_is_remote), (SpanId::from(8), false));
-    let data = root.close(&end()).into_data(&scope());
+    let data = root.close(&end(), None).into_data(&scope());
     assert_eq!((data.parent_span_id, data.parent_span_is_remote), (SpanId::INVALID, false));
 }
 

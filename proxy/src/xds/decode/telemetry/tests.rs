@@ -54,6 +54,9 @@ fn collectors() {
     let plain = Collector::at("http://jaeger:4318");
     assert_eq!(found(std::slice::from_ref(&endpoint)).unwrap(), Some(plain.clone()));
     let over_http = Collector { protocol: Some(Protocol::HttpProtobuf), ..plain };
+    let authorities = ("certificate_authorities", text("-----BEGIN"));
+    let believed = found(&[endpoint.clone(), authorities]).unwrap().unwrap().authorities;
+    assert_eq!(believed.as_deref(), Some("-----BEGIN"));
     let protocol = |word| ("protocol", text(word));
     assert_eq!(found(&[endpoint.clone(), protocol("http/protobuf")]).unwrap(), Some(over_http));
     assert!(found(&[endpoint, protocol("http/json")]).is_err());
