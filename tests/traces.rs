@@ -80,10 +80,13 @@ async fn context_goes_on_in_the_form_in_which_it_came() {
     let mesh = shop(&tracing).start().await;
     let entry = mesh.entry("gateway", "product");
     let (w3c, b3) = (format!("00-{T}-{S}-01"), format!("{T}-{S}-1"));
+    let debug = format!("{T}-{S}-d");
     let kept = [("tracestate", "vendor=1"), ("baggage", "k=v"), ("x-request-id", "id-1")];
     for came in [
         vec![("traceparent", w3c.as_str())],
         vec![("b3", b3.as_str())],
+        vec![("b3", debug.as_str())],
+        vec![("x-b3-traceid", T), ("x-b3-spanid", S), ("x-b3-flags", "1")],
         vec![("x-b3-traceid", T), ("x-b3-spanid", S), ("x-b3-sampled", "1")],
         vec![("traceparent", w3c.as_str()), ("b3", b3.as_str())],
     ] {
@@ -93,6 +96,10 @@ async fn context_goes_on_in_the_form_in_which_it_came() {
             let received = answer.received(name);
             let whole = received.contains(T) || *name != "traceparent" && *name != "b3";
             assert!(whole && !received.is_empty(), "{name}: {received}");
+            // Over both sidecars.
+            let is_debug = |value: &str| value.ends_with("-d");
+            let sent = came.iter().any(|(_, value)| is_debug(value));
+            assert!(*name != "b3" || is_debug(&received) == sent, "{came:?}: {received}");
         }
         if came.iter().any(|(name, _)| *name == "x-b3-traceid") {
             assert_eq!(answer.received("x-b3-traceid"), T);
@@ -102,7 +109,7 @@ async fn context_goes_on_in_the_form_in_which_it_came() {
             assert_eq!(answer.received(name), value, "{came:?}");
         }
     }
-    let spans = spans(&collector, 8).await;
+    let spans = spans(&collector, 12).await;
     assert!(spans.iter().all(|span| span.trace == T), "{spans:#?}");
 }
 

@@ -98,10 +98,26 @@ impl Incoming {
     /// Reads the formats in `readable`; the first that holds a valid context is believed.
     pub(super) fn read(headers: &HeaderMap, readable: Formats) -> Self {
         let arrived = Formats::of(headers).and(readable);
-        let found = (arrived.w3c.then(|| traceparent(headers)).flatten())
-            .or_else(|| arrived.b3.then(|| b3(headers)).flatten())
-            .or_else(|| arrived.b3_multi.then(|| b3_multi(headers)).flatten());
+        let w3c = arrived.w3c.then(|| traceparent(headers)).flatten();
+        let of_b3 = || {
+            let single = arrived.b3.then(|| b3(headers)).flatten();
+            single.or_else(|| arrived.b3_multi.then(|| b3_multi(headers)).flatten())
+        };
+        let found = match w3c {
+            // The debug flag travels in B3 alone. A sidecar before this one has written the same trace in both.
+            Some(w3c) if arrived.b3 || arrived.b3_multi => {
+                let debug = of_b3().is_some_and(|b3| b3.debug && b3.is_of_trace(&w3c));
+                Some(Self { debug, ..w3c })
+            }
+            None => of_b3(),
+            w3c => w3c,
+        };
         Self { arrived, ..found.unwrap_or_default() }
+    }
+
+    fn is_of_trace(&self, other: &Self) -> bool {
+        let trace = |one: &Self| one.ids.map(|(trace_id, _)| trace_id);
+        trace(self) == trace(other)
     }
 }
 

@@ -144,6 +144,18 @@ fn the_first_valid_format_is_believed_and_all_that_arrived_are_remembered() {
     assert_eq!((incoming.ids, incoming.sampled), (ids(T), Some(true)));
     assert_eq!(incoming.arrived, Formats { w3c: true, b3: true, b3_multi: false });
 
+    // The debug flag has no place in W3C's; of another trace it says nothing.
+    let (debug, of_other) = (format!("{T}-{S}-d"), format!("{}-{S}-d", "1".repeat(32)));
+    for (b3, expected) in [
+        (vec![("b3", debug.as_str())], true),
+        (vec![("x-b3-traceid", T), ("x-b3-spanid", S), ("x-b3-flags", "1")], true),
+        (vec![("b3", of_other.as_str())], false),
+        (vec![("b3", "d")], false),
+    ] {
+        let incoming = read(&[&b3[..], &[("traceparent", &w3c)]].concat());
+        assert_eq!((incoming.from_w3c, incoming.debug), (true, expected), "{b3:?}");
+    }
+
     let incoming = read(&[("traceparent", "nonsense"), ("b3", &other), ("x-b3-traceid", T)]);
     assert_eq!((incoming.ids, incoming.sampled), (ids(&"1".repeat(32)), Some(false)));
     assert_eq!((incoming.from_w3c, incoming.arrived), (false, ALL));
