@@ -26,6 +26,9 @@ use refusals::Refusals;
 /// Protocols that are accepted, in order of preference. A caller that offers [`alpn::OPEN`] wants it.
 const ACCEPTED: [&[u8]; 4] = [alpn::OPEN, alpn::HTTP2, alpn::HTTP1, alpn::TCP];
 
+/// Word for a peer that answers a handshake in plaintext.
+pub const PLAINTEXT: &str = "plaintext";
+
 /// What every connection reads. One writer (`app`), replaced as a whole.
 #[derive(Debug, Default)]
 pub struct TlsStore {
@@ -187,7 +190,8 @@ impl TlsConfigs {
                 false => Token::TlsProtocolError,
             };
             let message = format!("handshake with {expected}: {error}");
-            Error::unprocessed(token, message).because(reason_of(&error))
+            let reason = if is_plaintext(&error) { Some(PLAINTEXT) } else { reason_of(&error) };
+            Error::unprocessed(token, message).because(reason)
         })?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let peer = verify::expected_peer(chain, expected, SystemTime::now());
@@ -261,6 +265,12 @@ impl std::fmt::Debug for TlsConfigs {
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
     }
+}
+
+/// What came in answer to the first words of a handshake are no words of one.
+fn is_plaintext(error: &std::io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidMessage(_)))
 }
 
 fn reason_of(error: &std::io::Error) -> Option<&'static str> {

@@ -125,7 +125,10 @@ impl Inbound {
     fn patience(&self, port: InboundPort) -> Duration {
         match port.protocol {
             AppProtocol::Http => PATIENCE,
-            _ if self.app.server_first.load(Relaxed) => Duration::ZERO,
+            // Who is silent on a PERMISSIVE port may be a sidecar whose handshake is on its way.
+            _ if port.mtls != MtlsMode::Permissive && self.app.server_first.load(Relaxed) => {
+                Duration::ZERO
+            }
             AppProtocol::Tcp | AppProtocol::Detect => SILENCE,
         }
     }

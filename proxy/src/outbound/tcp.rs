@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -17,10 +18,13 @@ use crate::relay::{Relayed, refuse, relay};
 use crate::state::TcpHandles;
 use crate::telemetry::ConnectionEnd;
 use crate::telemetry::metrics::Direction;
+use crate::tls::PLAINTEXT;
 use crate::upstream::{Opened, Protocol};
 
 /// Bound: endpoints that are tried before the client is told.
 const ATTEMPTS: usize = 3;
+/// Bound: times that a PERMISSIVE sidecar is called again which has let its application speak first.
+const OVERTAKEN: usize = 5;
 
 impl Outbound {
     /// Carries one connection to its end, or closes it if no endpoint can be reached.
@@ -100,6 +104,25 @@ impl Outbound {
         self.telemetry.finish_connection(&end, &tcp.edge);
     }
 
+    /// A PERMISSIVE sidecar waits for a moment only whether a handshake comes, for its caller may be in plaintext and its
+    /// application the first to speak. Where a machine is so busy that it comes later than that, it takes another call.
+    async fn open(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        protocol: Protocol,
+        timeout: Duration,
+    ) -> Result<Opened, Error> {
+        let mut times = 0;
+        loop {
+            let opened = self.upstream.open(endpoint, protocol, timeout).await;
+            times += 1;
+            match &opened {
+                Err(error) if error.reason() == Some(PLAINTEXT) && times <= OVERTAKEN => {}
+                _ => return opened,
+            }
+        }
+    }
+
     /// `not_before`: when a server may be dialled. Another sidecar may be at any time: it dials its application when it
     /// is told to.
     pub(super) async fn connect(
@@ -122,7 +145,7 @@ impl Outbound {
             if let (Some(then), None) = (not_before, &endpoint.spec.identity) {
                 tokio::time::sleep_until(then).await;
             }
-            let opened = self.upstream.open(endpoint, protocol, timeout).await;
+            let opened = self.open(endpoint, protocol, timeout).await;
             let outcome = match &opened {
                 Ok(_) => Some(Outcome::Success),
                 Err(error) if error.token().fault() == Fault::Upstream => Some(Outcome::Local),

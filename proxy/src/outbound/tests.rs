@@ -206,6 +206,43 @@ async fn opaque_bytes_keep_their_half_close() {
     assert_eq!(answer, "cba");
 }
 
+/// The other sidecar has waited for a handshake, and has then let its application speak; it does not do so every time.
+#[tokio::test]
+async fn a_handshake_that_was_overtaken_by_a_greeting_is_begun_again() {
+    let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let greeting = app.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = app.accept().await {
+            stream.write_all(b"220 ready").await.unwrap();
+        }
+    });
+    let pair = Pair::start(Setup { protocol: Some(AppProtocol::Tcp), ..Setup::default() }).await;
+    let (_trigger, source) = crate::drain::channel();
+    let inbound = crate::testing::start_inbound(
+        crate::testing::tls(&pair.authority, "app"),
+        greeting,
+        (AppProtocol::Tcp, MtlsMode::Strict),
+        source,
+        pair.stop.subscribe(),
+    );
+    // Twice the application's own words come first, then the sidecar is there.
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = door.local_addr().unwrap();
+    tokio::spawn(async move {
+        for to in [greeting, greeting, inbound] {
+            let (mut near, _) = door.accept().await.unwrap();
+            let mut far = TcpStream::connect(to).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    let id = Some("spiffe://test.local/ns/test/sa/app");
+    pair.state.apply(changes(&Setup::default(), AppProtocol::Tcp, &[(at, id)]));
+    let mut heard = [0; 9];
+    let mut stream = TcpStream::connect(pair.entry).await.unwrap();
+    stream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"220 ready");
+}
+
 /// Memory per connection is a tested number: what the task of either side holds, without hyper's buffers.
 #[tokio::test]
 async fn the_task_of_a_connection_is_small() {
