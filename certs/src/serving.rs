@@ -14,6 +14,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
+use rustls::version::TLS13;
 use zeroize::Zeroizing;
 
 use crate::authority::template::{self, BACKDATED};
@@ -124,13 +125,13 @@ impl ServingCertificate {
         Ok(names.iter().all(|name| known.contains(name)))
     }
 
-    /// A server that shows it to anybody and asks for no certificate.
+    /// A server that shows it to anybody and asks for no certificate, over TLS 1.3 only, whatever else is linked in.
     ///
     /// # Errors
     /// If rustls refuses it.
     pub fn server_config(&self) -> Result<ServerConfig, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider::default_provider().into())
-            .with_safe_default_protocol_versions()?
+            .with_protocol_versions(&[&TLS13])?
             .with_no_client_auth()
             .with_cert_resolver(tls::shown(vec![self.certificate.clone()], &self.key)?);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
