@@ -27,7 +27,7 @@ fn a_list_becomes_a_table_with_a_column_for_each_field() {
 fn one_object_becomes_a_list_of_its_fields() {
     let config = json!({"identity": "spiffe://demo.local/ns/shop/sa/user", "stale": false,
         "not_after": 100, "overdue_at": 75});
-    assert!(plain(&config).contains("identity   spiffe://demo.local/ns/shop/sa/user\n"));
+    assert!(plain(&config).contains("identity    spiffe://demo.local/ns/shop/sa/user\n"));
     assert!(plain(&config).contains("1970-01-01T00:01:40Z"));
     assert!(plain(&config).contains("1970-01-01T00:01:15Z"));
 }
