@@ -12,6 +12,7 @@ pub(crate) use open::open;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -50,7 +51,10 @@ impl Dashboard {
 
     async fn start_on(mesh: &Mesh, port: &str, more: &[&str]) -> Self {
         let args = [&["dashboard", "--port", port, "-o", "json"], more].concat();
-        let log = mesh.config_dir().with_file_name(format!("dashboard-{port}.log"));
+        // Each has a log of its own: one that is started again on the same port says where it is in the same words.
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Relaxed);
+        let log = mesh.config_dir().with_file_name(format!("dashboard-{number}.log"));
         let process = Process::start(Program {
             name: "weft dashboard".to_owned(),
             path: binary("weft"),
